@@ -1,0 +1,41 @@
+# Everything a person types. Each target installs what it needs first; nothing is assumed but Python 3.11+ and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test lint format bench lock
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+install: $(INSTALLED) ## Create .venv with everything, from the locked requirements
+
+$(INSTALLED): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: $(INSTALLED) ## Start everything and watch simulated jobs; Ctrl-C ends all of it
+	@$(BIN)/python -m devstack run
+
+test: $(INSTALLED) ## Run all tests against a real Kafka and a real Redis
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED) ## Lint, check formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(INSTALLED) ## Rewrite the code in the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(INSTALLED) ## Measure speed beside the plain alternatives
+	$(BIN)/python -m tests.bench
+
+lock: $(INSTALLED) ## Resolve requirements.lock anew
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-package operator-status --python-version 3.11 --no-annotate --no-header --no-emit-index-url --extra dev --output-file requirements.lock pyproject.toml

@@ -1,0 +1,162 @@
+"""From the bytes of a Kafka record to a job event, or to the reason why not.
+
+Accepts CloudEvents 1.0 by its Kafka binding, structured mode (the value is the whole event) and binary mode (the
+attributes are `ce_` headers, the value is the data). What cannot be understood raises `RefusedEventError`.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any, Final, NoReturn
+
+import orjson
+
+from schemas import json_text
+from schemas.event_time import latest_allowed, sortable_time, sortable_timestamp
+from schemas.identity import JobIdentity, canonical_hex
+from schemas.job_event import (
+    DEFAULT_ATTEMPT,
+    DETAILS,
+    FINISHED_DETAILS,
+    MAX_DEPTH,
+    MAX_RECORD_BYTES,
+    SCHEMA,
+    SPEC_VERSION,
+    VALIDATOR,
+    JobEvent,
+    first_fault,
+)
+from schemas.lifecycle import FINISHED, STAGE_BY_EVENT_TYPE, STAGES
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+_ATTRIBUTES: Final = frozenset(SCHEMA["properties"])
+_DETAILS: Final = {
+    stage.event_type: frozenset({**DETAILS, **FINISHED_DETAILS} if stage is FINISHED else DETAILS) for stage in STAGES
+}
+_STRUCTURED: Final = b"application/cloudevents"
+_BINARY_MARK: Final = "ce_specversion"
+_ATTRIBUTE_BY_HEADER: Final = {f"ce_{name}": name for name in SCHEMA["properties"] if name != "data"}
+_is_valid: Final = VALIDATOR.is_valid
+
+
+class Reason(StrEnum):
+    """Stable codes that say why a record became a dead letter."""
+
+    EMPTY_VALUE = "empty-value"
+    TOO_LARGE = "too-large"
+    NOT_JSON = "not-json"
+    TOO_DEEP = "too-deep"
+    NUMBER_TOO_LARGE = "number-too-large"
+    NOT_AN_EVENT = "not-an-event"
+    INVALID_HEADER = "invalid-header"
+    UNKNOWN_SPECVERSION = "unknown-specversion"
+    UNKNOWN_TYPE = "unknown-type"
+    INVALID_FIELD = "invalid-field"
+    INVALID_TIME = "invalid-time"
+    TIME_AHEAD = "time-ahead"
+    NO_TIME = "no-time"
+
+
+class RefusedEventError(ValueError):
+    """A record that cannot be understood; `reason` is its stable code. Never quotes the record's values."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def decode(value: bytes | None, headers: Headers, timestamp: int) -> JobEvent:
+    """Return the job event of a Kafka record.
+
+    `timestamp` is the record's, in Unix milliseconds, negative when it has none. Raises RefusedEventError.
+    Source: CloudEvents 1.0.2, Kafka Protocol Binding, sections 3.1 to 3.3.
+    """
+    event = _read(value, headers) if headers else _load(value)
+    if not _is_valid(event):
+        _refuse(event, value or b"")
+    data = event["data"]
+    identity = JobIdentity(
+        data.pop("owner").lower(), canonical_hex(data.pop("agreementId")), data.pop("jobId"), _pop_attempt(data)
+    )
+    event_type = event["type"]
+    details = _DETAILS[event_type]
+    if not (details.issuperset(data) and _ATTRIBUTES.issuperset(event)):
+        _check_text(value or b"")  # of the members we know, the schema has seen to it
+        data = {name: content for name, content in data.items() if name in details}
+    moment = _time(event.get("time"), timestamp)
+    return JobEvent(identity, STAGE_BY_EVENT_TYPE[event_type], moment, event["source"], event["id"], data)
+
+
+def _load(value: bytes | None) -> Any:
+    if not value:
+        raise RefusedEventError(Reason.EMPTY_VALUE, "the record has no value")
+    if len(value) > MAX_RECORD_BYTES:
+        raise RefusedEventError(Reason.TOO_LARGE, f"the value has {len(value)} bytes, more than {MAX_RECORD_BYTES}")
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        raise RefusedEventError(Reason.NOT_JSON, f"the value is not JSON: {error.msg} at {error.pos}") from None
+
+
+def _read(value: bytes | None, headers: Headers) -> Any:
+    """Return the event in either mode: binary when a `ce_specversion` header says so, else structured.
+
+    Of a header given twice the last counts, as in Kafka's own `lastHeader`.
+    """
+    given = dict(headers)
+    if given.get(_BINARY_MARK) is None or (given.get("content-type") or b"").lower().startswith(_STRUCTURED):
+        return _load(value)
+    attributes = {
+        attribute: _text(header, content)
+        for header, attribute in _ATTRIBUTE_BY_HEADER.items()
+        if (content := given.get(header)) is not None
+    }
+    return attributes | {"data": _load(value)}
+
+
+def _text(header: str, content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise RefusedEventError(Reason.INVALID_HEADER, f"the header {header} is not UTF-8") from None
+
+
+def _pop_attempt(data: dict[str, Any]) -> int:
+    attempt = data.pop("attempt", DEFAULT_ATTEMPT)
+    if attempt.__class__ is not int:  # JSON Schema takes 1.0, and an integer beyond 64 bits arrives as a float
+        raise RefusedEventError(Reason.INVALID_FIELD, "data.attempt: not an integer")
+    return attempt
+
+
+def _time(text: str | None, timestamp: int) -> str:
+    if text is None and timestamp < 0:
+        raise RefusedEventError(Reason.NO_TIME, "neither the event nor the record has a time")
+    try:
+        moment = sortable_timestamp(timestamp) if text is None else sortable_time(text)
+    except ValueError as error:
+        raise RefusedEventError(Reason.INVALID_TIME, f"time: {error}") from None
+    if timestamp >= 0 and moment > latest_allowed(timestamp):
+        raise RefusedEventError(Reason.TIME_AHEAD, "time: more than a day after the record's timestamp")
+    return moment
+
+
+def _refuse(event: Any, text: bytes) -> NoReturn:
+    """Raise the reason that helps most."""
+    _check_text(text)
+    if not isinstance(event, dict) or "specversion" not in event:
+        raise RefusedEventError(Reason.NOT_AN_EVENT, "the value is not a CloudEvent: no specversion")
+    if event["specversion"] != SPEC_VERSION:
+        raise RefusedEventError(Reason.UNKNOWN_SPECVERSION, f"specversion: only {SPEC_VERSION} is known")
+    if "type" in event and event["type"] not in tuple(STAGE_BY_EVENT_TYPE):
+        raise RefusedEventError(Reason.UNKNOWN_TYPE, "type: not a stage of the job lifecycle")
+    # The first fault alone: a crafted event can have a hundred thousand.
+    path, fault = first_fault(event)
+    raise RefusedEventError(Reason.INVALID_TIME if path == "time" else Reason.INVALID_FIELD, f"{path}: {fault}")
+
+
+def _check_text(text: bytes) -> None:
+    """Refuse nesting and integers that the members we know cannot have, but others can."""
+    if json_text.depth(text) > MAX_DEPTH:
+        raise RefusedEventError(Reason.TOO_DEEP, f"nested deeper than {MAX_DEPTH}")
+    if json_text.has_large_integer(text):
+        raise RefusedEventError(Reason.NUMBER_TOO_LARGE, "an integer is larger than 64 bits")

@@ -1,0 +1,90 @@
+"""Times of events: RFC 3339 in, one sortable form inside, ISO 8601 seconds or Unix seconds out.
+
+The sortable form has a fixed width, is in UTC and counts microseconds: `2020-10-01T01:00:00.000000`.
+Compared as text it sorts by time, which is all that the fold and the script in Redis know of time.
+"""
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Final
+
+SORTABLE_CHARACTERS: Final = 26
+# What RFC 3339 section 5.6 allows, with hours, minutes and seconds in range; days are checked against the calendar.
+RFC3339_PATTERN: Final = (
+    r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)"
+    r"(\.[0-9]+)?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
+)
+MAX_AHEAD: Final = timedelta(days=1)
+
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - the sortable form is UTC without saying so
+_LATEST: Final = "9999-12-31T23:59:59.999999"
+
+_DATE_CHARACTERS: Final = len("2020-10-01")
+_WHOLE_SECONDS_CHARACTERS: Final = len("2020-10-01T01:00:00")
+_SECOND: Final = timedelta(seconds=1)
+
+
+def sortable_time(text: str) -> str:
+    """Return the sortable form of an RFC 3339 time that matches `RFC3339_PATTERN`; digits after microseconds are cut.
+
+    A leap second counts as the second after it, as in POSIX. Raises ValueError, which never quotes the time, for a day
+    that is not in the calendar, a leap second elsewhere than at 23:59 UTC, and years outside 1 to 9999 in UTC.
+    """
+    if text[-1] in "Zz" and text[17] != "6":  # UTC and no leap second: its digits are right as they stand
+        datetime.fromisoformat(text[:_DATE_CHARACTERS])
+        return f"{text[:10]}T{text[11:19]}.{(text[20:-1] + '000000')[:6]}"
+    try:
+        return _sortable(_in_utc(text))
+    except OverflowError as error:
+        raise ValueError(str(error)) from error
+
+
+def sortable_timestamp(milliseconds: int) -> str:
+    """Return the sortable form of a Kafka record's timestamp (Unix milliseconds); ValueError beyond the year 9999."""
+    try:
+        return _sortable(_EPOCH + timedelta(milliseconds=milliseconds))
+    except OverflowError as error:
+        raise ValueError(str(error)) from error
+
+
+@lru_cache(maxsize=4096)
+def latest_allowed(milliseconds: int) -> str:
+    """Return the sortable form of the latest time an event may carry whose record has this timestamp."""
+    try:
+        return _sortable(_EPOCH + timedelta(milliseconds=milliseconds) + MAX_AHEAD)
+    except OverflowError:
+        return _LATEST
+
+
+def unix_seconds(sortable: str) -> int:
+    """Return the whole Unix seconds of a sortable time, rounded down."""
+    return _unix_seconds(sortable[:_WHOLE_SECONDS_CHARACTERS])
+
+
+def iso_seconds(sortable: str) -> str:
+    """Return a sortable time as ISO 8601 in UTC with whole seconds: `2020-10-01T01:00:00Z`."""
+    return sortable[:_WHOLE_SECONDS_CHARACTERS] + "Z"
+
+
+def end_of_second(sortable: str) -> str:
+    """Return the last microsecond of the second that holds this time."""
+    return sortable[:_WHOLE_SECONDS_CHARACTERS] + ".999999"
+
+
+def _in_utc(text: str) -> datetime:
+    is_leap_second = text[17:19] == "60"
+    if is_leap_second:
+        text = text[:17] + "59" + text[19:]
+    moment = datetime.fromisoformat(text.upper()).astimezone(UTC)
+    if is_leap_second and (moment.hour, moment.minute) != (23, 59):
+        raise ValueError("a leap second is at 23:59 UTC")
+    return moment + _SECOND if is_leap_second else moment
+
+
+@lru_cache(maxsize=4096)
+def _unix_seconds(whole_seconds: str) -> int:
+    return (datetime.fromisoformat(whole_seconds) - _EPOCH) // _SECOND
+
+
+def _sortable(moment: datetime) -> str:
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds")

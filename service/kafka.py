@@ -1,0 +1,75 @@
+"""Reaching Kafka: every client starts within a limit, or the process ends with a sentence that says what to do."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaConnectionError, KafkaError
+
+from service.errors import ServiceUnavailableError
+from service.settings import KafkaSettings
+
+REQUEST_TIMEOUT_MILLISECONDS = 10_000
+_PAUSE_SECONDS = 0.5
+
+
+class KafkaClient(Protocol):
+    """What aiokafka's producer, consumer and admin client have in common."""
+
+    async def start(self) -> None:
+        """Connect."""
+
+
+async def start_client(client: KafkaClient, settings: KafkaSettings) -> None:
+    """Start a client, trying again until `start_timeout_seconds` have passed; then ServiceUnavailableError."""
+    failure: Exception | None = None
+    try:
+        async with asyncio.timeout(settings.start_timeout_seconds):
+            while True:
+                try:
+                    await client.start()
+                except (KafkaConnectionError, OSError) as error:
+                    failure = error
+                    await asyncio.sleep(_PAUSE_SECONDS)
+                else:
+                    return
+    except TimeoutError:
+        raise ServiceUnavailableError(unreachable(settings, failure)) from failure
+    except KafkaError as error:
+        raise ServiceUnavailableError(unreachable(settings, error)) from error
+
+
+@asynccontextmanager
+async def admin_client(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Yield a started admin client; ServiceUnavailableError when Kafka cannot be reached in time."""
+    admin = AIOKafkaAdminClient(**settings.kafka_client_options(), request_timeout_ms=REQUEST_TIMEOUT_MILLISECONDS)
+    with quiet_connection_attempts():
+        await start_client(admin, settings)
+    try:
+        yield admin
+    finally:
+        await admin.close()
+
+
+class quiet_connection_attempts:  # noqa: N801 - used like a function
+    """Keep aiokafka from logging each failed attempt to connect; the sentence at the end says it once."""
+
+    def __enter__(self) -> None:
+        self._logger = logging.getLogger("aiokafka")
+        self._level = self._logger.level
+        self._logger.setLevel(logging.CRITICAL)
+
+    def __exit__(self, *_: object) -> None:
+        self._logger.setLevel(self._level)
+
+
+def unreachable(settings: KafkaSettings, error: Exception | None) -> str:
+    """Return the sentence for a Kafka that does not answer."""
+    cause = f" ({error})" if error else ""
+    return (
+        f"Kafka cannot be reached at {settings.kafka_bootstrap_servers}{cause}: start it, for example with "
+        "`python -m devstack up`, or set KAFKA_BOOTSTRAP_SERVERS"
+    )

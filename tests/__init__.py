@@ -1,0 +1,1 @@
+"""Unit, contract, integration, fault, browser tests and benchmarks."""
