@@ -1,0 +1,1 @@
+"""Kafka to Redis: consume, fold, apply, dead letters."""

@@ -1,0 +1,77 @@
+"""Commands of the projector: `python -m projector COMMAND`."""
+
+import sys
+
+import click
+
+from projector.app import run_projector
+from projector.doctor import examine
+from projector.settings import ProjectorSettings
+from projector.topics import create_topics
+from service.command_line import run_async, run_command, settings_options
+from service.errors import CommandError
+from service.logs import configure_logs
+
+DEFAULT_PARTITIONS = 4
+
+
+@click.group()
+def commands() -> None:
+    """Fold job events from Kafka into Redis.
+
+    Every option can be given by the environment variable named beside it. Exit codes: 0 done, 1 something is
+    wrong, 2 bad usage or settings, 75 a service that is needed could not be reached in time.
+    """
+
+
+@commands.command()
+@settings_options(ProjectorSettings)
+def run(settings: ProjectorSettings) -> None:
+    """Run one projector until SIGTERM; start more for more throughput."""
+    configure_logs(settings.log_format)
+    run_async(run_projector(settings))
+
+
+@commands.command()
+@settings_options(ProjectorSettings)
+def doctor(settings: ProjectorSettings) -> None:
+    """Check Kafka, topics, Redis, lag and ledger; print one line for each, with the fix."""
+    configure_logs(settings.log_format)
+
+    async def main() -> None:
+        findings = await examine(settings)
+        for finding in findings:
+            click.echo(finding)
+        if any(finding.fix for finding in findings):
+            sys.exit(CommandError.exit_code)
+
+    run_async(main())
+
+
+@commands.group()
+def topics() -> None:
+    """Make the topics that the system needs."""
+
+
+@topics.command()
+@click.option("--partitions", default=DEFAULT_PARTITIONS, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--replicas", default=1, show_default=True, type=click.IntRange(1, 100), help="Copies of each partition.")
+@settings_options(ProjectorSettings)
+def create(settings: ProjectorSettings, partitions: int, replicas: int) -> None:
+    """Create the log and the dead-letter topic; harmless when repeated."""
+    configure_logs(settings.log_format)
+
+    async def main() -> None:
+        for sentence in await create_topics(settings, partitions, replicas):
+            click.echo(sentence)
+
+    run_async(main())
+
+
+def main() -> None:
+    """Run the command line."""
+    run_command(commands, "python -m projector")
+
+
+if __name__ == "__main__":
+    main()

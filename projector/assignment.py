@@ -1,0 +1,139 @@
+"""The partitions of this projector: placing them by what Redis has stored, checking them against the log, holding them."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+from aiokafka import TopicPartition
+
+from projector.folding import Polled
+from projector.log import Log, LogRange
+from projector.partition import HOLD_RETRY_SECONDS, Hold, Partition, Record, fingerprint_of, fingerprint_offset
+from projector.store import Standing, Store
+from schemas.redis_layout import partition_name
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Assignment:
+    """Which partitions are read, and how far.
+
+    A partition is read only after it was placed: its position comes from Redis, never from Kafka's group.
+    """
+
+    log: Log
+    store: Store
+    accept_truncated_log: bool = False
+    partitions: dict[TopicPartition, Partition] = field(default_factory=dict)
+    # Partition name -> reason: what is to be held as soon as it is placed, to be tried again later.
+    hold_when_placed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def held(self) -> dict[str, str]:
+        """The reason of every partition that waits, by its name."""
+        return {partition.name: partition.hold.reason for partition in self.partitions.values() if partition.hold}
+
+    @property
+    def applied(self) -> dict[str, int]:
+        """The position that Redis has confirmed, of every partition by its name."""
+        return {partition.name: partition.applied for partition in self.partitions.values()}
+
+    def named(self, name: str) -> Partition:
+        """Return the partition with this name, which must be placed."""
+        return next(partition for partition in self.partitions.values() if partition.name == name)
+
+    def forget(self) -> None:
+        """Forget every position; `place` reads them again."""
+        self.partitions.clear()
+
+    async def place(self) -> None:
+        """Place what was assigned and not placed yet, or whose hold is to be tried again.
+
+        Raises StoreUnavailableError or KafkaError; whatever was not placed is tried again by the next call.
+        """
+        assigned = self.log.assignment
+        for gone in (self.partitions.keys() - assigned) | (self.partitions.keys() & self.log.take_revoked()):
+            del self.partitions[gone]
+        new = [item for item in assigned if item not in self.partitions or self._is_due(self.partitions[item])]
+        if not new:
+            return
+        names = {item: partition_name(item.topic, item.partition) for item in new}
+        ranges = await self.log.ranges(new)
+        standings = await self.store.standings(list(names.values()))
+        for item in new:
+            if item in self.log.assignment:
+                self._place(item, standings[names[item]], ranges[item])
+
+    def polled(self, records: Mapping[TopicPartition, Sequence[Record]]) -> list[tuple[Partition, Sequence[Record]]]:
+        """Return the records that may be folded, of every partition that is neither unplaced nor held."""
+        return [
+            (partition, self._unread(partition, records.get(item, ())))
+            for item, partition in self.partitions.items()
+            if partition.hold is None
+        ]
+
+    async def positioned(self, polled: list[tuple[Partition, Sequence[Record]]]) -> list[Polled]:
+        """Return the polled records with the consumer's position after them; it passes offsets without a record."""
+        return [
+            (partition, records, await self.log.position(partition.topic_partition))
+            for partition, records in polled
+            if partition.hold is None and partition.topic_partition in self.log.assignment
+        ]
+
+    def hold(self, partition: Partition, reason: str, *, tries_again: bool = False) -> None:
+        """Stop reading a partition and say why."""
+        retry_at = time.monotonic() + HOLD_RETRY_SECONDS if tries_again else None
+        partition.hold = Hold(reason, retry_at)
+        self.log.pause(partition.topic_partition)
+        _log.error("partition held", partition=partition.name, reason=reason)
+
+    def seek_back(self) -> None:
+        """Read every partition from our own position again: after an error the consumer's may be wrong."""
+        for item in self.partitions.keys() & self.log.assignment:
+            partition = self.partitions[item]
+            self.log.seek(item, _place_to_read(partition))
+
+    def _is_due(self, partition: Partition) -> bool:
+        hold = partition.hold
+        return hold is not None and hold.retry_at is not None and hold.retry_at <= time.monotonic()
+
+    def _place(self, item: TopicPartition, standing: Standing, held: LogRange) -> None:
+        first = min(standing.next)
+        fingerprint = standing.fingerprints[standing.next.index(first)]
+        partition = Partition(item, list(standing.next), first, applied=first, end=held.end)
+        self.partitions[item] = partition
+        if first > held.end:
+            self.hold(partition, f"the log ends at {held.end}, before position {first}: {_REPLACED}")
+        elif first < held.start and not self.accept_truncated_log:
+            self.hold(partition, f"events {first} to {held.start - 1} are gone from the log: {_TRUNCATED}")
+        else:
+            if fingerprint and fingerprint_offset(fingerprint) >= held.start:
+                partition.fingerprint = fingerprint
+            self.log.resume(item)
+            self.log.seek(item, max(_place_to_read(partition), held.start))
+            _log.info("partition placed", partition=partition.name, position=first, log_end=held.end)
+        reason = self.hold_when_placed.pop(partition.name, None)
+        if reason and partition.hold is None:
+            self.hold(partition, reason, tries_again=True)
+
+    def _unread(self, partition: Partition, records: Sequence[Record]) -> Sequence[Record]:
+        """Return the records not folded yet, once the one before them is known to be the one we applied."""
+        if partition.fingerprint and records:
+            if fingerprint_of(records[0]) != partition.fingerprint:
+                self.hold(partition, f"the record before position {partition.next} is another one: {_REPLACED}")
+                return ()
+            partition.fingerprint = ""
+        return [record for record in records if record.offset >= partition.next]
+
+
+_REPLACED = (
+    "the topic was re-created or cut, so this projection is of another log; delete the projection "
+    "(or set another REDIS_PREFIX) to fold the log that is there"
+)
+_TRUNCATED = "set KAFKA_ACCEPT_TRUNCATED_LOG=true to go on without them"
+
+
+def _place_to_read(partition: Partition) -> int:
+    return fingerprint_offset(partition.fingerprint) if partition.fingerprint else partition.next

@@ -1,0 +1,118 @@
+"""The doctor: one line for each thing that must be right, with what to do where it is not."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+from aiokafka.admin import AIOKafkaAdminClient
+from redis.exceptions import RedisError
+
+from projector.ledger import ledgers
+from projector.log import partition_ends
+from projector.settings import ProjectorSettings
+from projector.startup import require_redis, topic_setting
+from projector.topics import LETTERS_CONFIG, LOG_CONFIG
+from schemas.redis_layout import FOLD_VERSION, POSITIONS, Pointer, bucket_prefix, pointer_key
+from service.errors import ServiceUnavailableError
+from service.kafka import admin_client
+from service.redis import AnyRedis, address, connect
+
+READ_TIMEOUT_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found: all is well when there is no fix."""
+
+    check: str
+    text: str
+    fix: str | None = None
+
+    def __str__(self) -> str:
+        """Return the line for people."""
+        return f"[{'-' if self.fix else '+'}] {self.check}: {self.text}" + (f"; {self.fix}" if self.fix else "")
+
+
+async def examine(settings: ProjectorSettings) -> list[Finding]:
+    """Return what is found of Kafka, the topics, Redis, the projection, its lag and its ledger, in that order."""
+    kafka = await _kafka(settings)
+    redis = connect(settings)
+    try:
+        stored = await _redis(redis, settings)
+        findings = kafka + stored
+        if not any(finding.fix and finding.check in {"kafka", "topic", "redis"} for finding in findings):
+            async with asyncio.timeout(READ_TIMEOUT_SECONDS):
+                findings += await _projection(redis, settings)
+    finally:
+        await redis.aclose()
+    return findings
+
+
+async def _kafka(settings: ProjectorSettings) -> list[Finding]:
+    try:
+        async with admin_client(settings) as admin:
+            findings = [Finding("kafka", f"{settings.kafka_bootstrap_servers} answers")]
+            existing = set(await admin.list_topics())
+            for topic, config in ((settings.kafka_topic, LOG_CONFIG), (settings.dead_letter_topic, LETTERS_CONFIG)):
+                if topic in existing:
+                    findings.append(await _topic(admin, topic, config))
+                else:
+                    findings.append(
+                        Finding("topic", f"{topic} does not exist", "create it: python -m projector topics create")
+                    )
+    except ServiceUnavailableError as error:
+        return [Finding("kafka", "does not answer", str(error))]
+    return findings
+
+
+async def _topic(admin: AIOKafkaAdminClient, topic: str, config: dict[str, str]) -> Finding:
+    for name, wanted in config.items():
+        value = await topic_setting(admin, topic, name)
+        if value != wanted:
+            return Finding("topic setting", f"{topic} has {name}={value}", f"set {name}={wanted} on the topic")
+    return Finding("topic", f"{topic} keeps every record")
+
+
+async def _redis(redis: AnyRedis, settings: ProjectorSettings) -> list[Finding]:
+    try:
+        memory = await require_redis(redis, settings)
+    except ServiceUnavailableError as error:
+        return [Finding("redis", "cannot be used", str(error))]
+    used, limit = memory.get("used_memory_human", "?"), memory.get("maxmemory_human", "0B")
+    return [
+        Finding("redis", f"{address(settings)} answers and never evicts"),
+        Finding("redis memory", f"{used} used" + (f" of {limit}" if limit != "0B" else ", no limit set")),
+    ]
+
+
+async def _projection(redis: AnyRedis, settings: ProjectorSettings) -> list[Finding]:
+    try:
+        fields = await redis.hgetall(pointer_key(settings.redis_prefix))
+        if not fields:
+            return [Finding("projection", "none yet", "start a projector: python -m projector run")]
+        pointer = Pointer.from_fields(fields)
+        keys = [bucket_prefix(settings.redis_prefix, pointer.live, n) + POSITIONS for n in range(pointer.buckets)]
+        positions = [await redis.hgetall(key) for key in keys]
+    except (RedisError, OSError, KeyError, ValueError) as error:
+        return [Finding("projection", f"cannot be read: {error}", f"look at {pointer_key(settings.redis_prefix)}")]
+    if pointer.fold_version != FOLD_VERSION:
+        text = f"generation {pointer.live} was folded by version {pointer.fold_version}, this is {FOLD_VERSION}"
+        return [Finding("projection", text, "set another REDIS_PREFIX, or delete the old projection")]
+    return [Finding("projection", f"generation {pointer.live}"), *await _partitions(settings, positions)]
+
+
+async def _partitions(settings: ProjectorSettings, positions: list[dict[bytes, bytes]]) -> list[Finding]:
+    """Compare the stored positions and ledgers with the log."""
+    ends = await partition_ends(settings)
+    accounts = ledgers(positions)
+    findings = []
+    for name, end in sorted(ends.items()):
+        account = accounts.get(name)
+        lag = end - (account.next if account else 0)
+        findings.append(
+            Finding("lag", f"{name}: {lag} events", None if lag == 0 else "wait, or look at the projector's /readyz?verbose")
+        )
+        if account:
+            fix = None if account.is_closed else "events were skipped: fold the log again into another REDIS_PREFIX"
+            findings.append(Finding("ledger", f"{name}: {account}", fix))
+    return findings

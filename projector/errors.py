@@ -1,0 +1,53 @@
+"""What can happen to the projector; each says whether trying again can help."""
+
+from typing import ClassVar
+
+
+class ProjectorError(Exception):
+    """Something the projector reacts to."""
+
+    retriable: ClassVar[bool] = True
+
+
+class PositionMovedError(ProjectorError):
+    """A stored position is not the expected one: somebody else wrote, or Redis lost writes."""
+
+    def __init__(self, partition: str, expected: int, stored: int) -> None:
+        super().__init__(f"{partition}: position {stored} is stored, {expected} was expected")
+        self.partition, self.expected, self.stored = partition, expected, stored
+
+
+class BucketMissingError(ProjectorError):
+    """A bucket is not there, or is not the one that was opened: Redis was emptied or replaced."""
+
+
+class BucketSealedError(ProjectorError):
+    """A switch of generations is under way."""
+
+
+class DamagedKeyError(ProjectorError):
+    """A key of the projection has a wrong type; it must be mended before its job can be written."""
+
+    def __init__(self, key: str, member: str) -> None:
+        super().__init__(f"the key {key} has a wrong type")
+        self.key, self.member = key, member
+        # The partitions whose records touch the job; whoever knows the batch fills it in.
+        self.partitions: frozenset[str] = frozenset()
+
+
+class StoreUnavailableError(ProjectorError):
+    """Redis does not answer, or answers that it cannot serve now."""
+
+
+class DeadLetterError(ProjectorError):
+    """Letters of some partitions were not acknowledged by Kafka."""
+
+    def __init__(self, partitions: frozenset[str], cause: Exception) -> None:
+        super().__init__(f"dead letters of {', '.join(sorted(partitions))} were not acknowledged: {cause}")
+        self.partitions = partitions
+
+
+class ForeignProjectionError(ProjectorError):
+    """Redis holds a projection of something else under this prefix."""
+
+    retriable = False

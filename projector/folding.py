@@ -1,0 +1,80 @@
+"""From polled records to batches: decode, fold, and set aside what cannot be understood."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Final
+
+from projector.batch import Batch
+from projector.dead_letters import DeadLetter
+from projector.partition import Partition, Record, fingerprint_of
+from schemas.decode import RefusedEventError, decode
+
+# How many records are folded before other tasks get a turn, so that Redis works on one batch while the next is folded.
+SLICE_RECORDS: Final = 250
+
+# A partition, its records, and the consumer's position after them.
+Polled = tuple[Partition, Sequence[Record], int]
+
+
+async def batches(polled: Iterable[Polled]) -> AsyncIterator[Batch]:
+    """Yield the polled records as batches within their limits, each partition's in order and without a gap.
+
+    A batch ends where a bucket joins in that stands further than the others, so that every bucket takes either all
+    of a span or nothing of it.
+    """
+    batch = Batch()
+    for partition, records, position in polled:
+        at = 0
+        while at < len(records):
+            boundary = partition.boundary
+            at = _fold_slice(batch, partition, records, at)
+            await asyncio.sleep(0)
+            if batch.is_full or partition.next == boundary:
+                yield batch
+                batch = Batch()
+        _skip_to(batch, partition, min(position, partition.boundary))
+    if batch.spans:
+        yield batch
+
+
+def _fold_slice(batch: Batch, partition: Partition, records: Sequence[Record], at: int) -> int:
+    """Fold records from index `at` until the slice or the batch is full, or the partition's boundary is reached.
+
+    Returns the index of the first record that was not folded.
+    """
+    index, span = batch.span_of(partition.name, partition.next)
+    boundary = partition.boundary
+    for record in records[at : at + SLICE_RECORDS]:
+        if record.offset >= boundary:
+            span.next = boundary
+            break
+        _fold(batch, index, record)
+        span.next = record.offset + 1
+        at += 1
+        if batch.is_full:
+            break
+    if at:
+        span.fingerprint = fingerprint_of(records[at - 1])
+    partition.next = span.next
+    return at
+
+
+def _fold(batch: Batch, index: int, record: Record) -> None:
+    span = batch.spans[index]
+    span.records += 1
+    batch.records += 1
+    batch.size_bytes += len(record.value or b"")
+    try:
+        event = decode(record.value, record.headers, record.timestamp)
+    except RefusedEventError as refusal:
+        span.dead_letters += 1
+        batch.letters.append(DeadLetter(record, refusal))
+    else:
+        batch.add(event, index, f"{span.partition}/{record.offset}")
+
+
+def _skip_to(batch: Batch, partition: Partition, position: int) -> None:
+    """Move past offsets that hold no record for us."""
+    if position > partition.next:
+        _, span = batch.span_of(partition.name, partition.next)
+        span.next = partition.next = position

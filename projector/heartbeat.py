@@ -1,0 +1,116 @@
+"""The heartbeat: each second, how far the log goes is written beside the positions, and those are compared with ours.
+
+So an idle projector finds out that Redis was emptied or lost writes, readers know how fresh an answer is, and a
+consumer that is alive but stuck is found and ended.
+"""
+
+import asyncio
+import contextlib
+import gc
+import time
+from typing import Final
+
+import structlog
+from aiokafka.errors import KafkaError
+
+from projector.assignment import Assignment
+from projector.errors import PositionMovedError, ProjectorError
+from projector.log import Log
+from projector.metrics import Metrics
+from projector.partition import Partition
+from projector.projector import Projector
+from projector.store import Store
+from service.errors import ServiceUnavailableError
+
+INTERVAL_SECONDS: Final = 1.0
+LOG_END_TIMEOUT_SECONDS: Final = 3.0
+COMMIT_EVERY_BEATS: Final = 5
+COLLECT_EVERY_BEATS: Final = 30  # the process collects garbage only here, see app.py
+STUCK_AFTER_SECONDS: Final = 60.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Heartbeat:
+    """Confirms positions and log ends until it is cancelled."""
+
+    def __init__(
+        self, projector: Projector, assignment: Assignment, log: Log, store: Store, metrics: Metrics
+    ) -> None:
+        self._projector = projector
+        self._assignment = assignment
+        self._log = log
+        self._store = store
+        self._metrics = metrics
+        self.trouble: str | None = "no heartbeat yet"
+
+    async def run(self) -> None:
+        """Beat for ever; ServiceUnavailableError when the consumer is stuck and only a new process helps."""
+        beats = 0
+        while True:
+            await asyncio.sleep(INTERVAL_SECONDS)
+            try:
+                await self.beat()
+            except (KafkaError, TimeoutError, ProjectorError) as error:
+                self._note(str(error) or type(error).__name__)
+            else:
+                self._note(None)
+            beats += 1
+            if beats % COMMIT_EVERY_BEATS == 0:
+                await self._commit()
+            if beats % COLLECT_EVERY_BEATS == 0:
+                gc.collect()
+            self._watch()
+
+    async def beat(self) -> None:
+        """Write log ends of our partitions, and have the projector react when the stored positions are not ours."""
+        partitions = {partition.name: partition for partition in self._assignment.partitions.values()}
+        if not partitions:
+            return
+        async with asyncio.timeout(LOG_END_TIMEOUT_SECONDS):
+            ends = await self._log.ends()
+        ours = {name: end for name, end in ends.items() if name in partitions}
+        for name, end in ours.items():
+            partitions[name].end = end
+        was_idle, handed_over = self._projector.is_idle, self._projector.handed_over
+        try:
+            stored = await self._store.heartbeat(ours)
+        except ProjectorError as error:
+            self._projector.interrupt(error)
+            raise
+        if was_idle and self._projector.is_idle and handed_over == self._projector.handed_over:
+            self._compare(partitions, stored)
+
+    def _compare(self, partitions: dict[str, Partition], stored: dict[str, tuple[int, ...]]) -> None:
+        for name, positions in stored.items():
+            partition = partitions[name]
+            is_ours = self._assignment.partitions.get(partition.topic_partition) is partition
+            if is_ours and list(positions) != partition.stored:
+                self._projector.interrupt(PositionMovedError(name, partition.applied, min(positions)))
+
+    async def _commit(self) -> None:
+        """Tell Kafka, for tools that show lag; it does not matter when this fails."""
+        positions = {item: partition.applied for item, partition in self._assignment.partitions.items()}
+        with contextlib.suppress(KafkaError, TimeoutError):
+            async with asyncio.timeout(LOG_END_TIMEOUT_SECONDS):
+                await self._log.commit(positions)
+
+    def _watch(self) -> None:
+        """End the process when records are there, nothing hinders, and still nothing moves."""
+        for partition in self._assignment.partitions.values():
+            lag = max(0, partition.end - partition.applied)
+            self._metrics.lag.labels(partition.name).set(lag)
+            self._metrics.position.labels(partition.name).set(partition.applied)
+            if lag == 0 or partition.hold or self.trouble or self._projector.trouble:
+                partition.progressed_at = time.monotonic()
+            elif time.monotonic() - partition.progressed_at > STUCK_AFTER_SECONDS:
+                raise ServiceUnavailableError(
+                    f"{partition.name} stands at {partition.applied} of {partition.end} for {STUCK_AFTER_SECONDS:.0f} s "
+                    "though nothing hinders it: the consumer is stuck, a new process is needed"
+                )
+        self._metrics.held.set(len(self._assignment.held))
+
+    def _note(self, trouble: str | None) -> None:
+        if trouble and trouble != self.trouble:
+            _log.warning("no heartbeat", detail=trouble)
+        self.trouble = trouble

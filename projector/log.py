@@ -1,0 +1,145 @@
+"""The log: Kafka as the projector sees it. Positions are ours alone; Kafka assigns partitions and delivers records."""
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError
+
+from projector.batch import MAX_BATCH_RECORDS
+from projector.partition import Record
+from schemas.redis_layout import partition_name
+from service.kafka import REQUEST_TIMEOUT_MILLISECONDS, start_client
+from service.settings import KafkaSettings
+
+POLL_MILLISECONDS: Final = 250
+METADATA_MAX_AGE_MILLISECONDS: Final = 10_000  # how soon partitions that were added are found
+_FETCH_BYTES: Final = 4 * 1024 * 1024
+_PARTITION_BYTES: Final = 2 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class LogRange:
+    """What a partition still holds: the offset of its first record, and the end that readers may reach."""
+
+    start: int
+    end: int
+
+
+class Log(ConsumerRebalanceListener):  # type: ignore[misc]
+    """The partitions of the topic that this member of the group reads."""
+
+    def __init__(self, topic: str, group_id: str, client_options: Mapping[str, Any]) -> None:
+        self._topic = topic
+        self._consumer = AIOKafkaConsumer(
+            **client_options,
+            group_id=group_id,
+            # A place to begin comes from Redis alone: any other reset would silently read from elsewhere.
+            auto_offset_reset="none",
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            fetch_max_bytes=_FETCH_BYTES,
+            max_partition_fetch_bytes=_PARTITION_BYTES,
+            metadata_max_age_ms=METADATA_MAX_AGE_MILLISECONDS,
+            request_timeout_ms=REQUEST_TIMEOUT_MILLISECONDS,
+            session_timeout_ms=10_000,
+            heartbeat_interval_ms=1_000,
+        )
+        self._revoked: set[TopicPartition] = set()
+
+    async def start(self) -> None:
+        """Connect to Kafka (the topic must exist); join the group with `join`."""
+        await self._consumer.start()
+
+    def join(self) -> None:
+        """Join the consumer group."""
+        self._consumer.subscribe([self._topic], listener=self)
+
+    async def stop(self) -> None:
+        """Leave the group and close the connections."""
+        await self._consumer.stop()
+
+    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Remember what was taken away, even when the same partition is assigned again at once."""
+        self._revoked.update(revoked)
+
+    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Do nothing: the projector places what is assigned before it reads it."""
+
+    def take_revoked(self) -> set[TopicPartition]:
+        """Return what was revoked since the last call."""
+        revoked, self._revoked = self._revoked, set()
+        return revoked
+
+    @property
+    def assignment(self) -> set[TopicPartition]:
+        """The partitions assigned now."""
+        return set(self._consumer.assignment())
+
+    async def poll(self) -> Mapping[TopicPartition, Sequence[Record]]:
+        """Return records that have arrived, at most a batch of them; nothing when none arrives in time.
+
+        Raises KafkaError; then what had been drained is lost and every partition must be sought again.
+        """
+        try:
+            records: Mapping[TopicPartition, Sequence[Record]] = await self._consumer.getmany(
+                timeout_ms=POLL_MILLISECONDS, max_records=MAX_BATCH_RECORDS
+            )
+        except NoOffsetForPartitionError:  # assigned a moment ago, and not placed yet
+            return {}
+        return records
+
+    async def position(self, partition: TopicPartition) -> int:
+        """Return the offset that is read next; the partition must have been sought."""
+        async with asyncio.timeout(REQUEST_TIMEOUT_MILLISECONDS / 1000):
+            position: int = await self._consumer.position(partition)
+        return position
+
+    async def ranges(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, LogRange]:
+        """Return what each partition holds."""
+        starts, ends = await asyncio.gather(
+            self._consumer.beginning_offsets(list(partitions)), self._consumer.end_offsets(list(partitions))
+        )
+        return {partition: LogRange(starts[partition], ends[partition]) for partition in partitions}
+
+    async def ends(self) -> dict[str, int]:
+        """Return the end of every partition of the topic, by its name: the last stable offset."""
+        numbers = self._consumer.partitions_for_topic(self._topic) or set()
+        ends = await self._consumer.end_offsets([TopicPartition(self._topic, number) for number in numbers])
+        return {partition_name(item.topic, item.partition): end for item, end in ends.items()}
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        """Read from this offset on."""
+        self._consumer.seek(partition, offset)
+
+    def pause(self, partition: TopicPartition) -> None:
+        """Stop fetching from a partition."""
+        self._consumer.pause(partition)
+
+    def resume(self, partition: TopicPartition) -> None:
+        """Fetch from a partition again."""
+        self._consumer.resume(partition)
+
+    async def commit(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Tell Kafka the positions, for tools that show lag; nobody starts from them."""
+        held = {partition: offset for partition, offset in positions.items() if partition in self.assignment}
+        if held:
+            await self._consumer.commit(held)
+
+
+
+
+async def partition_ends(settings: KafkaSettings) -> dict[str, int]:
+    """Return the end of every partition of the topic, by its name, without joining the group."""
+    consumer = AIOKafkaConsumer(
+        settings.kafka_topic, **settings.kafka_client_options(), isolation_level="read_committed"
+    )
+    await start_client(consumer, settings)
+    try:
+        ends = await consumer.end_offsets(list(consumer.assignment()))
+    finally:
+        await consumer.stop()
+    return {partition_name(item.topic, item.partition): end for item, end in ends.items()}

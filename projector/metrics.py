@@ -1,0 +1,46 @@
+"""Metrics of the projector, for Prometheus."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from projector.batch import Batch
+
+
+class Metrics:
+    """Counters and gauges in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.records = Counter("projector_records_total", "Records applied, by partition.", ["partition"], registry=self.registry)
+        self.dead_letters = Counter(
+            "projector_dead_letters_total", "Records refused, by reason.", ["reason"], registry=self.registry
+        )
+        self.jobs_changed = Counter("projector_jobs_changed_total", "Jobs that a batch changed.", registry=self.registry)
+        self.recoveries = Counter(
+            "projector_recoveries_total", "Times the position was read again, by reason.", ["reason"], registry=self.registry
+        )
+        self.batch_records = Histogram(
+            "projector_batch_records",
+            "Records in a batch.",
+            buckets=(1, 10, 100, 1_000, 4_000),
+            registry=self.registry,
+        )
+        self.apply_seconds = Histogram(
+            "projector_apply_seconds",
+            "Time from handing a batch to Redis to its answer.",
+            buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10),
+            registry=self.registry,
+        )
+        self.position = Gauge("projector_position", "Next offset, by partition.", ["partition"], registry=self.registry)
+        self.lag = Gauge(
+            "projector_lag_events", "Events in the log and not applied, by partition.", ["partition"], registry=self.registry
+        )
+        self.held = Gauge("projector_held_partitions", "Partitions that wait for a reason.", registry=self.registry)
+
+    def count(self, batch: Batch, jobs_changed: int) -> None:
+        """Count a batch that was applied."""
+        self.batch_records.observe(batch.records)
+        self.jobs_changed.inc(jobs_changed)
+        for span in batch.spans:
+            self.records.labels(span.partition).inc(span.records)
+        for letter in batch.letters:
+            self.dead_letters.labels(letter.refusal.reason.value).inc()

@@ -1,0 +1,88 @@
+"""A partition that this projector folds: where it stands, and why it waits when it does.
+
+    unplaced --position read from Redis--> checking --record before it is the one we applied--> folding
+        \\--no record applied yet------------------------------------------------------------/
+    any of them --hold(reason)--> held --retry time reached, or assigned anew--> unplaced
+
+A held partition is not read further while the others go on; readiness names the reason.
+"""
+
+import sys
+import time
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from aiokafka import TopicPartition
+
+from schemas.redis_layout import partition_name
+
+HOLD_RETRY_SECONDS: Final = 5.0
+
+
+class Record(Protocol):
+    """What a consumed Kafka record has (aiokafka's ConsumerRecord)."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why a partition waits; `retry_at` (monotonic seconds) is when it tries again by itself, if it does."""
+
+    reason: str
+    retry_at: float | None = None
+
+
+@dataclass(slots=True)
+class Partition:
+    """The state of one assigned partition.
+
+    `stored` has the position of each bucket once every batch handed over is applied; `next` is the offset to fold
+    next; `applied` is what Redis has confirmed; `end` is the log's end as last asked.
+    """
+
+    topic_partition: TopicPartition
+    stored: list[int]
+    next: int
+    fingerprint: str = ""
+    applied: int = 0
+    end: int = 0
+    hold: Hold | None = None
+    progressed_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def name(self) -> str:
+        """The partition's name in Redis, in metrics and in messages."""
+        return partition_name(self.topic_partition.topic, self.topic_partition.partition)
+
+    @property
+    def boundary(self) -> int:
+        """The next offset at which a bucket joins in that already stands further; beyond all when none does."""
+        return min((position for position in self.stored if position > self.next), default=sys.maxsize)
+
+    def hand_over(self, start: int, to: int) -> None:
+        """Note that the records from `start` up to `to` were handed to every bucket that stood at `start`."""
+        self.stored = [to if position == start else position for position in self.stored]
+
+    def confirm(self, position: int) -> None:
+        """Note that Redis has applied everything below this position."""
+        self.applied = position
+        self.progressed_at = time.monotonic()
+
+
+def fingerprint_of(record: Record) -> str:
+    """Return what tells a record from another at the same offset: `<offset>:<CRC-32 of key and value>`."""
+    return f"{record.offset}:{zlib.crc32(record.value or b'', zlib.crc32(record.key or b'')):08x}"
+
+
+def fingerprint_offset(fingerprint: str) -> int:
+    """Return the offset of the record that a fingerprint is of."""
+    return int(fingerprint.partition(":")[0])

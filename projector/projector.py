@@ -1,0 +1,175 @@
+"""The projector: records in, one atomic step for each batch out, and one way back after anything that goes wrong.
+
+What Redis shows is a function of the set of events below a stored position, and that position is written in the same
+step as the data. So there is one recovery for every failure: forget all positions, read them from Redis, fetch the
+log from there.
+
+Case 1: the process dies before the script ran. Nothing of the batch is stored; the next one begins where it began.
+Case 2: it dies after the script ran. Position and data are stored; the next one begins behind the batch.
+Case 3: the answer is lost. The outcome is unknown; the stored position tells it, as in case 1 or 2.
+Case 4: a dead letter was written, and then case 1. The letter is written again; its headers identify it.
+Case 5: somebody else applied the batch (a rival, or we before a pause). The script answers `moved` and writes nothing.
+Case 6: Redis lost its last writes, or everything. The script answers `moved` or `missing`; the floor hides what is
+        there from readers until it has caught up with what had been applied.
+"""
+
+import asyncio
+import contextlib
+from typing import Final
+
+import structlog
+from aiokafka.errors import KafkaError
+
+from projector.assignment import Assignment
+from projector.batch import Batch
+from projector.dead_letters import DeadLetterWriter
+from projector.errors import (
+    BucketMissingError,
+    BucketSealedError,
+    DamagedKeyError,
+    DeadLetterError,
+    PositionMovedError,
+    ProjectorError,
+)
+from projector.folding import batches
+from projector.log import Log
+from projector.metrics import Metrics
+from projector.store import Store
+
+# Turns of the event loop that a new call to Redis needs until its bytes are sent.
+_TURNS_TO_SEND: Final = 6
+_FIRST_PAUSE_SECONDS: Final = 0.05
+_LONGEST_PAUSE_SECONDS: Final = 2.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Projector:
+    """Folds the partitions assigned to it until it is told to stop."""
+
+    def __init__(
+        self, log: Log, store: Store, letters: DeadLetterWriter, assignment: Assignment, metrics: Metrics
+    ) -> None:
+        self._log = log
+        self._store = store
+        self._letters = letters
+        self._assignment = assignment
+        self._metrics = metrics
+        self._stopping = asyncio.Event()
+        self._in_flight: asyncio.Task[None] | None = None
+        self._interruption: ProjectorError | None = None
+        self._owed_floors: dict[str, int] = {}
+        self._is_open = False
+        self.handed_over = 0
+        self.trouble: str | None = "not started"
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no batch is under way, so that the stored positions must be the ones we know."""
+        return self._is_open and self._in_flight is None
+
+    def stop(self) -> None:
+        """End `run` after the batch at hand."""
+        self._stopping.set()
+
+    def interrupt(self, error: ProjectorError) -> None:
+        """Have `run` react to something that was found out elsewhere."""
+        self._interruption = error
+
+    async def run(self) -> None:
+        """Fold until `stop`; raises only what trying again cannot mend."""
+        failures = 0
+        while not self._stopping.is_set():
+            try:
+                await self._turn()
+            except (ProjectorError, KafkaError, TimeoutError) as error:
+                if isinstance(error, ProjectorError) and not error.retriable:
+                    raise
+                self._note(error)
+                await self._recover(error)
+                await self._pause(failures)
+                failures += 1
+            else:
+                failures = 0
+                self.trouble = None
+        with contextlib.suppress(ProjectorError):
+            await self._settle()
+
+    async def _turn(self) -> None:
+        """Poll once, fold what came, hand it over to Redis."""
+        if self._interruption:
+            interruption, self._interruption = self._interruption, None
+            raise interruption
+        if not self._is_open:
+            await self._store.open(await self._log.ends())
+            self._is_open = True
+        if self._owed_floors:
+            await self._store.raise_floors(self._owed_floors)
+            self._owed_floors = {}
+        await self._assignment.place()
+        polled = self._assignment.polled(await self._log.poll())
+        was_idle = True
+        async for batch in batches(await self._assignment.positioned(polled)):
+            await self._hand_over(batch)
+            was_idle = False
+        if was_idle:
+            await self._settle()
+
+    async def _hand_over(self, batch: Batch) -> None:
+        """Start applying a batch, once its dead letters are in the log and the batch before it is in Redis."""
+        await self._letters.deliver(batch.letters)
+        await self._settle()
+        stored = {}
+        for span in batch.spans:
+            partition = self._assignment.named(span.partition)
+            stored[span.partition] = tuple(partition.stored)
+            partition.hand_over(span.start, span.next)
+        self.handed_over += 1
+        self._in_flight = asyncio.create_task(self._apply(batch, stored))
+        for _ in range(_TURNS_TO_SEND):
+            await asyncio.sleep(0)
+
+    async def _apply(self, batch: Batch, stored: dict[str, tuple[int, ...]]) -> None:
+        with self._metrics.apply_seconds.time():
+            try:
+                changed = await self._store.apply(batch, stored)
+            except DamagedKeyError as error:
+                error.partitions = batch.partitions_of(error.member)
+                raise
+        for span in batch.spans:
+            self._assignment.named(span.partition).confirm(span.next)
+        self._metrics.count(batch, changed)
+
+    async def _settle(self) -> None:
+        """Wait for the batch under way; raises what became of it."""
+        task, self._in_flight = self._in_flight, None
+        if task:
+            await task
+
+    async def _recover(self, error: Exception) -> None:
+        """Bring ourselves to where the next turn can begin from what is stored."""
+        with contextlib.suppress(ProjectorError):
+            await self._settle()
+        if isinstance(error, KafkaError | TimeoutError):
+            self._assignment.seek_back()
+            return
+        if isinstance(error, BucketMissingError | BucketSealedError):
+            self._is_open = False
+        if isinstance(error, PositionMovedError) and error.stored < error.expected:
+            self._owed_floors |= self._assignment.applied
+        self._assignment.forget()
+        if isinstance(error, DeadLetterError | DamagedKeyError):
+            self._assignment.hold_when_placed |= dict.fromkeys(error.partitions, str(error))
+
+    def _note(self, error: Exception) -> None:
+        text = str(error) or type(error).__name__
+        if text != self.trouble:
+            _log.warning("recovering", reason=type(error).__name__, detail=text)
+        self.trouble = text
+        self._metrics.recoveries.labels(type(error).__name__).inc()
+
+    async def _pause(self, failures: int) -> None:
+        pause = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** min(failures, 10))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await self._stopping.wait()

@@ -1,0 +1,11 @@
+-- Hides a bucket until its positions have reached the given offsets again; a floor never falls.
+--
+-- KEYS[1]  meta of the bucket (hash)
+-- ARGV     floor field, offset, floor field, offset ...
+
+for i = 1, #ARGV, 2 do
+  if tonumber(ARGV[i + 1]) > tonumber(redis.call('HGET', KEYS[1], ARGV[i]) or '0') then
+    redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
+  end
+end
+return 'raised'

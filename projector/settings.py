@@ -1,0 +1,27 @@
+"""Settings of the projector."""
+
+from pydantic import Field
+
+from service.settings import KafkaSettings, Port, RedisSettings
+
+DEAD_LETTER_PREFIX = "dlq."
+
+
+class ProjectorSettings(KafkaSettings, RedisSettings):
+    """What the projector and its commands can be told."""
+
+    kafka_dead_letter_topic: str | None = Field(
+        None, description="Topic for records that cannot be understood; `dlq.` and the topic when not given."
+    )
+    kafka_group_id: str = Field("status-projector", min_length=1, description="Consumer group that shares partitions.")
+    kafka_accept_truncated_log: bool = Field(
+        False,  # noqa: FBT003 - pydantic's way to give a default
+        description="Go on from the log's start when events before it are gone, instead of holding the partition.",
+    )
+    metrics_host: str = Field("127.0.0.1", description="Address on which health and metrics are served.")
+    metrics_port: Port = Field(9464, description="Port on which health and metrics are served; 0 picks a free one.")
+
+    @property
+    def dead_letter_topic(self) -> str:
+        """The topic for records that cannot be understood."""
+        return self.kafka_dead_letter_topic or DEAD_LETTER_PREFIX + self.kafka_topic
