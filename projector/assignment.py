@@ -1,4 +1,4 @@
-"""The partitions of this projector: placing them by what Redis has stored, checking them against the log, holding them."""
+"""Our partitions: placed by what Redis has stored, checked against the log, held where the two differ."""
 
 import time
 from collections.abc import Mapping, Sequence

@@ -15,7 +15,7 @@ from projector.topics import LETTERS_CONFIG, LOG_CONFIG
 from schemas.redis_layout import FOLD_VERSION, POSITIONS, Pointer, bucket_prefix, pointer_key
 from service.errors import ServiceUnavailableError
 from service.kafka import admin_client
-from service.redis import AnyRedis, address, connect
+from service.redis import AnyRedis, address, connect, read_hash
 
 READ_TIMEOUT_SECONDS: Final = 5.0
 
@@ -87,12 +87,12 @@ async def _redis(redis: AnyRedis, settings: ProjectorSettings) -> list[Finding]:
 
 async def _projection(redis: AnyRedis, settings: ProjectorSettings) -> list[Finding]:
     try:
-        fields = await redis.hgetall(pointer_key(settings.redis_prefix))
+        fields = await read_hash(redis, pointer_key(settings.redis_prefix))
         if not fields:
             return [Finding("projection", "none yet", "start a projector: python -m projector run")]
         pointer = Pointer.from_fields(fields)
         keys = [bucket_prefix(settings.redis_prefix, pointer.live, n) + POSITIONS for n in range(pointer.buckets)]
-        positions = [await redis.hgetall(key) for key in keys]
+        positions = [await read_hash(redis, key) for key in keys]
     except (RedisError, OSError, KeyError, ValueError) as error:
         return [Finding("projection", f"cannot be read: {error}", f"look at {pointer_key(settings.redis_prefix)}")]
     if pointer.fold_version != FOLD_VERSION:
@@ -109,9 +109,8 @@ async def _partitions(settings: ProjectorSettings, positions: list[dict[bytes, b
     for name, end in sorted(ends.items()):
         account = accounts.get(name)
         lag = end - (account.next if account else 0)
-        findings.append(
-            Finding("lag", f"{name}: {lag} events", None if lag == 0 else "wait, or look at the projector's /readyz?verbose")
-        )
+        fix = "wait, or look at the projector's /readyz?verbose" if lag else None
+        findings.append(Finding("lag", f"{name}: {lag} events", fix))
         if account:
             fix = None if account.is_closed else "events were skipped: fold the log again into another REDIS_PREFIX"
             findings.append(Finding("ledger", f"{name}: {account}", fix))

@@ -36,7 +36,9 @@ class FoldedJob:
     def add(self, event: JobEvent, recorded_at: str) -> None:
         """Join one report in; `recorded_at` names its record: `<topic>/<partition>/<offset>`."""
         _, stage, time, source, event_id, details = event
-        _keep_smaller(self.stages, stage.name, f"{time}{SEPARATOR}{source}{SEPARATOR}{event_id}{SEPARATOR}{recorded_at}")
+        _keep_smaller(
+            self.stages, stage.name, f"{time}{SEPARATOR}{source}{SEPARATOR}{event_id}{SEPARATOR}{recorded_at}"
+        )
         if details:
             stamp = f"{stage.code:02d}{SEPARATOR}{time}{SEPARATOR}{event_id}{SEPARATOR}"
             for name, value in details.items():

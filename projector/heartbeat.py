@@ -34,9 +34,7 @@ _log = structlog.get_logger(__name__)
 class Heartbeat:
     """Confirms positions and log ends until it is cancelled."""
 
-    def __init__(
-        self, projector: Projector, assignment: Assignment, log: Log, store: Store, metrics: Metrics
-    ) -> None:
+    def __init__(self, projector: Projector, assignment: Assignment, log: Log, store: Store, metrics: Metrics) -> None:
         self._projector = projector
         self._assignment = assignment
         self._log = log
@@ -105,8 +103,8 @@ class Heartbeat:
                 partition.progressed_at = time.monotonic()
             elif time.monotonic() - partition.progressed_at > STUCK_AFTER_SECONDS:
                 raise ServiceUnavailableError(
-                    f"{partition.name} stands at {partition.applied} of {partition.end} for {STUCK_AFTER_SECONDS:.0f} s "
-                    "though nothing hinders it: the consumer is stuck, a new process is needed"
+                    f"{partition.name} stands at {partition.applied} of {partition.end} for {STUCK_AFTER_SECONDS} s, "
+                    "and nothing hinders it: the consumer is stuck, start a new process"
                 )
         self._metrics.held.set(len(self._assignment.held))
 

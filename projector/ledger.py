@@ -14,16 +14,16 @@ class Ledger:
     """The counts of one partition over all buckets, below the position `next`.
 
     Events that changed a job, events that changed nothing because what they report was already known, records that
-    became dead letters, and offsets that hold no record for us. Only the sum is promised: after a replay an event
-    that had been applied counts as known.
+    became dead letters, and offsets that hold no record for us; settled when all buckets stand together. Only the sum
+    is promised: after a replay an event that had been applied counts as known.
     """
 
+    is_settled: bool
     next: int
     applied: int
     known: int
     dead_lettered: int
     no_record: int
-    is_settled: bool
 
     @property
     def is_closed(self) -> bool:
@@ -48,4 +48,4 @@ def ledgers(buckets: Sequence[StoredPositions]) -> dict[str, Ledger]:
 def _ledger(name: str, buckets: Sequence[StoredPositions]) -> Ledger:
     positions = [int(bucket.get(name.encode(), 0)) for bucket in buckets]
     sums = [sum(int(bucket.get((name + suffix).encode(), 0)) for bucket in buckets) for suffix in LEDGER]
-    return Ledger(min(positions), *sums, is_settled=min(positions) == max(positions))
+    return Ledger(min(positions) == max(positions), min(positions), *sums)

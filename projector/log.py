@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
-from aiokafka.errors import KafkaError, NoOffsetForPartitionError
+from aiokafka.errors import NoOffsetForPartitionError
 
 from projector.batch import MAX_BATCH_RECORDS
 from projector.partition import Record
@@ -128,8 +128,6 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
         held = {partition: offset for partition, offset in positions.items() if partition in self.assignment}
         if held:
             await self._consumer.commit(held)
-
-
 
 
 async def partition_ends(settings: KafkaSettings) -> dict[str, int]:

@@ -10,13 +10,20 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.records = Counter("projector_records_total", "Records applied, by partition.", ["partition"], registry=self.registry)
+        self.records = Counter(
+            "projector_records_total", "Records applied, by partition.", ["partition"], registry=self.registry
+        )
         self.dead_letters = Counter(
             "projector_dead_letters_total", "Records refused, by reason.", ["reason"], registry=self.registry
         )
-        self.jobs_changed = Counter("projector_jobs_changed_total", "Jobs that a batch changed.", registry=self.registry)
+        self.jobs_changed = Counter(
+            "projector_jobs_changed_total", "Jobs that a batch changed.", registry=self.registry
+        )
         self.recoveries = Counter(
-            "projector_recoveries_total", "Times the position was read again, by reason.", ["reason"], registry=self.registry
+            "projector_recoveries_total",
+            "Times the position was read again, by reason.",
+            ["reason"],
+            registry=self.registry,
         )
         self.batch_records = Histogram(
             "projector_batch_records",
@@ -32,7 +39,10 @@ class Metrics:
         )
         self.position = Gauge("projector_position", "Next offset, by partition.", ["partition"], registry=self.registry)
         self.lag = Gauge(
-            "projector_lag_events", "Events in the log and not applied, by partition.", ["partition"], registry=self.registry
+            "projector_lag_events",
+            "Events in the log and not applied, by partition.",
+            ["partition"],
+            registry=self.registry,
         )
         self.held = Gauge("projector_held_partitions", "Partitions that wait for a reason.", registry=self.registry)
 

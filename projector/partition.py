@@ -1,8 +1,9 @@
 """A partition that this projector folds: where it stands, and why it waits when it does.
 
-    unplaced --position read from Redis--> checking --record before it is the one we applied--> folding
-        \\--no record applied yet------------------------------------------------------------/
-    any of them --hold(reason)--> held --retry time reached, or assigned anew--> unplaced
+    unplaced: its position is read from Redis; when a record was applied before -> checking, else -> folding
+    checking: the record before the position is the one that was applied -> folding, else -> held
+    folding:  what hinders it is found -> held
+    held:     its retry time is reached, or it is assigned anew -> unplaced
 
 A held partition is not read further while the others go on; readiness names the reason.
 """
@@ -22,7 +23,7 @@ HOLD_RETRY_SECONDS: Final = 5.0
 
 
 class Record(Protocol):
-    """What a consumed Kafka record has (aiokafka's ConsumerRecord)."""
+    """What is read of a consumed Kafka record (aiokafka's ConsumerRecord)."""
 
     topic: str
     partition: int

@@ -31,8 +31,8 @@ async def require_topics(settings: ProjectorSettings) -> None:
         policy = await topic_setting(admin, settings.kafka_topic, "cleanup.policy")
         if "compact" in policy:
             raise ServiceUnavailableError(
-                f"the topic {settings.kafka_topic} is compacted (cleanup.policy={policy}), so Kafka removes events from it: "
-                "set cleanup.policy=delete and retention.ms=-1"
+                f"the topic {settings.kafka_topic} is compacted (cleanup.policy={policy}), so Kafka removes events "
+                "from it: set cleanup.policy=delete and retention.ms=-1"
             )
 
 

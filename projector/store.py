@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from redis.exceptions import RedisError
 
@@ -114,7 +114,7 @@ class Store:
         stored: list[list[bytes | None]] = []
         for bucket in self.buckets:
             async with _limited():
-                stored.append(await self._redis.hmget(self._key(bucket, POSITIONS), names))
+                stored.append(cast("list[bytes | None]", await self._redis.hmget(self._key(bucket, POSITIONS), names)))
         return {
             name: Standing(
                 tuple(int(values[index] or 0) for values in stored),
@@ -131,10 +131,7 @@ class Store:
         """
         jobs = batch.encode(len(self.buckets))
         outcomes = await asyncio.gather(
-            *(
-                self._apply_to(bucket, jobs[bucket], _due(batch, stored, bucket))
-                for bucket in self.buckets
-            ),
+            *(self._apply_to(bucket, jobs[bucket], _due(batch, stored, bucket)) for bucket in self.buckets),
             return_exceptions=True,
         )
         for outcome in outcomes:
@@ -179,9 +176,10 @@ class Store:
         expected = (FOLD_VERSION, self._log.cluster, self._log.topic)
         if (pointer.fold_version, pointer.cluster, pointer.topic) != expected:
             raise ForeignProjectionError(
-                f"Redis holds under the prefix {self._prefix!r} a projection of topic {pointer.topic!r} on Kafka cluster "
-                f"{pointer.cluster!r} by fold version {pointer.fold_version}; this projector folds {self._log.topic!r} on "
-                f"{self._log.cluster!r} by version {FOLD_VERSION}: set another REDIS_PREFIX, or delete the old projection"
+                f"Redis holds under the prefix {self._prefix!r} a projection of topic {pointer.topic!r} on Kafka "
+                f"cluster {pointer.cluster!r} by fold version {pointer.fold_version}; this projector folds "
+                f"{self._log.topic!r} on {self._log.cluster!r} by version {FOLD_VERSION}: set another REDIS_PREFIX, "
+                "or delete the old projection"
             )
         return pointer
 

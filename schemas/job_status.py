@@ -1,6 +1,6 @@
 """The job status: the object that users see, its JSON Schema, and the one function that renders every view of it.
 
-To add a field: give it a line in `_PROPERTIES` and one in `render`. A detail that workers report comes from `job_event`.
+To add a field: give it a line in `_PROPERTIES` and one in `render`. What workers report comes from `job_event`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -62,52 +62,70 @@ class View:
     as_of: str | None = None
 
 
-_STAGE_AT: Final = {stage: STORED_FIELDS.index(stage.name) for stage in STAGES}
-_FIRST_STAGE_AT: Final = _STAGE_AT[STAGES[0]]
-_STAGES_END: Final = _FIRST_STAGE_AT + len(STAGES)
-_FINISHED_AT: Final = _STAGE_AT[FINISHED]
+_FIRST_STAGE_AT: Final = STORED_FIELDS.index(STAGES[0].name)
+_DETAILS_AT: Final = _FIRST_STAGE_AT + len(STAGES)
+_FINISHED_AT: Final = STORED_FIELDS.index(FINISHED.name)
+_FURTHEST_FIRST: Final = tuple((stage, STORED_FIELDS.index(stage.name)) for stage in reversed(STAGES))
 _OWNER, _AGREEMENT, _JOB = (STORED_FIELDS.index(name) for name in ("owner", "agreementId", "jobId"))
 _CONFIGLOG, _PUBLISHLOG, _ALGOLOG, _OUTPUTS = (
     STORED_FIELDS.index(name) for name in ("configlogURL", "publishlogURL", "algologURL", "outputsURL")
 )
-# A detail's register is `<stage code, 2 digits>\t<time>\t<event id>\t<value>`; a stage's begins with the time.
+# A stage's register begins with its time; a detail's is `<stage code, 2 digits>\t<time>\t<event id>\t<value>`.
+_STAGE_TIME: Final = slice(SORTABLE_CHARACTERS)
 _DETAIL_TIME: Final = slice(3, 3 + SORTABLE_CHARACTERS)
 
 
 def render(job: StoredJob, view: View) -> dict[str, Any] | None:
     """Return the 11 fields of a job's status in the contract's order, or None when the job did not exist as of then."""
-    times = [register and register[:SORTABLE_CHARACTERS].decode() for register in job[_FIRST_STAGE_AT:_STAGES_END]]
     if view.as_of is not None:
-        times = [moment if moment and moment <= view.as_of else None for moment in times]
-    reached = [moment for moment in times if moment]
-    if not reached:
+        job = _as_of(job, view.as_of.encode())
+    for stage, at in _FURTHEST_FIRST:
+        if job[at]:
+            break
+    else:
         return None
-    stage = next(stage for stage, moment in zip(reversed(STAGES), reversed(times), strict=True) if moment)
-    date = unix_seconds if view.dates == "unix" else iso_seconds
-    finished = times[-1]
-    outputs = _detail(job[_OUTPUTS], view)
+    date = _unix if view.dates == "unix" else _iso
+    finished = job[_FINISHED_AT]
+    outputs = job[_OUTPUTS]
     return {
         "owner": _text(job[_OWNER]),
         "agreementId": _text(job[_AGREEMENT]),
         "jobId": _text(job[_JOB]),
-        "dateCreated": date(min(reached)),
+        "dateCreated": date(min(filter(None, job[_FIRST_STAGE_AT:_DETAILS_AT]))),
         "dateFinished": date(finished) if finished else None,
         "status": stage.code,
         "statusText": stage.text,
-        "configlogURL": _detail(job[_CONFIGLOG], view) if view.is_admin else None,
-        "publishlogURL": _detail(job[_PUBLISHLOG], view) if view.is_admin else None,
-        "algologURL": _detail(job[_ALGOLOG], view),
-        "outputsURL": orjson.loads(outputs) if outputs else [],
+        "configlogURL": _detail(job[_CONFIGLOG]) if view.is_admin else None,
+        "publishlogURL": _detail(job[_PUBLISHLOG]) if view.is_admin else None,
+        "algologURL": _detail(job[_ALGOLOG]),
+        "outputsURL": orjson.loads(_value(outputs)) if outputs else [],
     }
 
 
+def _as_of(job: StoredJob, moment: bytes) -> StoredJob:
+    """Return the job without what was reported later than the moment."""
+    return [
+        *job[:_FIRST_STAGE_AT],
+        *(it if it and it[_STAGE_TIME] <= moment else None for it in job[_FIRST_STAGE_AT:_DETAILS_AT]),
+        *(it if it and it[_DETAIL_TIME] <= moment else None for it in job[_DETAILS_AT:]),
+    ]
+
+
+def _iso(register: bytes) -> str:
+    return iso_seconds(register[_STAGE_TIME].decode())
+
+
+def _unix(register: bytes) -> int:
+    return unix_seconds(register[_STAGE_TIME].decode())
+
+
 def _text(value: bytes | None) -> str:
-    return (value or b"").decode()
+    return value.decode() if value else ""
 
 
-def _detail(register: bytes | None, view: View) -> str | None:
-    if register is None:
-        return None
-    if view.as_of is not None and register[_DETAIL_TIME].decode() > view.as_of:
-        return None
-    return register.split(b"\t", 3)[3].decode()
+def _detail(register: bytes | None) -> str | None:
+    return _value(register).decode() if register else None
+
+
+def _value(register: bytes) -> bytes:
+    return register.split(b"\t", 3)[3]

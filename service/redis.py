@@ -1,6 +1,6 @@
 """Reaching Redis: one way to build a client from the settings."""
 
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
@@ -11,7 +11,8 @@ from redis.backoff import NoBackoff
 from service.settings import RedisSettings
 
 AnyRedis = Redis | RedisCluster
-CLUSTER_SUFFIX = "+cluster"
+CLUSTER_SUFFIX: Final = "+cluster"
+DEFAULT_PORT: Final = 6379
 
 
 def connect(settings: RedisSettings, **options: Any) -> AnyRedis:
@@ -30,7 +31,7 @@ def connect(settings: RedisSettings, **options: Any) -> AnyRedis:
 def address(settings: RedisSettings) -> str:
     """Return host and port of Redis, without credentials, for messages."""
     parts = urlsplit(settings.redis_url.get_secret_value())
-    return f"{parts.hostname or '127.0.0.1'}:{parts.port or 6379}"
+    return f"{parts.hostname}:{parts.port or DEFAULT_PORT}"
 
 
 def unreachable(settings: RedisSettings, error: Exception | None) -> str:
@@ -40,3 +41,8 @@ def unreachable(settings: RedisSettings, error: Exception | None) -> str:
         f"Redis cannot be reached at {address(settings)}{cause}: start it, for example with "
         "`python -m devstack up`, or set REDIS_URL"
     )
+
+
+async def read_hash(redis: AnyRedis, key: str) -> dict[bytes, bytes]:
+    """Return all fields of a hash, empty when there is none; our clients never decode replies."""
+    return cast("dict[bytes, bytes]", await redis.hgetall(key))

@@ -4,19 +4,28 @@ The name of a field in capitals is the environment variable's name. A value may 
 `NAME_FILE=/run/secrets/name`. Empty values count as not given.
 """
 
+import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
 from service.errors import SettingsError
 
 MAX_TOPIC_CHARACTERS: Final = 249
 REDIS_SCHEMES: Final = ("redis://", "rediss://", "redis+cluster://", "rediss+cluster://")
+# What may follow a `?` in the URL; anything else would change how the client behaves, behind the back of the code.
+REDIS_TLS_OPTIONS: Final = frozenset(
+    {"ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"}
+)
 
 _TOPIC: Final = rf"^[a-zA-Z0-9._-]{{1,{MAX_TOPIC_CHARACTERS}}}$"
+# A name, an IPv4 address or an IPv6 address in brackets, then a port.
+_SERVER: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):[0-9]{1,5}")
 _FILE_SUFFIX: Final = "_FILE"
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -35,15 +44,13 @@ class Settings(BaseModel):
 
         Raises SettingsError with every fault at once.
         """
-        given, faults = _given(cls, environment)
-        given |= {name: value for name, value in (overrides or {}).items() if value is not None}
-        try:
-            settings = cls.model_validate(given)
-        except ValidationError as error:
-            faults += _sentences(error)
+        flags = {name: value for name, value in (overrides or {}).items() if value is not None}
+        given, faults = _given([name for name in cls.model_fields if name not in flags], environment)
+        given |= flags
+        faults += _faults(cls, given)
         if faults:
             raise SettingsError(faults)
-        return settings
+        return cls.model_validate(given)
 
 
 class KafkaSettings(Settings):
@@ -68,18 +75,17 @@ class KafkaSettings(Settings):
     @classmethod
     def _has_ports(cls, value: str) -> str:
         for server in value.split(","):
-            host, _, port = server.strip().rpartition(":")
-            if not host or not port.isdecimal():
-                message = f"{server.strip()!r} is not host:port"
-                raise ValueError(message)
+            if not _SERVER.fullmatch(server.strip()):
+                raise ValueError(f"{server.strip()!r} is not host:port")
         return value
 
     @model_validator(mode="after")
     def _sasl_is_complete(self) -> Self:
         has_credentials = self.kafka_sasl_plain_username and self.kafka_sasl_plain_password
         if self.kafka_security_protocol.startswith("SASL") and not has_credentials:
-            message = "KAFKA_SECURITY_PROTOCOL=SASL_... needs KAFKA_SASL_PLAIN_USERNAME and KAFKA_SASL_PLAIN_PASSWORD"
-            raise ValueError(message)
+            raise ValueError(
+                "KAFKA_SECURITY_PROTOCOL=SASL_... needs KAFKA_SASL_PLAIN_USERNAME and KAFKA_SASL_PLAIN_PASSWORD"
+            )
         return self
 
     def kafka_client_options(self) -> dict[str, Any]:
@@ -122,37 +128,81 @@ class RedisSettings(Settings):
 
     @field_validator("redis_url")
     @classmethod
-    def _has_known_scheme(cls, value: SecretStr) -> SecretStr:
-        if not value.get_secret_value().startswith(REDIS_SCHEMES):
-            message = "must start with " + ", ".join(REDIS_SCHEMES)
-            raise ValueError(message)
+    def _can_be_read(cls, value: SecretStr) -> SecretStr:
+        if fault := _fault_of_redis_url(value.get_secret_value()):
+            raise ValueError(fault)
         return value
 
 
-def _given(settings: type[Settings], environment: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
-    """Return what the environment says, by field name, and the faults of `..._FILE` variables."""
+def _given(fields: Iterable[str], environment: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+    """Return what the environment says of these fields, by field name, and the faults of `..._FILE` variables."""
     given: dict[str, Any] = {}
     faults: list[str] = []
-    for field in settings.model_fields:
+    for field in fields:
         name = field.upper()
         path = environment.get(name + _FILE_SUFFIX)
         if path and environment.get(name):
             faults.append(f"{name} and {name}{_FILE_SUFFIX} are both given; give one")
         elif path:
             try:
-                given[field] = Path(path).read_text().strip()
-            except (OSError, UnicodeDecodeError) as error:
+                given[field] = _read(path)
+            except (OSError, ValueError) as error:
                 faults.append(f"{name}{_FILE_SUFFIX}: {error}")
         elif environment.get(name):
             given[field] = environment[name]
     return given, faults
 
 
-def _sentences(error: ValidationError) -> list[str]:
-    """Return one sentence for each fault; a value is quoted only where it cannot be a secret."""
-    sentences = []
-    for fault in error.errors(include_url=False):
-        name = str(fault["loc"][0]).upper() if fault["loc"] else ""
-        text = fault["msg"].removeprefix("Value error, ")
-        sentences.append(f"{name}: {text}" if name else text)
-    return sentences
+def _read(path: str) -> str:
+    """Return what a file holds without the line break at its end; OSError or ValueError, which never quotes it."""
+    try:
+        text = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path!r} is not UTF-8 text") from None
+    if not text:
+        raise ValueError(f"{path!r} is empty")
+    return text
+
+
+def _fault_of_redis_url(url: str) -> str | None:
+    """Return what is wrong with the URL without quoting it, for it may hold a password."""
+    if not url.startswith(REDIS_SCHEMES):
+        return "must start with " + ", ".join(REDIS_SCHEMES)
+    try:
+        parts = urlsplit(url)
+        is_readable = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_readable = False
+    if not is_readable:
+        return "must be scheme://user:password@host:port/number, with / ? # in a password written as %2F %3F %23"
+    known = REDIS_TLS_OPTIONS if url.startswith("rediss") else frozenset()
+    if not known.issuperset(name for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
+        return "can have no options but, for rediss://, " + ", ".join(sorted(REDIS_TLS_OPTIONS))
+    return None
+
+
+def _faults(settings: type[Settings], given: Mapping[str, Any]) -> list[str]:
+    """Return one sentence for each fault.
+
+    Checks across fields run only when every field is right by itself: hence once more without those that are not.
+    """
+    faults = _errors(settings, given)
+    at_fault = {fault["loc"][0] for fault in faults if fault["loc"]}
+    if at_fault:
+        rest = {name: value for name, value in given.items() if name not in at_fault}
+        faults += [fault for fault in _errors(settings, rest) if not fault["loc"]]
+    return [_sentence(fault) for fault in faults]
+
+
+def _errors(settings: type[Settings], given: Mapping[str, Any]) -> list[ErrorDetails]:
+    try:
+        settings.model_validate(given)
+    except ValidationError as error:
+        return error.errors(include_url=False, include_input=False)
+    return []
+
+
+def _sentence(fault: ErrorDetails) -> str:
+    """Return the fault in words; pydantic's own quote no value, and ours only where it cannot be a secret."""
+    text = fault["msg"].removeprefix("Value error, ")
+    return f"{str(fault['loc'][0]).upper()}: {text}" if fault["loc"] else text

@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from redis import Redis
@@ -65,7 +65,9 @@ class Deployment:
         self.command("projector", "topics", "create", "--partitions", str(self.partitions))
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """End every process and delete the keys."""
         for process in self._processes:
             if process.poll() is None:
@@ -144,12 +146,14 @@ class Deployment:
         """Return every record of a topic, partition by partition."""
         return asyncio.run(self._records(topic))
 
+    def hash(self, key: str | bytes) -> dict[bytes, bytes]:
+        """Return a hash of Redis."""
+        return cast("dict[bytes, bytes]", self.redis.hgetall(key))
+
     def positions(self, bucket: int = 0) -> dict[str, int]:
         """Return the stored position of each partition, by its number as text."""
-        stored: dict[bytes, bytes] = self.redis.hgetall(bucket_prefix(self.prefix, 1, bucket) + "positions")
-        return {
-            name.decode().rpartition("/")[2]: int(value) for name, value in stored.items() if b"#" not in name
-        }
+        stored = self.hash(bucket_prefix(self.prefix, 1, bucket) + "positions")
+        return {name.decode().rpartition("/")[2]: int(value) for name, value in stored.items() if b"#" not in name}
 
     def wait_until_applied(self, seconds: float = WAIT_SECONDS) -> None:
         """Return when Redis stands at the end of the log."""
@@ -188,6 +192,8 @@ class Deployment:
 
     async def _records(self, topic: str) -> list[Any]:
         ends = {number: end for number, end in (await self._ends(topic)).items() if end}
+        if not ends:
+            return []
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.services.kafka_bootstrap_servers, auto_offset_reset="earliest"
         )
@@ -195,9 +201,7 @@ class Deployment:
         consumer.assign([TopicPartition(topic, number) for number in ends])
         records: list[Any] = []
         try:
-            while ends and any(
-                [await consumer.position(TopicPartition(topic, number)) < end for number, end in ends.items()]
-            ):
+            while any([await consumer.position(TopicPartition(topic, number)) < end for number, end in ends.items()]):
                 for polled in (await consumer.getmany(timeout_ms=200)).values():
                     records += polled
         finally:

@@ -41,7 +41,8 @@ def running_services(directory: Path) -> Iterator[Services]:
     """Yield a running Kafka and Redis; what was started here is ended afterwards."""
     source = source_of_services()
     if source == "environment":
-        yield Services(*(os.environ[name] for name in _ADDRESSES), source)
+        kafka, redis = (os.environ[name] for name in _ADDRESSES)
+        yield Services(kafka, redis, source)
     elif source == "containers":
         with _containers() as services:
             yield services

@@ -1,5 +1,7 @@
 """From polled records to batches."""
 
+from dataclasses import replace
+
 from aiokafka import TopicPartition
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,7 +10,7 @@ from projector.batch import MAX_BATCH_BYTES, MAX_BATCH_RECORDS, Batch
 from projector.folding import batches
 from projector.partition import Partition, fingerprint_of
 from schemas.decode import decode
-from tests.projector.events import TestRecord, event, record
+from tests.projector.events import PolledRecord, event, record
 
 
 def partition(stored: list[int], number: int = 0) -> Partition:
@@ -16,14 +18,14 @@ def partition(stored: list[int], number: int = 0) -> Partition:
     return Partition(TopicPartition("t", number), stored, min(stored))
 
 
-async def collect(one: Partition, records: list[TestRecord], position: int) -> list[Batch]:
+async def collect(one: Partition, records: list[PolledRecord], position: int) -> list[Batch]:
     """Return the batches that the records of one partition give."""
     return [batch async for batch in batches([(one, records, position)])]
 
 
 async def test_what_cannot_be_understood_is_set_aside() -> None:
     """A bad record becomes a letter and the good ones around it are folded."""
-    records = [record(0, event()), record(1, b"rubbish"), record(2, event("finished", id="e2"))]
+    records = [record(0, event()), record(1, b"rubbish"), record(2, event("finished", event_id="e2"))]
     (batch,) = await collect(partition([0]), records, 3)
     (span,) = batch.spans
     assert (span.start, span.next, span.records, span.dead_letters, span.no_record) == (0, 3, 3, 1, 0)
@@ -57,7 +59,7 @@ async def test_batches_are_bounded_in_bytes() -> None:
     large = record(0, event(message="x" * 900, algologURL="http://e/" + "y" * 2000))
     assert large.value is not None
     count = 2 * MAX_BATCH_BYTES // len(large.value)
-    made = await collect(partition([0]), [large._replace(offset=offset) for offset in range(count)], count)
+    made = await collect(partition([0]), [replace(large, offset=offset) for offset in range(count)], count)
     assert len(made) > 1
     assert all(batch.size_bytes < MAX_BATCH_BYTES + len(large.value) for batch in made)
     assert sum(batch.records for batch in made) == count
@@ -84,7 +86,7 @@ async def test_every_bucket_takes_all_of_a_span_or_nothing(stored: list[int], ho
 def test_the_fingerprint_depends_on_offset_key_and_value() -> None:
     """Another record at the same offset, or the same record elsewhere, has another fingerprint."""
     one = record(7, b"value")
-    others = [one._replace(offset=8), one._replace(value=b"valuf"), one._replace(key=b"3334"), one._replace(value=None)]
+    others = [replace(one, offset=8), replace(one, value=b"valuf"), replace(one, key=b"3334"), replace(one, value=None)]
     assert len({fingerprint_of(item) for item in (one, *others)}) == len(others) + 1
 
 

@@ -20,6 +20,7 @@ from projector.store import LogIdentity, Standing, Store
 from schemas.decode import decode
 from schemas.identity import JobIdentity, job_member
 from schemas.redis_layout import bucket_prefix, pointer_key
+from service.redis import read_hash
 from tests.projector.events import event, record
 from tests.services import Services
 
@@ -82,7 +83,7 @@ async def dump(redis: Redis, prefix: str) -> dict[str, object]:
 
 async def test_a_batch_is_stored_with_its_position(store: Store, redis: Redis, prefix: str) -> None:
     """A job is a readable hash, found by three indexes, and the position moves with it."""
-    changed = await store.apply(batch_of(event(), event("finished", id="e2", outcome="failed")), {"t/0": (0,)})
+    changed = await store.apply(batch_of(event(), event("finished", event_id="e2", outcome="failed")), {"t/0": (0,)})
     assert changed == 1
     stored = await dump(redis, prefix)
     assert set(stored) == {f"job:{JOB}", "owner:0x1111", "agreement:0x2222", "jobid:3333"}
@@ -119,12 +120,12 @@ async def test_an_earlier_report_moves_the_job_in_every_index(store: Store, redi
 async def test_split_into_batches_any_way_gives_the_same_bytes(redis: Redis, prefix: str) -> None:
     """Folding in memory and joining in Redis are the same rule, byte for byte, also beyond ASCII."""
     events = [
-        event("running", id="é", message="\U0001f600", time="2020-10-01T01:00:02Z"),
-        event("running", id="e", message="z", time="2020-10-01T01:00:02Z"),
-        event("started", id="zz", time="2020-10-01T01:00:01.5Z"),
-        event("started", id="z", time="2020-10-01T01:00:01.5Z"),
-        event("running", id="é", message="\U0001f600!", time="2020-10-01T01:00:02Z"),
-        event("running", id="é", message="\uffff", time="2020-10-01T01:00:02Z"),
+        event("running", event_id="é", message="\U0001f600", time="2020-10-01T01:00:02Z"),
+        event("running", event_id="e", message="z", time="2020-10-01T01:00:02Z"),
+        event("started", event_id="zz", time="2020-10-01T01:00:01.5Z"),
+        event("started", event_id="z", time="2020-10-01T01:00:01.5Z"),
+        event("running", event_id="é", message="\U0001f600!", time="2020-10-01T01:00:02Z"),
+        event("running", event_id="é", message="\uffff", time="2020-10-01T01:00:02Z"),
     ]
     contents = []
     for name, sizes in (("whole", [6]), ("single", [1] * 6), ("uneven", [2, 3, 1])):
@@ -144,12 +145,12 @@ async def test_split_into_batches_any_way_gives_the_same_bytes(redis: Redis, pre
 
 async def test_the_ledger_closes(store: Store, redis: Redis, prefix: str) -> None:
     """Applied, already known, dead letters and offsets without a record add up to the position."""
-    await store.apply(batch_of(event(), b"rubbish", event("running", id="e2")), {"t/0": (0,)})
+    await store.apply(batch_of(event(), b"rubbish", event("running", event_id="e2")), {"t/0": (0,)})
     await store.apply(batch_of(event(), start=3), {"t/0": (3,)})
     holes = batch_of(start=4)
     holes.spans[0].next = 9
     await store.apply(holes, {"t/0": (4,)})
-    account = ledgers([await redis.hgetall(bucket_prefix(prefix, 1, 0) + "positions")])["t/0"]
+    account = ledgers([await read_hash(redis, bucket_prefix(prefix, 1, 0) + "positions")])["t/0"]
     assert (account.applied, account.known, account.dead_lettered, account.no_record) == (2, 1, 1, 5)
     assert account.is_closed
     assert account.next == 9
@@ -218,7 +219,7 @@ async def test_several_buckets_each_take_what_they_miss(redis: Redis, prefix: st
     assert standing == Standing((30, 0, 30), ("", "", ""))
     await store.apply(batch_of(*events), {"t/0": standing.next})
     assert await dump(redis, prefix) == whole
-    accounts = ledgers([await redis.hgetall(bucket_prefix(prefix, 1, number) + "positions") for number in range(3)])
+    accounts = ledgers([await read_hash(redis, bucket_prefix(prefix, 1, number) + "positions") for number in range(3)])
     assert accounts["t/0"].is_closed
     assert base.startswith(prefix)
 
