@@ -61,6 +61,11 @@ class Batch:
         return len(self._entries)
 
     @property
+    def room_records(self) -> int:
+        """How many more records the batch may take."""
+        return MAX_BATCH_RECORDS - self.records
+
+    @property
     def is_full(self) -> bool:
         """Whether the batch has reached a limit."""
         return self.size_bytes >= MAX_BATCH_BYTES or self.records >= MAX_BATCH_RECORDS

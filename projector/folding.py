@@ -1,16 +1,20 @@
 """From polled records to batches: decode, fold, and set aside what cannot be understood."""
 
 import asyncio
+from bisect import bisect_left
 from collections.abc import AsyncIterator, Iterable, Sequence
+from operator import attrgetter
 from typing import Final
 
-from projector.batch import Batch
+from projector.batch import MAX_BATCH_BYTES, Batch, Span
 from projector.dead_letters import DeadLetter
 from projector.partition import Partition, Record, fingerprint_of
 from schemas.decode import RefusedEventError, decode
 
 # How many records are folded before other tasks get a turn, so that Redis works on one batch while the next is folded.
 SLICE_RECORDS: Final = 250
+
+_offset = attrgetter("offset")
 
 # A partition, its records, and the consumer's position after them.
 Polled = tuple[Partition, Sequence[Record], int]
@@ -43,29 +47,26 @@ def _fold_slice(batch: Batch, partition: Partition, records: Sequence[Record], a
     Returns the index of the first record that was not folded.
     """
     index, span = batch.span_of(partition.name, partition.next)
-    boundary = partition.boundary
-    for record in records[at : at + SLICE_RECORDS]:
-        if record.offset >= boundary:
-            span.next = boundary
-            break
-        _fold(batch, index, record)
-        span.next = record.offset + 1
+    below = bisect_left(records, partition.boundary, key=_offset)
+    first, end = at, min(below, at + SLICE_RECORDS, at + batch.room_records)
+    for record in records[at:end]:
+        _fold(batch, span, index, record)
         at += 1
-        if batch.is_full:
+        if batch.size_bytes >= MAX_BATCH_BYTES:
             break
+    span.records += at - first
+    batch.records += at - first
     if at:
         span.fingerprint = fingerprint_of(records[at - 1])
-    partition.next = span.next
+    span.next = partition.next = partition.boundary if at == below < len(records) else records[at - 1].offset + 1
     return at
 
 
-def _fold(batch: Batch, index: int, record: Record) -> None:
-    span = batch.spans[index]
-    span.records += 1
-    batch.records += 1
-    batch.size_bytes += len(record.value or b"")
+def _fold(batch: Batch, span: Span, index: int, record: Record) -> None:
+    value = record.value
+    batch.size_bytes += len(value or b"")
     try:
-        event = decode(record.value, record.headers, record.timestamp)
+        event = decode(value, record.headers, record.timestamp)
     except RefusedEventError as refusal:
         span.dead_letters += 1
         batch.letters.append(DeadLetter(record, refusal))

@@ -73,10 +73,14 @@ class Deployment:
             if process.poll() is None:
                 process.kill()
             process.wait()
-        keys = list(self.redis.scan_iter(match=f"{self.prefix}:*", count=1000))
+        self.forget()
+        self.redis.close()
+
+    def forget(self) -> None:
+        """Delete every key of the prefix."""
+        keys = list(self.redis.scan_iter(match=f"{self.prefix}:*", count=10_000))
         for start in range(0, len(keys), 1000):
             self.redis.delete(*keys[start : start + 1000])
-        self.redis.close()
 
     def command(self, module: str, *arguments: str, code: int = 0, **environment: str) -> str:
         """Run one of the commands to its end and return what it printed; AssertionError unless it exits with `code`."""

@@ -57,8 +57,8 @@ def _write(pipeline: Any, event: dict[str, Any]) -> None:
         if detail in data:
             value = data[detail]
             fields[detail] = value if isinstance(value, str) else orjson.dumps(value).decode()
-    pipeline.hset(f"plain:job:{name}", mapping=fields)
+    pipeline.hset(f"bench:job:{name}", mapping=fields)
     score = int(event["time"][11:13])
-    pipeline.zadd(f"plain:owner:{data['owner']}", {name: score})
-    pipeline.zadd(f"plain:agreement:{data['agreementId']}", {name: score})
-    pipeline.zadd(f"plain:jobid:{data['jobId']}", {name: score})
+    pipeline.zadd(f"bench:owner:{data['owner']}", {name: score})
+    pipeline.zadd(f"bench:agreement:{data['agreementId']}", {name: score})
+    pipeline.zadd(f"bench:jobid:{data['jobId']}", {name: score})

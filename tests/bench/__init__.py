@@ -1,0 +1,1 @@
+"""Benchmarks beside plain alternatives; run them with `make bench`."""

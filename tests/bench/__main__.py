@@ -1,0 +1,52 @@
+"""The benchmarks: each figure beside the plain alternative, in one run, on one machine: `make bench`."""
+
+import asyncio
+import os
+import platform
+import statistics
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from tests.bench.catch_up import WORKLOAD, CatchUp, load, measure_plain, measure_projector
+from tests.bench.latency import measure_latency
+from tests.bench.reads import measure_reads
+from tests.services import running_services
+
+ROUNDS = 3
+
+
+@click.command()
+@click.option("--jobs", default=100_000, show_default=True, help="Simulated jobs, about five events each.")
+@click.option("--rounds", default=ROUNDS, show_default=True, help="Pairs of runs; the median ratio counts.")
+def main(jobs: int, rounds: int) -> None:
+    """Measure catch-up, latency and reads beside the plain alternatives."""
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        services = stack.enter_context(running_services(directory / "services"))
+        click.echo(
+            f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {services.source}"
+        )
+        run = CatchUp(services, directory)
+        stack.enter_context(run.deployment)
+        events = load(run, jobs)
+        click.echo(f"catch-up of {events} events of {jobs} jobs ({WORKLOAD})")
+        ratios = []
+        for number in range(rounds):
+            plain, ours = measure_plain(run, events), measure_projector(run, events)
+            ratios.append(ours / plain)
+            click.echo(
+                f"  {number + 1}: plain pipeline {plain:>9,.0f}/s   projector {ours:>9,.0f}/s   {ratios[-1]:.2f} times"
+            )
+        click.echo(f"  median ratio {statistics.median(ratios):.2f}")
+        for line in measure_reads(run):
+            click.echo(line)
+        for line in asyncio.run(measure_latency(run)):
+            click.echo(line)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
