@@ -76,10 +76,18 @@ class Child:
 
     def tail(self) -> str:
         """Return the last lines it wrote."""
+        return "\n".join(self._output(TAIL_BYTES).splitlines()[-TAIL_LINES:])
+
+    def wrote(self, text: str) -> bool:
+        """Say whether that is in what it wrote."""
+        return text in self._output(LARGEST_LOG_BYTES)
+
+    def _output(self, limit_bytes: int) -> str:
+        """Return the end of what this start wrote."""
         with self.log_path.open("rb") as log:
             size = log.seek(0, os.SEEK_END)
-            log.seek(max(self._log_start, size - TAIL_BYTES))
-            return "\n".join(log.read().decode(errors="replace").splitlines()[-TAIL_LINES:])
+            log.seek(max(self._log_start, size - limit_bytes))
+            return log.read().decode(errors="replace")
 
 
 def _make_room(log_path: Path) -> None:

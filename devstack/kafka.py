@@ -60,7 +60,7 @@ class Kafka(Server):
 
     name: ClassVar[str] = "Kafka"
 
-    def __init__(  # noqa: PLR0913 - each has a default
+    def __init__(
         self,
         directory: Path,
         *,

@@ -33,8 +33,7 @@ def free_port() -> int:
     for port in random.sample(FREE_PORTS, MOST_TRIES):
         if is_free(port):
             return port
-    msg = f"none of {MOST_TRIES} ports tried is free"
-    raise OSError(msg)
+    raise OSError(f"none of {MOST_TRIES} ports tried is free")
 
 
 def choose_port(wanted: int, name: str, say: Say = say_nothing) -> int:

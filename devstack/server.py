@@ -12,6 +12,8 @@ from devstack.ports import LOCALHOST, Say, choose_port, is_free, say_nothing
 from devstack.waiting import wait_until
 
 START_LIMIT_SECONDS = 60.0
+MOST_LAUNCHES = 3
+PORT_LOST = "Address already in use"
 
 
 class Server(ABC):
@@ -45,7 +47,7 @@ class Server(ABC):
         self.directory = directory.absolute()
         self.settings = dict(settings or {})
         self.log_path = log_path or self.directory / f"{self.name.lower()}.log"
-        self.port = port
+        self.port = self._wanted_port = port
         self._say = say
         self._lock = DirectoryLock(self.directory)
         self._child: Child | None = None
@@ -91,9 +93,7 @@ class Server(ABC):
             return
         self._lock.acquire()
         try:
-            self._settle_port()
-            self._child = Child(self._prepare(), self.log_path)
-            self._wait_until_ready(self._child)
+            self._launch()
         except BaseException:
             self.kill()
             raise
@@ -132,10 +132,23 @@ class Server(ABC):
     def _is_ready(self) -> bool:
         """Ask it over its own protocol whether it serves."""
 
+    def _launch(self) -> None:
+        """Start it, again when somebody else took one of its ports between the choice and its use."""
+        for tries_left in reversed(range(MOST_LAUNCHES)):
+            self._settle_port()
+            self._child = Child(self._prepare(), self.log_path)
+            try:
+                self._wait_until_ready(self._child)
+            except ChildDiedError:
+                if not tries_left or not self._child.wrote(PORT_LOST):
+                    raise
+            else:
+                self._has_own_port = True
+                return
+
     def _settle_port(self) -> None:
         if not self._has_own_port:
-            self.port = choose_port(self.port, self.name, self._say)
-            self._has_own_port = True
+            self.port = choose_port(self._wanted_port, self.name, self._say)
         elif not is_free(self.port):
             raise PortTakenError(name=self.name, port=self.port)
 

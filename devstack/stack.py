@@ -19,7 +19,7 @@ class Devstack:
     `stack.kafka` and `stack.redis` can be stopped, killed, paused and started again meanwhile.
     """
 
-    def __init__(  # noqa: PLR0913 - each has a default
+    def __init__(
         self,
         directory: Path,
         *,

@@ -55,7 +55,7 @@ class StatusApi:
         answer = self.get(f"{STATUS_PATH}?owner={owner}")
         if answer.code != HTTP_OK:
             return f"no answer: {answer.code} {answer.body.decode(errors='replace').strip()}"
-        return f"{describe(json.loads(answer.body))} · lag {answer.lag}"
+        return f"lag {answer.lag} · {describe(json.loads(answer.body))}"
 
 
 def describe(jobs: list[dict[str, Any]]) -> str:

@@ -45,7 +45,7 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
             max_partition_fetch_bytes=_PARTITION_BYTES,
             metadata_max_age_ms=METADATA_MAX_AGE_MILLISECONDS,
             request_timeout_ms=REQUEST_TIMEOUT_MILLISECONDS,
-            session_timeout_ms=10_000,
+            session_timeout_ms=6_000,
             heartbeat_interval_ms=1_000,
         )
         self._revoked: set[TopicPartition] = set()

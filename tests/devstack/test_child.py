@@ -20,7 +20,7 @@ PARENT = """
 import sys, time
 from pathlib import Path
 from devstack.child import Child
-print(Child(["sleep", "60"], Path(sys.argv[1])).pid, flush=True)
+print(Child([sys.executable, "-u", "-c", sys.argv[2]], Path(sys.argv[1])).pid, flush=True)
 time.sleep(60)
 """
 
@@ -36,6 +36,11 @@ def log_path(tmp_path: Path) -> Path:
 def wait_for_text(log_path: Path, text: str) -> None:
     """Wait until the log has that text."""
     assert wait_until(lambda: text in log_path.read_text(), LIMIT_SECONDS), log_path.read_text()
+
+
+def state_of(pid: int) -> str:
+    """Return the state of a process; T is a paused one."""
+    return subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
 
 
 def test_the_tail_holds_what_this_child_wrote_last(log_path: Path, python_child: PythonChild) -> None:
@@ -60,6 +65,7 @@ def test_stop_ends_a_paused_child(log_path: Path, python_child: PythonChild) -> 
     child = Child(python_child(SLEEP), log_path)
     wait_for_text(log_path, "ready")
     child.pause()
+    assert wait_until(lambda: state_of(child.pid).startswith("T"), LIMIT_SECONDS)
     child.stop()
     assert child.exit_code == -signal.SIGTERM
     assert child.ending() == "was ended by SIGTERM"
@@ -73,10 +79,15 @@ def test_stop_kills_after_the_limit(log_path: Path, python_child: PythonChild) -
     assert child.exit_code == -signal.SIGKILL
 
 
-def test_a_child_outlives_the_thread_that_started_it(log_path: Path) -> None:
+def test_a_child_outlives_the_thread_that_started_it(log_path: Path, python_child: PythonChild) -> None:
     """The end of the thread that asked for a child does not end the child."""
     children: list[Child] = []
-    thread = threading.Thread(target=lambda: children.append(Child(["sleep", "60"], log_path)))
+
+    def start() -> None:
+        children.append(Child(python_child(SLEEP), log_path))
+        wait_for_text(log_path, "ready")
+
+    thread = threading.Thread(target=start)
     thread.start()
     thread.join()
     time.sleep(0.2)  # nothing to wait for: it must still be there
@@ -95,8 +106,9 @@ def test_no_child_outlives_its_parent(
     log_path: Path, start_python: Callable[..., tuple[subprocess.Popen[str], str]], is_gone: Callable[[int], bool]
 ) -> None:
     """Kill -9 of the parent ends the child."""
-    parent, printed = start_python("-c", PARENT, str(log_path), lines=1)
+    parent, printed = start_python("-c", PARENT, str(log_path), SLEEP, lines=1)
     pid = int(printed)
+    wait_for_text(log_path, "ready")
     assert not is_gone(pid)
     parent.kill()
     assert wait_until(lambda: is_gone(pid), LIMIT_SECONDS)

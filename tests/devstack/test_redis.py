@@ -1,5 +1,6 @@
 """A real Valkey or Redis: it starts, survives, and says what is wrong."""
 
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from devstack import DevstackError, Redis
+from devstack import DevstackError, Redis, free_port
+from devstack.ports import LOCALHOST
 from devstack.redis import server_binary
 
 CONFIG = ("maxmemory-policy", "appendonly", "appendfsync", "hash-max-listpack-value", "bind")
@@ -75,6 +77,26 @@ def test_a_server_that_cannot_start_shows_its_log(tmp_path: Path) -> None:
     assert str(server.log_path) in str(error.value)
     assert "nonsense" in str(error.value)
     assert not server.is_running
+
+
+def test_a_port_lost_at_the_last_moment_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port that somebody else takes between the choice and its use is replaced by another."""
+    with socket.create_server((LOCALHOST, free_port())) as somebody:
+        choices = iter([somebody.getsockname()[1], port := free_port()])
+        monkeypatch.setattr("devstack.server.choose_port", lambda *_: next(choices))
+        with Redis(tmp_path) as server, connect(server) as client:
+            assert client.ping()
+            assert server.port == port
+
+
+def test_a_port_taken_during_a_restart_is_said(server: Redis) -> None:
+    """A server whose port was taken while it was down does not move to another one silently."""
+    server.stop()
+    with (
+        socket.create_server((LOCALHOST, server.port)),
+        pytest.raises(DevstackError, match=f"Redis had port {server.port} before"),
+    ):
+        server.start()
 
 
 def test_unreadable_data_names_the_directory_to_remove(tmp_path: Path) -> None:

@@ -38,8 +38,8 @@ def api() -> Iterator[StatusApi]:
 
 
 def test_jobs_are_counted_by_stage(api: StatusApi) -> None:
-    """The line has the number of jobs, those in each stage that has any, and the lag."""
-    assert api.progress("0x1") == "jobs 6: 1 started, 2 running, 3 finished · lag 7"
+    """The line has the lag, the number of jobs and those in each stage that has any."""
+    assert api.progress("0x1") == "lag 7 · jobs 6: 1 started, 2 running, 3 finished"
 
 
 def test_no_jobs_are_no_stages() -> None:
