@@ -7,6 +7,7 @@ import click
 from projector.app import run_projector
 from projector.doctor import examine
 from projector.settings import ProjectorSettings
+from projector.skip import skip
 from projector.topics import create_topics
 from service.command_line import run_async, run_command, settings_options
 from service.errors import CommandError
@@ -44,6 +45,26 @@ def doctor(settings: ProjectorSettings) -> None:
             click.echo(finding)
         if any(finding.fix for finding in findings):
             sys.exit(CommandError.exit_code)
+
+    run_async(main())
+
+
+@commands.command(name="skip")
+@click.option("--partition", type=click.IntRange(0), help="The partition; all of them when not given.")
+@click.option("--to", type=click.IntRange(0), help="The offset to go on from; needs --partition.")
+@click.option("--to-log-start", is_flag=True, help="Go on from where the log begins now.")
+@settings_options(ProjectorSettings)
+def skip_command(settings: ProjectorSettings, partition: int | None, to: int | None, *, to_log_start: bool) -> None:
+    """Pass over events that are gone or cannot be read; a dead letter names the range."""
+    if to_log_start == (to is not None):
+        raise click.UsageError("give either --to-log-start, or --partition and --to")
+    if to is not None and partition is None:
+        raise click.UsageError("--to needs --partition")
+    configure_logs(settings.log_format)
+
+    async def main() -> None:
+        for skipped in await skip(settings, partition, to):
+            click.echo(skipped)
 
     run_async(main())
 

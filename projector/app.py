@@ -9,10 +9,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 from aiohttp import web
-from aiokafka import AIOKafkaProducer
 
 from projector.assignment import Assignment
-from projector.dead_letters import MAX_LETTER_BYTES, DeadLetterWriter
+from projector.dead_letters import DeadLetterWriter, new_producer
 from projector.errors import ForeignProjectionError
 from projector.heartbeat import Heartbeat
 from projector.log import Log
@@ -23,7 +22,7 @@ from projector.startup import cluster_of, require_redis, require_topics
 from projector.store import LogIdentity, Store
 from service.errors import ServiceUnavailableError
 from service.health import Check, health_routes
-from service.kafka import REQUEST_TIMEOUT_MILLISECONDS, start_client
+from service.kafka import start_client
 from service.redis import connect
 
 _log = structlog.get_logger(__name__)
@@ -55,21 +54,15 @@ async def _clients(settings: ProjectorSettings, stack: AsyncExitStack) -> tuple[
     redis = connect(settings, max_connections=8)
     stack.push_async_callback(redis.aclose)
     await require_redis(redis, settings)
-    options = settings.kafka_client_options()
-    producer = AIOKafkaProducer(
-        **options,
-        acks="all",
-        enable_idempotence=True,
-        max_request_size=MAX_LETTER_BYTES,
-        request_timeout_ms=REQUEST_TIMEOUT_MILLISECONDS,
-    )
+    producer = new_producer(settings)
     await start_client(producer, settings)
-    stack.push_async_callback(producer.stop)
-    log = Log(settings.kafka_topic, settings.kafka_group_id, options)
+    letters = DeadLetterWriter(producer, settings.dead_letter_topic)
+    stack.push_async_callback(letters.stop)
+    log = Log(settings.kafka_topic, settings.kafka_group_id, settings.kafka_client_options())
     await start_client(log, settings)
     stack.push_async_callback(log.stop)
     store = Store(redis, settings.redis_prefix, LogIdentity(cluster, settings.kafka_topic))
-    return store, log, DeadLetterWriter(producer, settings.dead_letter_topic)
+    return store, log, letters
 
 
 async def _run_together(projector: Projector, heartbeat: Heartbeat) -> None:

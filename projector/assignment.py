@@ -1,6 +1,5 @@
 """Our partitions: placed by what Redis has stored, checked against the log, held where the two differ."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -8,8 +7,8 @@ import structlog
 from aiokafka import TopicPartition
 
 from projector.folding import Polled
-from projector.log import Log, LogRange
-from projector.partition import HOLD_RETRY_SECONDS, Hold, Partition, Record, fingerprint_of, fingerprint_offset
+from projector.log import Log, LogRange, is_unreadable
+from projector.partition import Hold, Partition, Record, fingerprint_of, fingerprint_offset
 from projector.store import Standing, Store
 from schemas.redis_layout import partition_name
 
@@ -27,8 +26,8 @@ class Assignment:
     store: Store
     accept_truncated_log: bool = False
     partitions: dict[TopicPartition, Partition] = field(default_factory=dict)
-    # Partition name -> reason: what is to be held as soon as it is placed, to be tried again later.
-    hold_when_placed: dict[str, str] = field(default_factory=dict)
+    # By partition name: what is to be held as soon as it is placed.
+    hold_when_placed: dict[str, Hold] = field(default_factory=dict)
 
     @property
     def held(self) -> dict[str, str]:
@@ -49,14 +48,14 @@ class Assignment:
         self.partitions.clear()
 
     async def place(self) -> None:
-        """Place what was assigned and not placed yet, or whose hold is to be tried again.
+        """Place what was assigned and not placed yet, or whose hold is over.
 
         Raises StoreUnavailableError or KafkaError; whatever was not placed is tried again by the next call.
         """
         assigned = self.log.assignment
         for gone in (self.partitions.keys() - assigned) | (self.partitions.keys() & self.log.take_revoked()):
             del self.partitions[gone]
-        new = [item for item in assigned if item not in self.partitions or self._is_due(self.partitions[item])]
+        new = [item for item in assigned if item not in self.partitions or self.partitions[item].may_try_again]
         if not new:
             return
         names = {item: partition_name(item.topic, item.partition) for item in new}
@@ -65,6 +64,24 @@ class Assignment:
         for item in new:
             if item in self.log.assignment:
                 self._place(item, standings[names[item]], ranges[item])
+
+    async def poll_carefully(self) -> dict[TopicPartition, Sequence[Record]]:
+        """Return what can be read of each partition; one that cannot be read on where it stands is held."""
+        records: dict[TopicPartition, Sequence[Record]] = {}
+        for item, partition in list(self.partitions.items()):
+            if partition.hold or item not in self.log.assignment:
+                continue
+            records[item], error = await self.log.poll_carefully(item)
+            if error and not is_unreadable(error):
+                raise error
+            if error and records[item]:
+                self.log.seek(item, records[item][-1].offset + 1)
+            elif error:
+                reason = (
+                    f"the record at {partition.next} cannot be read ({type(error).__name__}: {error}): {_UNREADABLE}"
+                )
+                self.hold(partition, Hold(reason))
+        return records
 
     def polled(self, records: Mapping[TopicPartition, Sequence[Record]]) -> list[tuple[Partition, Sequence[Record]]]:
         """Return the records that may be folded, of every partition that is neither unplaced nor held."""
@@ -82,12 +99,11 @@ class Assignment:
             if partition.hold is None and partition.topic_partition in self.log.assignment
         ]
 
-    def hold(self, partition: Partition, reason: str, *, tries_again: bool = False) -> None:
+    def hold(self, partition: Partition, hold: Hold) -> None:
         """Stop reading a partition and say why."""
-        retry_at = time.monotonic() + HOLD_RETRY_SECONDS if tries_again else None
-        partition.hold = Hold(reason, retry_at)
+        partition.hold = hold
         self.log.pause(partition.topic_partition)
-        _log.error("partition held", partition=partition.name, reason=reason)
+        _log.error("partition held", partition=partition.name, reason=hold.reason)
 
     def seek_back(self) -> None:
         """Read every partition from our own position again: after an error the consumer's may be wrong."""
@@ -95,34 +111,30 @@ class Assignment:
             partition = self.partitions[item]
             self.log.seek(item, _place_to_read(partition))
 
-    def _is_due(self, partition: Partition) -> bool:
-        hold = partition.hold
-        return hold is not None and hold.retry_at is not None and hold.retry_at <= time.monotonic()
-
     def _place(self, item: TopicPartition, standing: Standing, held: LogRange) -> None:
         first = min(standing.next)
         fingerprint = standing.fingerprints[standing.next.index(first)]
         partition = Partition(item, list(standing.next), first, applied=first, end=held.end)
         self.partitions[item] = partition
         if first > held.end:
-            self.hold(partition, f"the log ends at {held.end}, before position {first}: {_REPLACED}")
+            self.hold(partition, Hold(f"the log ends at {held.end}, before position {first}: {_REPLACED}"))
         elif first < held.start and not self.accept_truncated_log:
-            self.hold(partition, f"events {first} to {held.start - 1} are gone from the log: {_TRUNCATED}")
+            self.hold(partition, Hold(f"events {first} to {held.start - 1} are gone from the log: {_TRUNCATED}"))
         else:
             if fingerprint and fingerprint_offset(fingerprint) >= held.start:
                 partition.fingerprint = fingerprint
             self.log.resume(item)
             self.log.seek(item, max(_place_to_read(partition), held.start))
             _log.info("partition placed", partition=partition.name, position=first, log_end=held.end)
-        reason = self.hold_when_placed.pop(partition.name, None)
-        if reason and partition.hold is None:
-            self.hold(partition, reason, tries_again=True)
+        hold = self.hold_when_placed.pop(partition.name, None)
+        if hold and partition.hold is None:
+            self.hold(partition, hold)
 
     def _unread(self, partition: Partition, records: Sequence[Record]) -> Sequence[Record]:
         """Return the records not folded yet, once the one before them is known to be the one we applied."""
         if partition.fingerprint and records:
             if fingerprint_of(records[0]) != partition.fingerprint:
-                self.hold(partition, f"the record before position {partition.next} is another one: {_REPLACED}")
+                self.hold(partition, Hold(f"the record before position {partition.next} is another one: {_REPLACED}"))
                 return ()
             partition.fingerprint = ""
         return [record for record in records if record.offset >= partition.next]
@@ -132,7 +144,8 @@ _REPLACED = (
     "the topic was re-created or cut, so this projection is of another log; delete the projection "
     "(or set another REDIS_PREFIX) to fold the log that is there"
 )
-_TRUNCATED = "set KAFKA_ACCEPT_TRUNCATED_LOG=true to go on without them"
+_UNREADABLE = "pass it with `python -m projector skip --partition N --to OFFSET`"
+_TRUNCATED = "go on without them by `python -m projector skip --to-log-start` or KAFKA_ACCEPT_TRUNCATED_LOG=true"
 
 
 def _place_to_read(partition: Partition) -> int:

@@ -12,15 +12,19 @@ from typing import Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_fixed
 
 from projector.errors import DeadLetterError
 from projector.partition import Record
+from projector.settings import ProjectorSettings
 from schemas.decode import RefusedEventError
 from schemas.redis_layout import partition_name
+from service.kafka import REQUEST_TIMEOUT_MILLISECONDS
 
 HEADER_PREFIX: Final = "__connect.errors."
 STAGE: Final = "VALUE_CONVERTER"  # Kafka Connect's name for the step that failed
-DELIVERY_TIMEOUT_SECONDS: Final = 10.0
+DELIVERY_TIMEOUT_SECONDS: Final = 5.0
+PROBE_PAUSE_SECONDS: Final = 1.0
 # A record of the log, with our headers around it, has to fit.
 MAX_LETTER_BYTES: Final = 2 * 1024 * 1024
 
@@ -46,12 +50,53 @@ class DeadLetter:
         return [*self.record.headers, *((HEADER_PREFIX + name, text.encode()) for name, text in about.items())]
 
 
+def new_producer(settings: ProjectorSettings) -> AIOKafkaProducer:
+    """Return a producer that can write letters; it is not connected yet."""
+    return AIOKafkaProducer(
+        **settings.kafka_client_options(),
+        acks="all",
+        enable_idempotence=True,
+        max_request_size=MAX_LETTER_BYTES,
+        request_timeout_ms=REQUEST_TIMEOUT_MILLISECONDS,
+    )
+
+
+async def write_letter(
+    producer: AIOKafkaProducer,
+    topic: str,
+    key: bytes | None,
+    value: bytes | None,
+    headers: list[tuple[str, bytes | None]],
+) -> None:
+    """Return when Kafka has acknowledged the letter."""
+    if key is None and value is None:  # aiokafka's `send` refuses what its batches can hold
+        batch = producer.create_batch()
+        batch.append(key=None, value=None, timestamp=None, headers=headers)
+        await (await producer.send_batch(batch, topic, partition=0))
+    else:
+        await producer.send_and_wait(topic, value=value, key=key, headers=headers)
+
+
 class DeadLetterWriter:
-    """Writes letters and waits until Kafka has acknowledged them."""
+    """Writes letters and waits until Kafka has acknowledged them.
+
+    After a failure one letter is tried again and again in the background; when it is acknowledged, the topic is back.
+    """
 
     def __init__(self, producer: AIOKafkaProducer, topic: str) -> None:
         self._producer = producer
         self._topic = topic
+        self._probe: asyncio.Task[None] | None = None
+
+    def is_back(self) -> bool:
+        """Whether letters can be written again after a failure."""
+        return self._probe is None or self._probe.done()
+
+    async def stop(self) -> None:
+        """Stop trying, and close the connections."""
+        if self._probe:
+            self._probe.cancel()
+        await self._producer.stop()
 
     async def deliver(self, letters: Sequence[DeadLetter]) -> None:
         """Return when every letter is in the log; DeadLetterError names the partitions of those that are not."""
@@ -63,10 +108,17 @@ class DeadLetterWriter:
             elif isinstance(outcome, BaseException):
                 raise outcome
         if failures:
+            if self.is_back():
+                self._probe = asyncio.create_task(self._try_until_acknowledged(letters[0]))
             raise DeadLetterError(frozenset(failures), next(iter(failures.values()))[0])
+
+    async def _try_until_acknowledged(self, letter: DeadLetter) -> None:
+        async for attempt in AsyncRetrying(
+            wait=wait_fixed(PROBE_PAUSE_SECONDS), retry=retry_if_exception_type((KafkaError, TimeoutError))
+        ):
+            with attempt:
+                await self._send(letter)
 
     async def _send(self, letter: DeadLetter) -> None:
         async with asyncio.timeout(DELIVERY_TIMEOUT_SECONDS):
-            await self._producer.send_and_wait(
-                self._topic, value=letter.record.value, key=letter.record.key, headers=letter.headers
-            )
+            await write_letter(self._producer, self._topic, letter.record.key, letter.record.value, letter.headers)

@@ -8,7 +8,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from redis.exceptions import RedisError
 
 from projector.ledger import ledgers
-from projector.log import partition_ends
+from projector.log import partition_ranges
 from projector.settings import ProjectorSettings
 from projector.startup import require_redis, topic_setting
 from projector.topics import LETTERS_CONFIG, LOG_CONFIG
@@ -103,12 +103,12 @@ async def _projection(redis: AnyRedis, settings: ProjectorSettings) -> list[Find
 
 async def _partitions(settings: ProjectorSettings, positions: list[dict[bytes, bytes]]) -> list[Finding]:
     """Compare the stored positions and ledgers with the log."""
-    ends = await partition_ends(settings)
+    ranges = await partition_ranges(settings)
     accounts = ledgers(positions)
     findings = []
-    for name, end in sorted(ends.items()):
+    for name, held in sorted(ranges.items()):
         account = accounts.get(name)
-        lag = end - (account.next if account else 0)
+        lag = held.end - (account.next if account else 0)
         fix = "wait, or look at the projector's /readyz?verbose" if lag else None
         findings.append(Finding("lag", f"{name}: {lag} events", fix))
         if account:

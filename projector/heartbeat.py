@@ -72,6 +72,7 @@ class Heartbeat:
             partitions[name].end = end
         was_idle, handed_over = self._projector.is_idle, self._projector.handed_over
         try:
+            await self._store.check_pointer()
             stored = await self._store.heartbeat(ours)
         except ProjectorError as error:
             self._projector.interrupt(error)

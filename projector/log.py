@@ -7,7 +7,14 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
-from aiokafka.errors import NoOffsetForPartitionError
+from aiokafka.errors import (
+    CorruptRecordException,
+    KafkaError,
+    NoOffsetForPartitionError,
+    RecordTooLargeError,
+    UnknownTopicOrPartitionError,
+    UnsupportedCodecError,
+)
 
 from projector.batch import MAX_BATCH_RECORDS
 from projector.partition import Record
@@ -92,6 +99,22 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
             return {}
         return records
 
+    async def poll_carefully(self, partition: TopicPartition) -> tuple[list[Record], Exception | None]:
+        """Return what can be read of one partition, record by record, and the error that ended it.
+
+        A fetch that holds something unreadable gives nothing at all when it is polled at once.
+        """
+        records: list[Record] = []
+        while len(records) < MAX_BATCH_RECORDS:
+            try:
+                polled = await self._consumer.getmany(partition, timeout_ms=POLL_MILLISECONDS, max_records=1)
+            except Exception as error:  # noqa: BLE001 - a codec or a parser raises what it likes
+                return records, error
+            if not polled:
+                break
+            records += polled[partition]
+        return records, None
+
     async def position(self, partition: TopicPartition) -> int:
         """Return the offset that is read next; the partition must have been sought."""
         async with asyncio.timeout(REQUEST_TIMEOUT_MILLISECONDS / 1000):
@@ -100,14 +123,13 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def ranges(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, LogRange]:
         """Return what each partition holds."""
-        starts, ends = await asyncio.gather(
-            self._consumer.beginning_offsets(list(partitions)), self._consumer.end_offsets(list(partitions))
-        )
-        return {partition: LogRange(starts[partition], ends[partition]) for partition in partitions}
+        return await _ranges(self._consumer, partitions)
 
     async def ends(self) -> dict[str, int]:
         """Return the end of every partition of the topic, by its name: the last stable offset."""
-        numbers = self._consumer.partitions_for_topic(self._topic) or set()
+        numbers = self._consumer.partitions_for_topic(self._topic)
+        if not numbers:  # just joined, or the topic is gone: an empty answer would be taken for an empty log
+            raise UnknownTopicOrPartitionError(self._topic)
         ends = await self._consumer.end_offsets([TopicPartition(self._topic, number) for number in numbers])
         return {partition_name(item.topic, item.partition): end for item, end in ends.items()}
 
@@ -130,14 +152,28 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._consumer.commit(held)
 
 
-async def partition_ends(settings: KafkaSettings) -> dict[str, int]:
-    """Return the end of every partition of the topic, by its name, without joining the group."""
+def is_unreadable(error: Exception) -> bool:
+    """Tell whether an error is about what the log holds (a broken batch, an unknown codec), so that it will stay."""
+    if isinstance(error, KafkaError):
+        return isinstance(error, CorruptRecordException | UnsupportedCodecError | RecordTooLargeError)
+    return not isinstance(error, TimeoutError | OSError)  # whatever a parser or a codec raises
+
+
+async def partition_ranges(settings: KafkaSettings) -> dict[str, LogRange]:
+    """Return what every partition of the topic holds, by its name, without joining the group."""
     consumer = AIOKafkaConsumer(
         settings.kafka_topic, **settings.kafka_client_options(), isolation_level="read_committed"
     )
     await start_client(consumer, settings)
     try:
-        ends = await consumer.end_offsets(list(consumer.assignment()))
+        ranges = await _ranges(consumer, consumer.assignment())
     finally:
         await consumer.stop()
-    return {partition_name(item.topic, item.partition): end for item, end in ends.items()}
+    return {partition_name(item.topic, item.partition): held for item, held in ranges.items()}
+
+
+async def _ranges(consumer: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> dict[TopicPartition, LogRange]:
+    starts, ends = await asyncio.gather(
+        consumer.beginning_offsets(list(partitions)), consumer.end_offsets(list(partitions))
+    )
+    return {partition: LogRange(starts[partition], ends[partition]) for partition in partitions}

@@ -3,7 +3,7 @@
     unplaced: its position is read from Redis; when a record was applied before -> checking, else -> folding
     checking: the record before the position is the one that was applied -> folding, else -> held
     folding:  what hinders it is found -> held
-    held:     its retry time is reached, or it is assigned anew -> unplaced
+    held:     the hold is over, or it is assigned anew -> unplaced
 
 A held partition is not read further while the others go on; readiness names the reason.
 """
@@ -11,7 +11,7 @@ A held partition is not read further while the others go on; readiness names the
 import sys
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -34,12 +34,23 @@ class Record(Protocol):
     headers: Sequence[tuple[str, bytes | None]]
 
 
+def never() -> bool:
+    """Return that it is not over: a person has to do something, or the partition is assigned anew."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Why a partition waits; `retry_at` (monotonic seconds) is when it tries again by itself, if it does."""
+    """Why a partition waits, and what tells when it may try again by itself; by default it never does."""
 
     reason: str
-    retry_at: float | None = None
+    is_over: Callable[[], bool] = never
+
+
+def after(seconds: float) -> Callable[[], bool]:
+    """Return what tells whether so many seconds have passed from now on."""
+    due = time.monotonic() + seconds
+    return lambda: time.monotonic() >= due
 
 
 @dataclass(slots=True)
@@ -68,6 +79,11 @@ class Partition:
     def boundary(self) -> int:
         """The next offset at which a bucket joins in that already stands further; beyond all when none does."""
         return min((position for position in self.stored if position > self.next), default=sys.maxsize)
+
+    @property
+    def may_try_again(self) -> bool:
+        """Whether the partition was held and the hold is over."""
+        return self.hold is not None and self.hold.is_over()
 
     def hand_over(self, start: int, to: int) -> None:
         """Note that the records from `start` up to `to` were handed to every bucket that stood at `start`."""

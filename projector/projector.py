@@ -15,10 +15,12 @@ Case 6: Redis lost its last writes, or everything. The script answers `moved` or
 
 import asyncio
 import contextlib
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import structlog
-from aiokafka.errors import KafkaError
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from projector.assignment import Assignment
 from projector.batch import Batch
@@ -32,8 +34,9 @@ from projector.errors import (
     ProjectorError,
 )
 from projector.folding import batches
-from projector.log import Log
+from projector.log import Log, is_unreadable
 from projector.metrics import Metrics
+from projector.partition import HOLD_RETRY_SECONDS, Hold, Record, after
 from projector.store import Store
 
 # Turns of the event loop that a new call to Redis needs until its bytes are sent.
@@ -107,13 +110,26 @@ class Projector:
             await self._store.raise_floors(self._owed_floors)
             self._owed_floors = {}
         await self._assignment.place()
-        polled = self._assignment.polled(await self._log.poll())
+        polled = self._assignment.polled(await self._poll())
         was_idle = True
         async for batch in batches(await self._assignment.positioned(polled)):
             await self._hand_over(batch)
             was_idle = False
         if was_idle:
             await self._settle()
+
+    async def _poll(self) -> Mapping[TopicPartition, Sequence[Record]]:
+        """Return what has arrived; when something cannot be read, what can be read around it."""
+        try:
+            return await self._log.poll()
+        except OffsetOutOfRangeError:
+            self._assignment.forget()  # placing finds out whether the log was cut or its start was deleted
+            return {}
+        except Exception as error:
+            if not is_unreadable(error):
+                raise
+        self._assignment.seek_back()
+        return await self._assignment.poll_carefully()
 
     async def _hand_over(self, batch: Batch) -> None:
         """Start applying a batch, once its dead letters are in the log and the batch before it is in Redis."""
@@ -158,8 +174,12 @@ class Projector:
         if isinstance(error, PositionMovedError) and error.stored < error.expected:
             self._owed_floors |= self._assignment.applied
         self._assignment.forget()
-        if isinstance(error, DeadLetterError | DamagedKeyError):
-            self._assignment.hold_when_placed |= dict.fromkeys(error.partitions, str(error))
+        if isinstance(error, DamagedKeyError):
+            hold = Hold(str(error), after(HOLD_RETRY_SECONDS))
+            self._assignment.hold_when_placed |= dict.fromkeys(error.partitions, hold)
+        if isinstance(error, DeadLetterError):
+            hold = Hold(str(error), self._letters.is_back)
+            self._assignment.hold_when_placed |= dict.fromkeys(error.partitions, hold)
 
     def _note(self, error: Exception) -> None:
         text = str(error) or type(error).__name__

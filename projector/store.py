@@ -36,7 +36,7 @@ from schemas.redis_layout import (
     incarnation_field,
     pointer_key,
 )
-from service.redis import AnyRedis
+from service.redis import AnyRedis, read_hash
 
 CALL_TIMEOUT_SECONDS: Final = 10.0
 FIRST_GENERATION: Final = 1
@@ -149,6 +149,13 @@ class Store:
             _check(answer)
             answers.append([int(position) for position in answer[1:]])
         return dict(zip(log_ends, zip(*answers, strict=True), strict=True))
+
+    async def check_pointer(self) -> None:
+        """Raise BucketMissingError when the pointer is not the one that was opened."""
+        async with _limited():
+            fields = await read_hash(self._redis, pointer_key(self._prefix))
+        if fields != {name.encode(): value.encode() for name, value in self.pointer.as_fields().items()}:
+            raise BucketMissingError("the pointer to the live generation is gone or changed")
 
     async def raise_floors(self, floors: Offsets) -> None:
         """Hide what is stored until these offsets have been applied again."""

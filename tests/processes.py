@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from redis import Redis
 
 from devstack import free_port
@@ -136,7 +137,7 @@ class Deployment:
 
     def publish(self, messages: Iterable[Message], partition: int | None = None) -> None:
         """Write records to the topic and wait until Kafka has them."""
-        asyncio.run(self._publish(messages, partition))
+        asyncio.run(self.write(messages, partition))
 
     def publish_event(self, event: Mapping[str, Any], partition: int | None = None) -> None:
         """Write one event to the topic."""
@@ -144,11 +145,11 @@ class Deployment:
 
     def log_ends(self, topic: str | None = None) -> dict[int, int]:
         """Return the end of every partition of a topic (the log, when none is given)."""
-        return asyncio.run(self._ends(topic or self.topic))
+        return asyncio.run(self.ends(topic or self.topic))
 
     def records(self, topic: str) -> list[Any]:
         """Return every record of a topic, partition by partition."""
-        return asyncio.run(self._records(topic))
+        return asyncio.run(self.read(topic))
 
     def hash(self, key: str | bytes) -> dict[bytes, bytes]:
         """Return a hash of Redis."""
@@ -169,7 +170,30 @@ class Deployment:
 
         wait_for(is_applied, f"positions {ends}, now {self.positions()}\n{self.logs()[-3000:]}", seconds)
 
-    async def _publish(self, messages: Iterable[Message], partition: int | None) -> None:
+    async def send(self, event: Mapping[str, Any], partition: int, producer: AIOKafkaProducer | None = None) -> None:
+        """Write one event to a partition, inside a running event loop."""
+        key, value = event["data"]["jobId"].encode(), json.dumps(event).encode()
+        if producer:
+            await producer.send_and_wait(self.topic, value, key, partition=partition)
+        else:
+            await self.write([(key, value, [])], partition)
+
+    def recreate_topic(self) -> None:
+        """Delete the topic and create it again, empty."""
+        asyncio.run(self._delete_topic())
+        wait_for(lambda: not self.log_ends(), "the topic is gone")
+        self.command("projector", "topics", "create", "--partitions", str(self.partitions))
+
+    async def _delete_topic(self) -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.services.kafka_bootstrap_servers)
+        await admin.start()
+        try:
+            await admin.delete_topics([self.topic])
+        finally:
+            await admin.close()
+
+    async def write(self, messages: Iterable[Message], partition: int | None) -> None:
+        """Write records, inside a running event loop."""
         producer = AIOKafkaProducer(
             bootstrap_servers=self.services.kafka_bootstrap_servers,
             compression_type="lz4",
@@ -184,7 +208,8 @@ class Deployment:
         finally:
             await producer.stop()
 
-    async def _ends(self, topic: str) -> dict[int, int]:
+    async def ends(self, topic: str) -> dict[int, int]:
+        """Return the end of every partition, inside a running event loop."""
         consumer = AIOKafkaConsumer(bootstrap_servers=self.services.kafka_bootstrap_servers)
         await consumer.start()
         try:
@@ -194,8 +219,9 @@ class Deployment:
         finally:
             await consumer.stop()
 
-    async def _records(self, topic: str) -> list[Any]:
-        ends = {number: end for number, end in (await self._ends(topic)).items() if end}
+    async def read(self, topic: str) -> list[Any]:
+        """Return every record of a topic, inside a running event loop."""
+        ends = {number: end for number, end in (await self.ends(topic)).items() if end}
         if not ends:
             return []
         consumer = AIOKafkaConsumer(

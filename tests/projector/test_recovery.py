@@ -128,14 +128,14 @@ async def test_partitions_that_are_added_are_read_from_their_beginning(deploymen
     deployment.start_projector()
     deployment_messages = list(messages(seed=12, jobs=200))
     half = len(deployment_messages) // 2
-    await deployment._publish(deployment_messages[:half], None)  # noqa: SLF001 - inside a running loop
+    await deployment.write(deployment_messages[:half], None)
     admin = AIOKafkaAdminClient(bootstrap_servers=deployment.services.kafka_bootstrap_servers)
     await admin.start()
     await admin.create_partitions({deployment.topic: NewPartitions(total_count=6)})
     await admin.close()
     for number in range(6):
-        await deployment._publish(deployment_messages[half + number :: 6], number)  # noqa: SLF001
-    assert len({number for number, end in (await deployment._ends(deployment.topic)).items() if end}) == 6  # noqa: SLF001
+        await deployment.write(deployment_messages[half + number :: 6], number)
+    assert len({number for number, end in (await deployment.ends(deployment.topic)).items() if end}) == 6
 
 
 def test_a_replaced_record_is_noticed(deployment: Deployment) -> None:

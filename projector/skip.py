@@ -1,0 +1,106 @@
+"""Skipping: moving a partition's position past events that are gone or cannot be read, by a person's decision.
+
+A letter with the range is written first; then the position moves in one step in every bucket, only from where it
+stood, and the ledger counts the range as dead-lettered. A projector that holds the partition notices and goes on.
+"""
+
+from dataclasses import dataclass
+
+from projector.batch import Batch
+from projector.dead_letters import HEADER_PREFIX, STAGE, new_producer, write_letter
+from projector.log import LogRange, partition_ranges
+from projector.settings import ProjectorSettings
+from projector.startup import cluster_of, require_redis, require_topics
+from projector.store import LogIdentity, Store
+from schemas.redis_layout import partition_name
+from service.errors import CommandError
+from service.kafka import start_client
+from service.redis import connect
+
+REASON = "skipped-by-command"
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """What was passed over in one partition: offsets from `start` up to, not including, `to`."""
+
+    partition: str
+    start: int
+    to: int
+
+    def __str__(self) -> str:
+        """Return the sentence for people."""
+        return f"{self.partition}: skipped {self.to - self.start} offsets, {self.start} to {self.to - 1}"
+
+
+async def skip(settings: ProjectorSettings, partition: int | None, to: int | None) -> list[Skipped]:
+    """Move a partition to the offset `to`, or every partition (or that one) to the start of the log.
+
+    Raises CommandError when there is nothing to skip or the offset is not in the log.
+    """
+    await require_topics(settings)
+    redis = connect(settings)
+    try:
+        await require_redis(redis, settings)
+        ranges = await partition_ranges(settings)
+        store = Store(redis, settings.redis_prefix, LogIdentity(await cluster_of(settings), settings.kafka_topic))
+        await store.open({name: held.end for name, held in ranges.items()})
+        chosen = ranges if partition is None else _only(ranges, partition_name(settings.kafka_topic, partition))
+        skipped = [item for name, held in chosen.items() if (item := await _plan(store, name, held, to))]
+        if not skipped:
+            raise CommandError("nothing to skip: every position is at or beyond that offset")
+        for item in skipped:
+            await _write_letter(settings, item)
+            await _move(store, item)
+    finally:
+        await redis.aclose()
+    return skipped
+
+
+def _only(ranges: dict[str, LogRange], name: str) -> dict[str, LogRange]:
+    if name not in ranges:
+        raise CommandError(f"there is no partition {name}")
+    return {name: ranges[name]}
+
+
+async def _plan(store: Store, name: str, held: LogRange, to: int | None) -> Skipped | None:
+    target = held.start if to is None else to
+    if target > held.end:
+        raise CommandError(f"the log of {name} ends at {held.end}, before {target}")
+    position = min((await store.standings([name]))[name].next)
+    return Skipped(name, position, target) if position < target else None
+
+
+async def _move(store: Store, skipped: Skipped) -> None:
+    """Move every bucket; one that already stands further than the others is reached in steps."""
+    while True:
+        standing = (await store.standings([skipped.partition]))[skipped.partition].next
+        start = min(standing)
+        if start >= skipped.to:
+            return
+        batch = Batch()
+        _, span = batch.span_of(skipped.partition, start)
+        span.next = min([skipped.to, *(position for position in standing if position > start)])
+        span.records = span.dead_letters = span.next - start
+        await store.apply(batch, {skipped.partition: standing})
+
+
+async def _write_letter(settings: ProjectorSettings, skipped: Skipped) -> None:
+    producer = new_producer(settings)
+    await start_client(producer, settings)
+    topic, _, number = skipped.partition.rpartition("/")
+    about = {
+        "topic": topic,
+        "partition": number,
+        "offset": str(skipped.start),
+        "stage": STAGE,
+        "exception.class.name": REASON,
+        "exception.message": f"offsets {skipped.start} to {skipped.to - 1} were skipped by command",
+    }
+    try:
+        headers: list[tuple[str, bytes | None]] = [
+            (HEADER_PREFIX + name, text.encode()) for name, text in about.items()
+        ]
+        await write_letter(producer, settings.dead_letter_topic, None, None, headers)
+    finally:
+        await producer.stop()
