@@ -5,6 +5,7 @@ import sys
 import click
 
 from projector.app import run_projector
+from projector.dead_letter_commands import dead_letters
 from projector.doctor import examine
 from projector.settings import ProjectorSettings
 from projector.skip import skip
@@ -87,6 +88,9 @@ def create(settings: ProjectorSettings, partitions: int, replicas: int) -> None:
             click.echo(sentence)
 
     run_async(main())
+
+
+commands.add_command(dead_letters)
 
 
 def main() -> None:

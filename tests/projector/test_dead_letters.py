@@ -1,0 +1,79 @@
+"""The commands for dead letters, on a real Kafka."""
+
+import asyncio
+
+from aiokafka import AIOKafkaProducer
+
+from projector.dead_letters import HEADER_PREFIX, STAGE
+from tests.processes import Deployment, wait_for
+from tests.projector.events import event, record
+
+
+def make_letters(deployment: Deployment) -> None:
+    """Have three bad records become letters."""
+    deployment.start_projector()
+    value = record(0, event("running", attempt=0)).value
+    deployment.publish([(b"first", b"\x1b[31mrubbish\n", []), (b"second", b"{}", []), (b"third", value, [])], 0)
+    deployment.wait_until_applied()
+
+
+def repeat_letter(deployment: Deployment, key: bytes, value: bytes, offset: int, reason: str) -> None:
+    """Write a letter as the projector does, as if it had crashed before the position moved."""
+    about = {
+        "topic": deployment.topic,
+        "partition": "0",
+        "offset": str(offset),
+        "stage": STAGE,
+        "exception.class.name": reason,
+        "exception.message": "again",
+    }
+
+    async def write() -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=deployment.services.kafka_bootstrap_servers)
+        await producer.start()
+        headers = [(HEADER_PREFIX + name, text.encode()) for name, text in about.items()]
+        await producer.send_and_wait(f"dlq.{deployment.topic}", value, key, headers=headers)
+        await producer.stop()
+
+    asyncio.run(write())
+
+
+def test_letters_are_listed_filtered_and_shown(deployment: Deployment) -> None:
+    """Each letter is one line with its place and reason, whatever its bytes are, and a repeated one counts once."""
+    make_letters(deployment)
+    repeat_letter(deployment, b"first", b"rubbish", 0, "not-json")
+    lines = deployment.command("projector", "dead-letters", "list").splitlines()
+    assert lines[-1] == "3 dead letters"
+    assert [line.split()[1:3] for line in lines[:-1]] == [
+        [f"{deployment.topic}/0/0", "not-json"],
+        [f"{deployment.topic}/0/1", "not-an-event"],
+        [f"{deployment.topic}/0/2", "invalid-field"],
+    ]
+
+    def listed(*options: str) -> str:
+        return deployment.command("projector", "dead-letters", "list", *options).splitlines()[-1]
+
+    assert listed("--reason", "not-json") == "1 dead letters"
+    assert listed("--job", "3333") == "1 dead letters"
+    assert listed("--where", f"{deployment.topic}/0") == "3 dead letters"
+    assert listed("--where", f"{deployment.topic}/0/1") == "1 dead letters"
+    assert listed("--since", "2099-01-01") == "0 dead letters"
+    shown = deployment.command("projector", "dead-letters", "show", f"{deployment.topic}/0/0")
+    assert r"value: b'\x1b[31mrubbish\n'" in shown
+    assert "\x1b" not in shown
+    missing = deployment.command("projector", "dead-letters", "show", f"{deployment.topic}/0/9", code=1)
+    assert "there is no dead letter" in missing
+
+
+def test_a_letter_that_is_understood_by_now_is_applied(deployment: Deployment) -> None:
+    """Redriving sends what is good now, counts what is not, and a rehearsal sends nothing."""
+    make_letters(deployment)
+    good = record(0, event("finished", job="mended")).value
+    assert good is not None
+    repeat_letter(deployment, b"mended", good, 7, "unknown-type")
+    rehearsal = deployment.command("projector", "dead-letters", "redrive", "--dry-run")
+    assert rehearsal.splitlines()[-1] == "1 would be sent again, 3 not understood"
+    assert sum(deployment.log_ends().values()) == 3
+    done = deployment.command("projector", "dead-letters", "redrive")
+    assert done.splitlines() == [f"{deployment.topic}/0/7", "1 sent again, 3 not understood"]
+    wait_for(lambda: list(deployment.redis.scan_iter(match=f"{deployment.prefix}:*jobid:mended")), "it is applied")
