@@ -42,7 +42,7 @@ async def run_projector(settings: ProjectorSettings) -> None:
         await stack.enter_async_context(_health_server(settings, _checks(projector, heartbeat, assignment), metrics))
         _stop_on_signals(projector)
         _collect_garbage_on_purpose()
-        log.join()
+        await log.join()
         _log.info("projecting", topic=settings.kafka_topic, group=settings.kafka_group_id)
         await _run_together(projector, heartbeat)
         _log.info("stopped", applied=assignment.applied)

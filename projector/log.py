@@ -24,6 +24,7 @@ from service.settings import KafkaSettings
 
 POLL_MILLISECONDS: Final = 250
 METADATA_MAX_AGE_MILLISECONDS: Final = 10_000  # how soon partitions that were added are found
+METADATA_POLL_SECONDS: Final = 0.02
 _FETCH_BYTES: Final = 4 * 1024 * 1024
 _PARTITION_BYTES: Final = 2 * 1024 * 1024
 
@@ -61,9 +62,12 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
         """Connect to Kafka (the topic must exist); join the group with `join`."""
         await self._consumer.start()
 
-    def join(self) -> None:
-        """Join the consumer group."""
+    async def join(self) -> None:
+        """Join the consumer group; return when the topic's partitions are known."""
         self._consumer.subscribe([self._topic], listener=self)
+        async with asyncio.timeout(REQUEST_TIMEOUT_MILLISECONDS / 1000):
+            while not self._consumer.partitions_for_topic(self._topic):  # noqa: ASYNC110 - nothing tells when
+                await asyncio.sleep(METADATA_POLL_SECONDS)
 
     async def stop(self) -> None:
         """Leave the group and close the connections."""
@@ -128,7 +132,7 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
     async def ends(self) -> dict[str, int]:
         """Return the end of every partition of the topic, by its name: the last stable offset."""
         numbers = self._consumer.partitions_for_topic(self._topic)
-        if not numbers:  # just joined, or the topic is gone: an empty answer would be taken for an empty log
+        if not numbers:  # the topic is gone: an empty answer would be taken for an empty log
             raise UnknownTopicOrPartitionError(self._topic)
         ends = await self._consumer.end_offsets([TopicPartition(self._topic, number) for number in numbers])
         return {partition_name(item.topic, item.partition): end for item, end in ends.items()}

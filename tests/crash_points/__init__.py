@@ -1,0 +1,1 @@
+"""The projector killed before and after each await of its apply path."""
