@@ -56,6 +56,7 @@ class Heartbeat:
             beats += 1
             if beats % COMMIT_EVERY_BEATS == 0:
                 await self._commit()
+                await self._account()
             if beats % COLLECT_EVERY_BEATS == 0:
                 gc.collect()
             self._watch()
@@ -93,6 +94,12 @@ class Heartbeat:
         with contextlib.suppress(KafkaError, TimeoutError):
             async with asyncio.timeout(LOG_END_TIMEOUT_SECONDS):
                 await self._log.commit(positions)
+
+    async def _account(self) -> None:
+        """Show the ledgers in the metrics; the next time will do when this fails."""
+        with contextlib.suppress(ProjectorError):
+            for name, account in (await self._store.ledgers()).items():
+                self._metrics.show(name, account)
 
     def _watch(self) -> None:
         """End the process when records are there, nothing hinders, and still nothing moves."""

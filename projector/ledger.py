@@ -28,8 +28,13 @@ class Ledger:
     @property
     def is_closed(self) -> bool:
         """Whether every offset below `next` is accounted for; while buckets stand apart this cannot be told."""
+        return self.unaccounted == 0
+
+    @property
+    def unaccounted(self) -> int:
+        """How many offsets below `next` are not accounted for; 0 while buckets stand apart."""
         total = self.applied + self.known + self.dead_lettered + self.no_record
-        return not self.is_settled or total == self.next
+        return self.next - total if self.is_settled else 0
 
     def __str__(self) -> str:
         """Return the counts as words."""

@@ -3,6 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from projector.batch import Batch
+from projector.ledger import Ledger
 
 
 class Metrics:
@@ -44,7 +45,25 @@ class Metrics:
             ["partition"],
             registry=self.registry,
         )
+        self.ledger = Gauge(
+            "projector_ledger_offsets",
+            "What became of the offsets below the position, by partition and kind.",
+            ["partition", "kind"],
+            registry=self.registry,
+        )
         self.held = Gauge("projector_held_partitions", "Partitions that wait for a reason.", registry=self.registry)
+
+    def show(self, name: str, account: Ledger) -> None:
+        """Show the ledger of a partition; `unaccounted` is anything but 0 only when offsets were skipped."""
+        kinds = {
+            "applied": account.applied,
+            "known": account.known,
+            "dead-lettered": account.dead_lettered,
+            "no-record": account.no_record,
+            "unaccounted": account.unaccounted,
+        }
+        for kind, offsets in kinds.items():
+            self.ledger.labels(name, kind).set(offsets)
 
     def count(self, batch: Batch, jobs_changed: int) -> None:
         """Count a batch that was applied."""

@@ -23,6 +23,7 @@ from projector.errors import (
     PositionMovedError,
     StoreUnavailableError,
 )
+from projector.ledger import Ledger, ledgers
 from schemas.redis_layout import (
     FINGERPRINT,
     FLOOR,
@@ -149,6 +150,11 @@ class Store:
             _check(answer)
             answers.append([int(position) for position in answer[1:]])
         return dict(zip(log_ends, zip(*answers, strict=True), strict=True))
+
+    async def ledgers(self) -> dict[str, Ledger]:
+        """Return the ledger of every partition, by its name."""
+        async with _limited():
+            return ledgers([await read_hash(self._redis, self._key(bucket, POSITIONS)) for bucket in self.buckets])
 
     async def check_pointer(self) -> None:
         """Raise BucketMissingError when the pointer is not the one that was opened."""

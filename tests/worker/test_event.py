@@ -1,0 +1,179 @@
+"""From what a worker reports to an event: its id, its time, its checks."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from schemas.decode import decode
+from schemas.identity import JobIdentity
+from schemas.job_event import DETAIL_NAMES, SCHEMA
+from schemas.lifecycle import FINISHED, STAGE_BY_NAME, STAGES, Stage
+from worker.errors import InvalidEventError
+from worker.event import HEADERS, RULES, ReportedJob, event_id, make_report
+
+RUNNING = STAGE_BY_NAME["running"]
+DETAILS = {"algologURL": "http://example.net/log", "message": "epoch 3"}
+
+
+def now_in_milliseconds() -> int:
+    """Return what Kafka would date the record with."""
+    return int(datetime.now(UTC).timestamp() * 1000)
+
+
+def faults(job: ReportedJob, stage: Stage = FINISHED, time: Any = None, **details: Any) -> list[str]:
+    """Return the names of the fields that are refused."""
+    with pytest.raises(InvalidEventError) as refusal:
+        make_report(job, stage, details, time)
+    return [fault.split(":")[0] for fault in refusal.value.faults]
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_the_projector_understands_it(job: ReportedJob, stage: Stage) -> None:
+    """What is reported is what the projector reads: identity, stage, source, details; the key is the jobId."""
+    report = make_report(job, stage, DETAILS)
+    event = decode(report.value, HEADERS, now_in_milliseconds())
+    assert event.identity == JobIdentity("0x1111", "0x2222", "3333", 1)
+    assert (event.stage, event.source, event.id) == (stage, "/workers/gpu-7", report.id)
+    assert event.details == DETAILS
+    assert report.key == b"3333"
+
+
+def test_the_same_report_has_the_same_id(job: ReportedJob) -> None:
+    """A repeated report has the id of the first, though it is made later; hex is the same in either letter case."""
+    first = make_report(job, RUNNING, DETAILS)
+    again = make_report(job, RUNNING, DETAILS | {"configlogURL": None}, datetime.now(UTC) + timedelta(minutes=1))
+    assert first.id == again.id
+    assert event_id(job._replace(owner="0xABC"), RUNNING, {}) == event_id(job._replace(owner="0xabc"), RUNNING, {})
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"owner": "0x1112"},
+        {"agreement_id": "0x2223"},
+        {"job_id": "3334"},
+        {"attempt": 2},
+        {"source": "/workers/gpu-8"},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_another_report_has_another_id(job: ReportedJob, other: dict[str, Any]) -> None:
+    """Whatever else is reported, of whichever job and by whichever worker, has another id."""
+    ids = {
+        event_id(job, RUNNING, {}),
+        event_id(job._replace(**other), RUNNING, {}),
+        event_id(job, FINISHED, {}),
+        event_id(job, RUNNING, DETAILS),
+    }
+    assert len(ids) == 4
+
+
+def test_the_id_survives_a_restart(job: ReportedJob) -> None:
+    """The id depends on nothing but the report, so that another process, or another release, repeats it."""
+    assert event_id(job, RUNNING, DETAILS) == "1e2ca9b1-3e68-574a-8a18-2ce78fae8f32"
+
+
+def test_time_is_now(job: ReportedJob) -> None:
+    """The time is set by the worker, in UTC, to the microsecond."""
+    before = datetime.now(UTC)
+    time = orjson.loads(make_report(job, RUNNING, {}).value)["time"]
+    assert len(time) == len("2020-10-01T01:00:00.000000Z")
+    assert before <= datetime.fromisoformat(time) <= datetime.now(UTC)
+
+
+def test_time_may_be_given(job: ReportedJob) -> None:
+    """A time with any zone is the same moment in UTC; text is passed on as it is."""
+    moment = datetime(2020, 10, 1, 3, 0, tzinfo=timezone(timedelta(hours=2)))
+    assert orjson.loads(make_report(job, RUNNING, {}, moment).value)["time"] == "2020-10-01T01:00:00.000000Z"
+    assert orjson.loads(make_report(job, RUNNING, {}, "2020-10-01T01:00:00Z").value)["time"] == "2020-10-01T01:00:00Z"
+
+
+def test_every_fault_at_once() -> None:
+    """All that is wrong with a report is told together, by the fields' names in events."""
+    job = ReportedJob("alice", " ", "", 0, "\n")
+    url = "ftp://example.net/log"
+    assert faults(
+        job,
+        time="yesterday",
+        configlogURL=url,
+        publishlogURL="http://u:p@example.net/",
+        algologURL=url,
+        outputsURL=["http://example.net/o", url],
+        message="m" * 1001,
+        outcome="lost",
+        error="e" * 1001,
+    ) == list(RULES)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("message", "lone \ud800"),
+        ("message", 7),
+        ("algologURL", Path("/log")),
+        ("outputsURL", "http://example.net/o"),
+        ("outputsURL", ["http://example.net/o"] * 1001),
+        ("outcome", "Failed"),
+    ],
+)
+def test_a_wrong_detail_is_named(job: ReportedJob, field: str, value: Any) -> None:
+    """A detail that events cannot hold is refused before anything is sent, by its name."""
+    assert faults(job, **{field: value}) == [field]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("owner", None),
+        ("owner", 1111),
+        ("agreement_id", "0x2222 "),
+        ("job_id", "33\x0033"),
+        ("job_id", "3" * 257),
+        ("attempt", 1.5),
+        ("attempt", 2**64),
+        ("source", None),
+    ],
+)
+def test_a_wrong_identity_is_named(job: ReportedJob, field: str, value: Any) -> None:
+    """An identity that events cannot hold is refused before anything is sent, by its name."""
+    names = {"agreement_id": "agreementId", "job_id": "jobId"}
+    assert faults(job._replace(**{field: value})) == [names.get(field, field)]
+
+
+@pytest.mark.parametrize("time", ["2021-02-29T01:00:00Z", datetime(2020, 10, 1), "2020-10-01", 1601514000])  # noqa: DTZ001
+def test_a_wrong_time_is_named(job: ReportedJob, time: Any) -> None:
+    """A time without a zone, or of a day that does not exist, is refused."""
+    assert faults(job, time=time) == ["time"]
+
+
+def test_a_time_far_ahead_is_refused(job: ReportedJob) -> None:
+    """A time that the projector would refuse as too far ahead is refused here already."""
+    assert faults(job, time=datetime.now(UTC) + timedelta(days=2)) == ["time"]
+
+
+def test_too_much_is_refused(job: ReportedJob) -> None:
+    """An event that is larger than a record may be is refused here already."""
+    urls = ["http://example.net/" + "o" * 2000] * 1000
+    with pytest.raises(InvalidEventError, match="more than 262144"):
+        make_report(job, RUNNING, {"outputsURL": urls})
+
+
+def test_only_the_end_has_an_outcome(job: ReportedJob) -> None:
+    """An outcome or an error before the end is refused, for the projector would pass over it."""
+    assert faults(job, RUNNING, outcome="failed", error="oops") == ["outcome", "error"]
+
+
+def test_values_are_not_quoted(job: ReportedJob) -> None:
+    """An error never quotes a value: a signed URL must not get into a log."""
+    with pytest.raises(InvalidEventError) as refusal:
+        make_report(job, RUNNING, {"algologURL": "http://example.net/ ?signature=secret", "message": ["secret"]})
+    assert "secret" not in str(refusal.value)
+
+
+def test_a_rule_for_every_field() -> None:
+    """Each field that a worker sets has a rule in words."""
+    data = SCHEMA["properties"]["data"]["properties"]
+    assert set(RULES) == {"source", "time", *data, *DETAIL_NAMES}

@@ -1,0 +1,190 @@
+"""Reporting while Kafka is away: the job goes on, memory is bounded, and nothing hangs."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+import pytest
+
+from devstack import Kafka, free_port
+from tests.worker.conftest import CreateTopic, ReadTopic
+from worker import JobReporter, KafkaAwayError, QueueFullError, Reporter, TopicMissingError, UndeliveredError
+
+WHO: dict[str, Any] = {"owner": "0x1111", "agreement_id": "0x2222", "job_id": "3333", "source": "/workers/gpu-7"}
+LIMIT_SECONDS = 1.5
+SLACK_SECONDS = 3.0
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Assert that the block takes no longer."""
+    begin = time.monotonic()
+    yield
+    assert time.monotonic() - begin < seconds
+
+
+def stages(records: Any) -> list[str]:
+    """Return which stages the records report, each once, in the order of their first report."""
+    return list(dict.fromkeys(orjson.loads(record.value)["type"].rpartition(".")[2] for record in records))
+
+
+@pytest.fixture
+def nowhere() -> str:
+    """An address where no Kafka is."""
+    return f"127.0.0.1:{free_port()}"
+
+
+async def test_kafka_was_never_there(nowhere: str) -> None:
+    """A report that is awaited in vain raises within the limit, names the address, and is not waited for again."""
+    limit_seconds = SLACK_SECONDS + 1  # twice the limit is more than limit and slack
+
+    async def life() -> None:
+        async with JobReporter(**WHO, bootstrap_servers=nowhere, delivery_timeout_seconds=limit_seconds) as job:
+            await job.started()
+
+    with within(limit_seconds + SLACK_SECONDS), pytest.raises(KafkaAwayError, match=nowhere) as failure:
+        await life()
+    assert failure.value.retriable
+    assert "python -m devstack up" in str(failure.value)
+    assert "started of job 3333" in failure.value.__notes__[0]
+
+
+async def test_the_job_does_not_wait_for_kafka(nowhere: str) -> None:
+    """Entering, and reports that are not awaited, cost the job no time; the end names what was not delivered."""
+
+    async def life() -> None:
+        async with JobReporter(**WHO, bootstrap_servers=nowhere, delivery_timeout_seconds=LIMIT_SECONDS) as job:
+            with within(0.5):
+                job.started()
+                job.finished()
+
+    with within(LIMIT_SECONDS + SLACK_SECONDS), pytest.raises(UndeliveredError, match=nowhere) as failure:
+        await life()
+    assert "started of job 3333 of 0x1111; finished of job 3333 of 0x1111" in str(failure.value)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_bounded_memory(nowhere: str) -> None:
+    """Not more than the limit is queued; a report beyond it raises and is not kept."""
+    settings: Any = {"bootstrap_servers": nowhere, "delivery_timeout_seconds": 0.1, "max_queued": 3}
+
+    async def life() -> None:
+        async with JobReporter(**WHO, **settings) as job:
+            for number in range(3):
+                job.running(message=str(number))
+            with pytest.raises(QueueFullError, match="3 reports wait already") as refusal:
+                job.running(message="one too many")
+            assert refusal.value.retriable
+
+    with pytest.raises(UndeliveredError, match=r"running of job 3333[^;]*(; running of job 3333[^;]*){2}\.$"):
+        await life()
+
+
+async def test_many_undelivered_reports_are_not_all_named(nowhere: str) -> None:
+    """The error at the end stays readable however many reports it is about."""
+
+    async def life() -> None:
+        async with JobReporter(**WHO, bootstrap_servers=nowhere, delivery_timeout_seconds=0.1) as job:
+            for number in range(1000):
+                job.running(message=str(number))
+
+    with pytest.raises(UndeliveredError, match="; and 990 more") as failure:
+        await life()
+    assert len(str(failure.value)) < 1500
+
+
+async def test_an_error_of_the_job_comes_first(nowhere: str) -> None:
+    """When the job's own code raises, its error stays, and what was not delivered is noted on it."""
+
+    async def life() -> None:
+        async with JobReporter(**WHO, bootstrap_servers=nowhere, delivery_timeout_seconds=0.1) as job:
+            job.started()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as failure:
+        await life()
+    assert f"Kafka at {nowhere} has not acknowledged" in failure.value.__notes__[0]
+
+
+async def test_kafka_dies_and_comes_back(mortal_kafka: Kafka, mortal_topic: str, read_topic: ReadTopic) -> None:
+    """Reports that were made while Kafka was away, awaited or not, arrive when it is back, in their order."""
+    address = mortal_kafka.bootstrap_servers
+    reporter = Reporter(bootstrap_servers=address, topic=mortal_topic, delivery_timeout_seconds=LIMIT_SECONDS)
+    async with reporter:
+        job = reporter.job(**WHO)
+        await job.started()
+        await asyncio.to_thread(mortal_kafka.kill)
+        job.configuring()
+        with within(LIMIT_SECONDS + SLACK_SECONDS), pytest.raises(KafkaAwayError, match=address):
+            await job.running()
+        job.uploading()
+        await asyncio.to_thread(mortal_kafka.start)
+        reporter._limit_seconds = 30  # noqa: SLF001 - the wait for its return is not what is tested
+        await job.finished()
+    assert stages(await read_topic(address, mortal_topic)) == [
+        "started",
+        "configuring",
+        "running",
+        "uploading",
+        "finished",
+    ]
+
+
+async def test_a_long_outage(
+    mortal_kafka: Kafka,
+    mortal_topic: str,
+    read_topic: ReadTopic,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """After a long silence new connections are tried; each trouble is told once, and what is queued is delivered."""
+    monkeypatch.setattr("worker.delivery.STALL_SECONDS", 0.5)
+    address = mortal_kafka.bootstrap_servers
+    async with JobReporter(**WHO, bootstrap_servers=address, topic=mortal_topic) as job:
+        await job.started()
+        await asyncio.to_thread(mortal_kafka.kill)
+        waiting = asyncio.ensure_future(_awaited(job.finished()))
+        await asyncio.sleep(2)  # several times the silence that counts as long
+        assert not waiting.done()
+        waits = [record.message for record in caplog.records if record.name == "worker.delivery"]
+        assert waits[0] == "1 reports wait: nothing was acknowledged for 0.5 s"
+        assert "Unable to bootstrap" in waits[1]
+        assert len(waits) == 2
+        await asyncio.to_thread(mortal_kafka.start)
+        await waiting
+    assert stages(await read_topic(address, mortal_topic)) == ["started", "finished"]
+
+
+@pytest.mark.parametrize("harm", [Kafka.kill, Kafka.pause], ids=["killed", "frozen"])
+async def test_no_hang_at_the_end(mortal_kafka: Kafka, mortal_topic: str, harm: Callable[[Kafka], None]) -> None:
+    """However Kafka goes away, the end of `async with` takes no longer than the limit."""
+    settings: Any = {"bootstrap_servers": mortal_kafka.bootstrap_servers, "topic": mortal_topic}
+
+    async def life() -> None:
+        async with JobReporter(**WHO, **settings, delivery_timeout_seconds=LIMIT_SECONDS) as job:
+            job.started()
+            await asyncio.sleep(0.5)  # so that some of it may be under way
+            harm(mortal_kafka)
+            job.finished()
+
+    with within(LIMIT_SECONDS + SLACK_SECONDS), pytest.raises(UndeliveredError, match="finished of job 3333"):
+        await life()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_no_topic(kafka: str, create_topic: CreateTopic, read_topic: ReadTopic, topic: str) -> None:
+    """A missing topic is told with the command that creates it; what is queued arrives once it is there."""
+    name = f"{topic}-later"
+    async with JobReporter(**WHO, bootstrap_servers=kafka, topic=name, delivery_timeout_seconds=3) as job:
+        with pytest.raises(TopicMissingError, match=rf"{name}.*`python -m projector topics create`"):
+            await job.started()
+        await create_topic(kafka, name)
+        await job.finished()
+    assert stages(await read_topic(kafka, name)) == ["started", "finished"]
+
+
+async def _awaited(handed_over: Any) -> Any:
+    return await handed_over

@@ -1,0 +1,161 @@
+"""`python -m worker publish`: one event from a shell."""
+
+import re
+from typing import Any
+
+import click
+import orjson
+import pytest
+from click.testing import CliRunner
+
+from devstack import free_port
+from schemas.decode import decode
+from schemas.job_event import DETAIL_NAMES
+from schemas.lifecycle import STAGE_NAMES
+from tests.worker.conftest import ReadTopic, RunWorker
+from worker.__main__ import worker
+from worker.errors import InvalidEventError
+from worker.job import NAMES_IN_EVENTS
+from worker.publish import publish
+
+JOB = ("--owner=0x1111", "--agreement-id=0x2222", "--job-id=3333", "--source=/workers/gpu-7")
+
+
+def dry_run(*arguments: str) -> dict[str, Any]:
+    """Return the event that would be sent."""
+    result = CliRunner().invoke(worker, ["publish", *arguments, "--dry-run"], catch_exceptions=False)
+    assert result.exit_code == 0
+    event: dict[str, Any] = orjson.loads(result.output)
+    return event
+
+
+def faults(*arguments: str) -> list[str]:
+    """Return what is said about a report that is refused."""
+    result = CliRunner().invoke(worker, ["publish", *arguments])
+    assert isinstance(result.exception, InvalidEventError)
+    return list(result.exception.faults)
+
+
+def test_dry_run_prints_the_event() -> None:
+    """A dry run prints the event with everything that was given, as one line of JSON."""
+    event = dry_run(
+        "finished",
+        *JOB,
+        "--attempt=2",
+        "--configlog-url=http://example.net/c",
+        "--publishlog-url=http://example.net/p",
+        "--algolog-url=http://example.net/a",
+        "--outputs-url=http://example.net/0",
+        "--outputs-url=http://example.net/1",
+        "--message=so far",
+        "--outcome=failed",
+        "--error=out of memory",
+        "--time=2020-10-01T01:00:00Z",
+    )
+    assert re.fullmatch(r"[0-9a-f-]{36}", event.pop("id"))
+    assert event == {
+        "specversion": "1.0",
+        "source": "/workers/gpu-7",
+        "type": "operator.job.finished",
+        "time": "2020-10-01T01:00:00Z",
+        "datacontenttype": "application/json",
+        "data": {
+            "owner": "0x1111",
+            "agreementId": "0x2222",
+            "jobId": "3333",
+            "attempt": 2,
+            "configlogURL": "http://example.net/c",
+            "publishlogURL": "http://example.net/p",
+            "algologURL": "http://example.net/a",
+            "outputsURL": ["http://example.net/0", "http://example.net/1"],
+            "message": "so far",
+            "outcome": "failed",
+            "error": "out of memory",
+        },
+    }
+
+
+@pytest.mark.parametrize("stage", STAGE_NAMES)
+def test_every_stage(stage: str) -> None:
+    """Each stage can be reported with nothing but the job's identity; the rest has defaults."""
+    event = dry_run(stage, *JOB[:3])
+    assert event["type"] == f"operator.job.{stage}"
+    assert event["source"].startswith("/workers/")
+    assert event["data"] == {"owner": "0x1111", "agreementId": "0x2222", "jobId": "3333", "attempt": 1}
+
+
+def test_every_detail_has_an_option() -> None:
+    """Whatever an event may carry can be given on the command line."""
+    options = {parameter.name for parameter in publish.params}
+    assert options >= set(NAMES_IN_EVENTS)
+    assert set(NAMES_IN_EVENTS.values()) == set(DETAIL_NAMES)
+
+
+def test_all_faults_at_once() -> None:
+    """Everything that is missing or wrong is told together, by its name."""
+    told = faults("running", "--owner=alice", "--attempt=x", "--outputs-url=/o", "--outcome=failed", "--time=soon")
+    names = [fault.split(":")[0] for fault in told]
+    assert names == ["outcome", "owner", "agreementId", "jobId", "attempt", "outputsURL", "time"]
+
+
+def test_bad_input_ends_with_2(run_worker: RunWorker) -> None:
+    """Bad input ends the command with 2 and one line for each fault; no Kafka is needed to find out."""
+    done = run_worker("publish", "started", "--owner=alice", "--job-id=3333")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert [line.split(":")[1].strip() for line in done.stderr.splitlines()] == ["owner", "agreementId"]
+
+
+def test_an_unknown_stage_ends_with_2(run_worker: RunWorker) -> None:
+    """A stage that does not exist ends the command with 2 and the names of those that do."""
+    done = run_worker("publish", "paused", *JOB)
+    assert done.returncode == 2
+    assert all(name in done.stderr for name in STAGE_NAMES)
+
+
+def test_wrong_settings_end_with_2(run_worker: RunWorker) -> None:
+    """Wrong settings end the command with 2, all told together."""
+    done = run_worker("publish", "started", *JOB, KAFKA_BOOTSTRAP_SERVERS="kafka", KAFKA_TOPIC="a b")
+    assert done.returncode == 2
+    assert "KAFKA_BOOTSTRAP_SERVERS" in done.stderr
+    assert "KAFKA_TOPIC" in done.stderr
+
+
+async def test_it_is_in_kafka(kafka: str, topic: str, read_topic: ReadTopic, run_worker: RunWorker) -> None:
+    """The command waits for the acknowledgement, and says where the event is, in one line."""
+    done = run_worker("publish", "uploading", *JOB, "--message=50 %", KAFKA_BOOTSTRAP_SERVERS=kafka, KAFKA_TOPIC=topic)
+    assert (done.returncode, done.stderr) == (0, "")
+    (record,) = await read_topic(kafka, topic)
+    place = f"topic {topic}, partition {record.partition}, offset 0"
+    assert done.stdout == f"uploading of job 3333 of 0x1111: acknowledged in {place}\n"
+    assert record.key == b"3333"
+    event = decode(record.value, record.headers, record.timestamp)
+    assert (event.stage.name, event.source, event.details) == ("uploading", "/workers/gpu-7", {"message": "50 %"})
+
+
+def test_no_kafka_ends_with_75(run_worker: RunWorker) -> None:
+    """When Kafka cannot be reached in time, the command ends with 75, and says which address and what to do."""
+    address = f"127.0.0.1:{free_port()}"
+    done = run_worker("publish", "started", *JOB, KAFKA_BOOTSTRAP_SERVERS=address, START_TIMEOUT_SECONDS="1")
+    assert (done.returncode, done.stdout) == (75, "")
+    assert done.stderr.count("\n") == 1
+    assert address in done.stderr
+    assert "python -m devstack up" in done.stderr
+
+
+def test_no_topic_ends_with_75(kafka: str, run_worker: RunWorker) -> None:
+    """When the topic is missing, the command ends with 75, and one line says how to create it."""
+    done = run_worker("publish", "started", *JOB, KAFKA_BOOTSTRAP_SERVERS=kafka, KAFKA_TOPIC="absent")
+    assert (done.returncode, done.stdout) == (75, "")
+    assert done.stderr.count("\n") == 1
+    assert "has no topic absent" in done.stderr
+    assert "create it with `python -m projector topics create`" in done.stderr
+
+
+@pytest.mark.parametrize("command", worker.commands)
+def test_help(command: str) -> None:
+    """Each command explains itself, and each of its options."""
+    result = CliRunner().invoke(worker, [command, "--help"])
+    assert result.exit_code == 0
+    assert len(result.output.splitlines()) > 10
+    options = [parameter for parameter in worker.commands[command].params if isinstance(parameter, click.Option)]
+    assert all(option.help for option in options)

@@ -1,0 +1,26 @@
+"""`python -m worker`: report one event, simulate jobs, watch jobs."""
+
+import click
+
+from service.command_line import run_command
+from worker.publish import publish
+from worker.simulate import simulate
+from worker.watch import watch
+
+
+@click.group()
+def worker() -> None:
+    """Report one event of a job from a shell, simulate jobs, or watch jobs in a terminal."""
+
+
+for command in (publish, simulate, watch):
+    worker.add_command(command)
+
+
+def main() -> None:
+    """Run the command line."""
+    run_command(worker, "python -m worker")
+
+
+if __name__ == "__main__":
+    main()
