@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# For every platform, with hashes, and without the address of any index.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-package operator-status \
+	--python-version 3.11 --no-annotate --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test lint format bench lock
@@ -37,5 +40,6 @@ format: $(INSTALLED) ## Rewrite the code in the project's format
 bench: $(INSTALLED) ## Measure speed beside the plain alternatives
 	$(BIN)/python -m tests.bench
 
-lock: $(INSTALLED) ## Resolve requirements.lock anew
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-package operator-status --python-version 3.11 --no-annotate --no-header --no-emit-index-url --extra dev --output-file requirements.lock pyproject.toml
+lock: $(INSTALLED) ## Resolve both lock files anew
+	$(COMPILE) --extra dev --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra projector --extra api --constraint requirements.lock --output-file requirements-run.lock pyproject.toml

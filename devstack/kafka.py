@@ -12,7 +12,7 @@ from devstack.errors import ChildDiedError
 from devstack.jars import kafka_jars
 from devstack.java import java_binary
 from devstack.kafka_probe import knows_a_broker
-from devstack.ports import LOCALHOST, Say, free_port, say_nothing
+from devstack.ports import LOCALHOST, Say, free_ports, say_nothing
 from devstack.server import Server
 from devstack.waiting import wait_until
 
@@ -107,7 +107,7 @@ class Kafka(Server):
         return self.directory / "data"
 
     def _properties(self) -> str:
-        own, controller = free_port(), free_port()
+        own, controller = free_ports(2)
         listeners = f"BROKER://{LOCALHOST}:{own}"
         places = {
             "log.dirs": str(self._data),

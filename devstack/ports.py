@@ -30,10 +30,15 @@ def is_free(port: int, host: str = LOCALHOST) -> bool:
 
 def free_port() -> int:
     """Return a port nobody listens on."""
-    for port in random.sample(FREE_PORTS, MOST_TRIES):
-        if is_free(port):
-            return port
-    raise OSError(f"none of {MOST_TRIES} ports tried is free")
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """Return so many ports nobody listens on, each another one."""
+    free = [port for port in random.sample(FREE_PORTS, MOST_TRIES) if is_free(port)][:count]
+    if len(free) < count:
+        raise OSError(f"of {MOST_TRIES} ports tried {len(free)} are free, {count} are needed")
+    return free
 
 
 def choose_port(wanted: int, name: str, say: Say = say_nothing) -> int:

@@ -17,6 +17,7 @@ RFC3339_PATTERN: Final = (
 MAX_AHEAD: Final = timedelta(days=1)
 
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - the sortable form is UTC without saying so
+_OUT_OF_RANGE: Final = "outside the years 1 to 9999"
 _LATEST: Final = "9999-12-31T23:59:59.999999"
 
 _DATE_CHARACTERS: Final = len("2020-10-01")
@@ -35,16 +36,16 @@ def sortable_time(text: str) -> str:
         return f"{text[:10]}T{text[11:19]}.{(text[20:-1] + '000000')[:6]}"
     try:
         return _sortable(_in_utc(text))
-    except OverflowError as error:
-        raise ValueError(str(error)) from error
+    except OverflowError:
+        raise ValueError(_OUT_OF_RANGE) from None
 
 
 def sortable_timestamp(milliseconds: int) -> str:
     """Return the sortable form of a Kafka record's timestamp (Unix milliseconds); ValueError beyond the year 9999."""
     try:
         return _sortable(_EPOCH + timedelta(milliseconds=milliseconds))
-    except OverflowError as error:
-        raise ValueError(str(error)) from error
+    except OverflowError:
+        raise ValueError(_OUT_OF_RANGE) from None
 
 
 @lru_cache(maxsize=4096)

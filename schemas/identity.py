@@ -18,7 +18,7 @@ _DIGEST_CHARACTERS: Final = 22  # 16 bytes in base64 without padding
 
 
 class JobIdentity(NamedTuple):
-    """One attempt of one job; make it from reported values with `job_identity`."""
+    """One attempt of one job; the owner in lower case, the agreement as `canonical_hex` writes it."""
 
     owner: str
     agreement_id: str

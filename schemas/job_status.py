@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 import orjson
 
 from schemas.event_time import SORTABLE_CHARACTERS, iso_seconds, unix_seconds
-from schemas.lifecycle import FINISHED, STAGES
+from schemas.lifecycle import FINISHED, STAGES, Stage
 from schemas.redis_layout import STORED_FIELDS
 
 # A job as stored: the values of STORED_FIELDS, in their order; None where it has none.
@@ -79,10 +79,8 @@ def render(job: StoredJob, view: View) -> dict[str, Any] | None:
     """Return the 11 fields of a job's status in the contract's order, or None when the job did not exist as of then."""
     if view.as_of is not None:
         job = _as_of(job, view.as_of.encode())
-    for stage, at in _FURTHEST_FIRST:
-        if job[at]:
-            break
-    else:
+    stage = _furthest_stage(job)
+    if stage is None:
         return None
     date = _unix if view.dates == "unix" else _iso
     finished = job[_FINISHED_AT]
@@ -109,6 +107,13 @@ def _as_of(job: StoredJob, moment: bytes) -> StoredJob:
         *(it if it and it[_STAGE_TIME] <= moment else None for it in job[_FIRST_STAGE_AT:_DETAILS_AT]),
         *(it if it and it[_DETAIL_TIME] <= moment else None for it in job[_DETAILS_AT:]),
     ]
+
+
+def _furthest_stage(job: StoredJob) -> Stage | None:
+    for stage, at in _FURTHEST_FIRST:
+        if job[at]:
+            return stage
+    return None
 
 
 def _iso(register: bytes) -> str:

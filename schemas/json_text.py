@@ -23,7 +23,7 @@ def depth(text: bytes) -> int:
 
 def has_large_integer(text: bytes) -> bool:
     """Tell whether an integer is larger than 64 bits."""
-    # Counting digits first: turning thousands of them into a number is slow, and Python refuses it.
+    # Counting digits first, for Python refuses to turn thousands of them into a number.
     return any(
         len(digits.lstrip(b"-")) > _MAX_DIGITS or int(digits) not in _SIXTY_FOUR_BITS
         for digits in _LONG_INTEGER.findall(_STRING.sub(b"", text))

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaError
 
 from service.errors import ServiceUnavailableError
 from service.settings import KafkaSettings
@@ -30,25 +30,24 @@ async def start_client(client: KafkaClient, settings: KafkaSettings) -> None:
         async with asyncio.timeout(settings.start_timeout_seconds):
             while True:
                 try:
-                    await client.start()
-                except (KafkaConnectionError, OSError) as error:
+                    return await client.start()
+                except (KafkaError, OSError) as error:
                     failure = error
+                    if isinstance(error, KafkaError) and not error.retriable:
+                        break
                     await asyncio.sleep(_PAUSE_SECONDS)
-                else:
-                    return
     except TimeoutError:
-        raise ServiceUnavailableError(unreachable(settings, failure)) from failure
-    except KafkaError as error:
-        raise ServiceUnavailableError(unreachable(settings, error)) from error
+        pass
+    raise ServiceUnavailableError(unreachable(settings, failure)) from failure
 
 
 @asynccontextmanager
 async def admin_client(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
     """Yield a started admin client; ServiceUnavailableError when Kafka cannot be reached in time."""
     admin = AIOKafkaAdminClient(**settings.kafka_client_options(), request_timeout_ms=REQUEST_TIMEOUT_MILLISECONDS)
-    with quiet_connection_attempts():
-        await start_client(admin, settings)
     try:
+        with quiet_connection_attempts():
+            await start_client(admin, settings)
         yield admin
     finally:
         await admin.close()

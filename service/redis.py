@@ -1,18 +1,17 @@
 """Reaching Redis: one way to build a client from the settings."""
 
-from typing import Any, cast
-from urllib.parse import urlsplit
+from typing import Any, Final, cast
 
 from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from service.redis_url import address_in
 from service.settings import RedisSettings
 
 AnyRedis = Redis | RedisCluster
 CLUSTER_SUFFIX: Final = "+cluster"
-DEFAULT_PORT: Final = 6379
 
 
 def connect(settings: RedisSettings, **options: Any) -> AnyRedis:
@@ -30,8 +29,7 @@ def connect(settings: RedisSettings, **options: Any) -> AnyRedis:
 
 def address(settings: RedisSettings) -> str:
     """Return host and port of Redis, without credentials, for messages."""
-    parts = urlsplit(settings.redis_url.get_secret_value())
-    return f"{parts.hostname}:{parts.port or DEFAULT_PORT}"
+    return address_in(settings.redis_url.get_secret_value())
 
 
 def unreachable(settings: RedisSettings, error: Exception | None) -> str:

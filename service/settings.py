@@ -9,19 +9,14 @@ import ssl
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
+from service import redis_url
 from service.errors import SettingsError
 
 MAX_TOPIC_CHARACTERS: Final = 249
-REDIS_SCHEMES: Final = ("redis://", "rediss://", "redis+cluster://", "rediss+cluster://")
-# What may follow a `?` in the URL; anything else would change how the client behaves, behind the back of the code.
-REDIS_TLS_OPTIONS: Final = frozenset(
-    {"ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"}
-)
 
 _TOPIC: Final = rf"^[a-zA-Z0-9._-]{{1,{MAX_TOPIC_CHARACTERS}}}$"
 # A name, an IPv4 address or an IPv6 address in brackets, then a port.
@@ -129,7 +124,7 @@ class RedisSettings(Settings):
     @field_validator("redis_url")
     @classmethod
     def _can_be_read(cls, value: SecretStr) -> SecretStr:
-        if fault := _fault_of_redis_url(value.get_secret_value()):
+        if fault := redis_url.fault_of(value.get_secret_value()):
             raise ValueError(fault)
         return value
 
@@ -162,23 +157,6 @@ def _read(path: str) -> str:
     if not text:
         raise ValueError(f"{path!r} is empty")
     return text
-
-
-def _fault_of_redis_url(url: str) -> str | None:
-    """Return what is wrong with the URL without quoting it, for it may hold a password."""
-    if not url.startswith(REDIS_SCHEMES):
-        return "must start with " + ", ".join(REDIS_SCHEMES)
-    try:
-        parts = urlsplit(url)
-        is_readable = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_readable = False
-    if not is_readable:
-        return "must be scheme://user:password@host:port/number, with / ? # in a password written as %2F %3F %23"
-    known = REDIS_TLS_OPTIONS if url.startswith("rediss") else frozenset()
-    if not known.issuperset(name for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
-        return "can have no options but, for rediss://, " + ", ".join(sorted(REDIS_TLS_OPTIONS))
-    return None
 
 
 def _faults(settings: type[Settings], given: Mapping[str, Any]) -> list[str]:

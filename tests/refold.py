@@ -1,6 +1,7 @@
 """The log folded again, one record at a time, to hold the stored projection against, byte for byte."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from projector.fold import FoldedJob
@@ -27,6 +28,11 @@ def refold(deployment: Deployment) -> Content:
             continue
         job = jobs.setdefault(event.identity, FoldedJob(event.identity))
         job.add(event, f"{record.topic}/{record.partition}/{record.offset}")
+    return content_of(jobs)
+
+
+def content_of(jobs: Mapping[JobIdentity, FoldedJob]) -> Content:
+    """Return what Redis must hold of these jobs and of nothing else."""
     content: Content = defaultdict(dict)
     for identity, job in jobs.items():
         member = job_member(identity)
