@@ -1,0 +1,28 @@
+"""Continuous integration runs what the README tells people to run."""
+
+import os
+import subprocess
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[2]
+SCRIPT = PROJECT / ".ci" / "run"
+
+
+def test_ci_runs_what_people_run() -> None:
+    """The script installs, lints and tests by the same commands, and its last one is the README's `make test`."""
+    commands = [line.split(" #")[0] for line in SCRIPT.read_text().splitlines() if line.strip()]
+    assert commands[-3:] == ["timed make install", "timed make lint", "make test"]
+    assert "```sh\nmake test\n```" in (PROJECT / "README.md").read_text()
+
+
+def test_make_test_runs_every_test() -> None:
+    """The target has no options of its own: what it runs is in pyproject.toml."""
+    command = ["make", "--dry-run", "--no-print-directory", "test"]
+    shown = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert shown.stdout.splitlines()[-1] == ".venv/bin/python -m pytest"
+
+
+def test_the_script_can_be_run() -> None:
+    """It is executable, and bash understands it."""
+    assert os.access(SCRIPT, os.X_OK)
+    subprocess.run(["bash", "-n", SCRIPT], check=True)

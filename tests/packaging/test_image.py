@@ -1,0 +1,119 @@
+"""The image and the compose file, as far as they can be held to something without a Docker engine."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+from projector.settings import ProjectorSettings
+from projector.startup import NO_EVICTION
+
+PROJECT = Path(__file__).parents[2]
+DOCKERFILE = (PROJECT / "Dockerfile").read_text()
+IGNORED_BY_DOCKER = (PROJECT / ".dockerignore").read_text().split("\n")
+CONFIGURATION = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+LAST_STAGE = DOCKERFILE[DOCKERFILE.rindex("\nFROM ") :]
+NOT_IN_THE_IMAGE = {"devstack"}
+OUR_IMAGE = "operator-status"
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    """The services of the compose file."""
+    services: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]
+    return services
+
+
+def instruction(name: str) -> str:
+    """Return what the last stage says in an instruction."""
+    match = re.search(rf"^{name} (.+)$", LAST_STAGE, re.MULTILINE)
+    assert match, name
+    return match[1]
+
+
+def test_the_image_does_not_run_as_root() -> None:
+    """The user is a fixed number other than root's, so that a cluster can check it."""
+    user, group = map(int, instruction("USER").split(":"))
+    assert user > 0
+    assert group > 0
+
+
+def test_signals_reach_python() -> None:
+    """Entry point and command are lists: no shell stands between a signal and the process."""
+    assert json.loads(instruction("ENTRYPOINT")) == ["python", "-m"]
+    assert json.loads(instruction("CMD")) == ["api"]
+
+
+def test_the_image_says_whether_it_is_alive() -> None:
+    """The health check asks a path that asks nothing of others."""
+    assert "/livez" in LAST_STAGE[LAST_STAGE.index("HEALTHCHECK") :]
+
+
+def test_the_image_is_made_of_locked_packages() -> None:
+    """Packages are installed by hash, from no address that is written down."""
+    assert "--require-hashes" in DOCKERFILE
+    assert "requirements-run.lock" in DOCKERFILE
+    assert "://" not in DOCKERFILE.replace("http://127.0.0.1", "")
+
+
+def test_the_image_holds_our_code_and_nothing_else() -> None:
+    """Every room but devstack goes into the image; what is not named does not."""
+    rooms = set(CONFIGURATION["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]) - NOT_IN_THE_IMAGE
+    let_in = {line.strip("!/") for line in IGNORED_BY_DOCKER if line.startswith("!")}
+    assert "*" in IGNORED_BY_DOCKER
+    assert let_in == rooms | {"requirements-run.lock", "LICENSE"}
+
+
+def test_redis_keeps_what_it_is_given(services: dict[str, Any]) -> None:
+    """Redis never drops a key, and has its data after a restart."""
+    command = services["redis"]["command"]
+    assert f"--maxmemory-policy {NO_EVICTION}" in command
+    assert "--appendonly yes" in command
+    assert services["redis"]["volumes"]
+
+
+def test_kafka_keeps_its_data_outside_of_the_container(services: dict[str, Any]) -> None:
+    """The log's folder is the volume."""
+    assert services["kafka"]["volumes"] == [f"kafka:{services['kafka']['environment']['KAFKA_LOG_DIRS']}"]
+
+
+def test_our_containers_have_no_rights(services: dict[str, Any]) -> None:
+    """Each of our containers drops every capability and cannot write to its disk."""
+    ours = {name: service for name, service in services.items() if service["image"] == OUR_IMAGE}
+    assert ours.keys() == {"topics", "projector", "api", "demo"}
+    for service in ours.values():
+        assert service["cap_drop"] == ["ALL"]
+        assert service["read_only"] is True
+
+
+def test_ports_are_published_to_this_machine_only(services: dict[str, Any]) -> None:
+    """Nobody else on the network reaches Kafka, Redis or the API unless it was asked for."""
+    published = [port for service in services.values() for port in service.get("ports", ())]
+    assert len(published) == 3
+    assert all(port.startswith(("127.0.0.1:", "${API_HOST:-127.0.0.1}:")) for port in published)
+
+
+def test_everything_starts_after_what_it_needs(services: dict[str, Any]) -> None:
+    """Every service that another one waits for says when it is ready; what may die is started again."""
+    for service in services.values():
+        for name, condition in service.get("depends_on", {}).items():
+            if condition["condition"] == "service_healthy":
+                assert "test" in services[name]["healthcheck"]
+    assert {name for name, service in services.items() if "restart" not in service} == {"topics"}
+
+
+def test_there_are_no_secrets_and_no_unknown_settings(services: dict[str, Any]) -> None:
+    """Tokens come from outside; every setting of ours is one that exists."""
+    known = {name.upper() for name in ProjectorSettings.model_fields} | {
+        "API_AUTH",
+        "API_ADMIN_TOKENS",
+        "API_CORS_ORIGINS",
+    }
+    for service in services.values():
+        if service["image"] == OUR_IMAGE:
+            assert set(service["environment"]) <= known
+    assert services["api"]["environment"]["API_ADMIN_TOKENS"] == "${API_ADMIN_TOKENS:-}"
