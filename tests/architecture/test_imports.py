@@ -1,0 +1,150 @@
+"""Who may import whom."""
+
+import ast
+import graphlib
+import sys
+import tomllib
+from functools import cache
+from importlib import metadata
+
+import pytest
+from packaging.requirements import Requirement
+
+from tests.architecture.modules import MAY_IMPORT, PROJECT, imports_of, modules_of, tree_of
+
+# What talks to anything outside of the process, or could.
+TALKING = frozenset(
+    {
+        "aiohttp",
+        "aiokafka",
+        "asyncio",
+        "concurrent",
+        "http",
+        "io",
+        "logging",
+        "multiprocessing",
+        "os",
+        "pathlib",
+        "redis",
+    }
+    | {
+        "select",
+        "shutil",
+        "signal",
+        "socket",
+        "ssl",
+        "structlog",
+        "subprocess",
+        "sys",
+        "tempfile",
+        "threading",
+        "urllib",
+    }
+)
+CONFIGURATION = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+ROOMS = list(MAY_IMPORT)
+PROVIDED_BY = metadata.packages_distributions()
+
+
+def installed_with(*extras: str) -> frozenset[str]:
+    """Return the names of what is installed with the project and these extras of it."""
+    project = CONFIGURATION["project"]
+    wanted = [*project["dependencies"], *(line for extra in extras for line in project["optional-dependencies"][extra])]
+    return frozenset().union(*(_with_dependencies(Requirement(line)) for line in wanted))
+
+
+def _with_dependencies(requirement: Requirement) -> frozenset[str]:
+    return _closure(requirement.name, frozenset(requirement.extras))
+
+
+@cache
+def _closure(name: str, extras: frozenset[str]) -> frozenset[str]:
+    needed = [
+        dependency
+        for line in metadata.requires(name) or []
+        if (dependency := Requirement(line)).marker is None
+        or any(dependency.marker.evaluate({"extra": extra}) for extra in ("", *extras))
+    ]
+    return frozenset({_canonical(name)}).union(*map(_with_dependencies, needed))
+
+
+def _canonical(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def foreign(names: set[str]) -> set[str]:
+    """Return the top-level names that are neither ours nor Python's own."""
+    return names - sys.stdlib_module_names - MAY_IMPORT.keys()
+
+
+def not_installed(names: set[str], distributions: frozenset[str]) -> set[str]:
+    """Return the top-level names that none of these distributions provides."""
+    return {name for name in names if not distributions.intersection(map(_canonical, PROVIDED_BY.get(name, [])))}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_the_rooms_it_may(room: str) -> None:
+    """The table of the design holds: rooms meet in schemas and service alone, and tests are imported by nobody."""
+    allowed = MAY_IMPORT[room] | {room}
+    ours = MAY_IMPORT.keys() | {"tests"}
+    for name, path in modules_of(room).items():
+        assert {imported.top for imported in imports_of(path)} & ours <= allowed, name
+
+
+def test_the_table_names_every_room() -> None:
+    """The rooms of the table are the packages that are built, and each of them has modules."""
+    assert sorted(ROOMS) == sorted(CONFIGURATION["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
+    assert all(modules_of(room) for room in ROOMS)
+
+
+def test_no_module_imports_itself_by_a_detour() -> None:
+    """Modules can be read one after the other: imports make no circle."""
+    paths = {name: path for room in ROOMS for name, path in modules_of(room).items()}
+    graph = {
+        name: {
+            target
+            for imported in imports_of(path)
+            if imported.is_immediate
+            for target in (imported.name, imported.name.rpartition(".")[0])
+            if target in paths and target != name and not name.startswith(target + ".")
+        }
+        for name, path in paths.items()
+    }
+    assert len(list(graphlib.TopologicalSorter(graph).static_order())) == len(paths)
+
+
+def test_the_install_of_a_worker_suffices_to_import_it() -> None:
+    """Compute workers install no web server, no Redis client and no metrics: nothing that `worker` loads needs them."""
+    paths = {name: path for room in ("worker", *MAY_IMPORT["worker"]) for name, path in modules_of(room).items()}
+    loaded: set[str] = set()
+    waiting = set(modules_of("worker"))
+    while waiting:
+        name = waiting.pop()
+        loaded.add(name)
+        targets = {imported.name for imported in imports_of(paths[name]) if imported.is_immediate}
+        waiting |= {
+            ours for ours in paths if targets & {ours} or any(t.startswith(ours + ".") for t in targets)
+        } - loaded
+    tops = {imported.top for name in loaded for imported in imports_of(paths[name]) if imported.is_immediate}
+    assert "aiokafka" in tops
+    assert not not_installed(foreign(tops), installed_with())
+
+
+@pytest.mark.parametrize("room", ["projector", "api", "devstack"])
+def test_the_extra_of_a_room_suffices_for_it(room: str) -> None:
+    """What a room imports is installed with the extra of its name."""
+    paths = [path for ours in (room, *MAY_IMPORT[room]) for path in modules_of(ours).values()]
+    tops = {imported.top for path in paths for imported in imports_of(path)}
+    assert not not_installed(foreign(tops), installed_with(room))
+
+
+def test_schemas_talk_to_nobody() -> None:
+    """The shapes are values and functions of values: nothing there opens, sends, waits or logs."""
+    for name, path in modules_of("schemas").items():
+        assert not TALKING & {imported.top for imported in imports_of(path)}, name
+        called = {
+            node.func.id
+            for node in ast.walk(tree_of(path))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
+        assert not called & {"open", "print", "input", "exec", "eval"}, name

@@ -1,0 +1,59 @@
+"""A good event, and ways to change one thing about it."""
+
+from typing import Any, Final
+
+import orjson
+import pytest
+
+from schemas.decode import Headers, Reason, RefusedEventError, decode
+from schemas.job_event import EXAMPLE, JobEvent
+
+# 2020-10-01T01:00:00.500Z: half a second after the time of the good event.
+TIMESTAMP: Final = 1_601_514_000_500
+NO_TIMESTAMP: Final = -1
+GOOD: Final = orjson.dumps(EXAMPLE)
+Event = dict[str, Any]
+
+
+def good_event() -> Event:
+    """Return a copy of the good event: a finished one of attempt 1, with two outputs."""
+    event: Event = orjson.loads(GOOD)
+    return event
+
+
+def with_attributes(**attributes: Any) -> bytes:
+    """Return the good event with these attributes."""
+    return orjson.dumps(good_event() | attributes)
+
+
+def with_data(**members: Any) -> bytes:
+    """Return the good event with these members of its data."""
+    event = good_event()
+    return orjson.dumps(event | {"data": event["data"] | members})
+
+
+def without(*path: str) -> bytes:
+    """Return the good event without one member."""
+    event = good_event()
+    holder = event
+    for name in path[:-1]:
+        holder = holder[name]
+    del holder[path[-1]]
+    return orjson.dumps(event)
+
+
+def with_json(name: str, text: bytes) -> bytes:
+    """Return the good event with one more member whose JSON text is given, which Python could not write."""
+    return GOOD[:-1] + b',"' + name.encode() + b'":' + text + b"}"
+
+
+def accepted(value: bytes | None, headers: Headers = (), timestamp: int = TIMESTAMP) -> JobEvent:
+    """Return the event of a record that must be understood."""
+    return decode(value, headers, timestamp)
+
+
+def refused(value: bytes | None, headers: Headers = (), timestamp: int = TIMESTAMP) -> Reason:
+    """Return the reason for which a record must be refused."""
+    with pytest.raises(RefusedEventError) as caught:
+        decode(value, headers, timestamp)
+    return caught.value.reason

@@ -1,0 +1,95 @@
+"""Reaching Redis: which URLs are taken, and what is shown of them."""
+
+import pytest
+from redis.asyncio import Redis
+from redis.asyncio.cluster import RedisCluster
+
+from service.errors import SettingsError
+from service.redis import address, connect, unreachable
+from service.settings import RedisSettings
+
+
+def settings_of(url: str) -> RedisSettings:
+    """Return the settings with this URL."""
+    return RedisSettings.load({"REDIS_URL": url})
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://example.net", "example.net:6379"),
+        ("redis://example.net/", "example.net:6379"),
+        ("redis://example.net:7000/3", "example.net:7000"),
+        ("redis://:p%2Fss@example.net", "example.net:6379"),
+        ("redis://alice:p@ss@example.net:7000", "example.net:7000"),
+        ("rediss://example.net?ssl_cert_reqs=none", "example.net:6379"),
+        ("redis://[::1]:7000", "[::1]:7000"),
+        ("redis+cluster://example.net:7000", "example.net:7000"),
+        ("rediss+cluster://alice:word@example.net:7000", "example.net:7000"),
+    ],
+)
+async def test_the_address_is_shown_without_credentials(url: str, shown: str) -> None:
+    """Host and port are what messages say, and a client can be made of every URL that is taken."""
+    settings = settings_of(url)
+    assert address(settings) == shown
+    assert unreachable(settings, ConnectionError("refused")).startswith(
+        f"Redis cannot be reached at {shown} (refused): "
+    )
+    await connect(settings).aclose()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "example.net:6379",
+        "http://example.net",
+        "unix:///run/redis.sock",
+        "REDIS://example.net",
+        "redis:example.net",
+        "redis://",
+        "redis:///0",
+        "redis://:6379",
+        "redis://example.net:port",
+        "redis://example.net:0",
+        "redis://example.net:65536",
+        "redis://example.net/zero",
+        "redis://example.net/0/1",
+        "redis://:pa/ss@example.net",
+        "redis://[::1",
+        "redis://example.net?decode_responses=true",
+        "redis://example.net?socket_timeout=1",
+        "redis://example.net?ssl_cert_reqs=none",
+        "rediss://example.net?db=1",
+    ],
+)
+def test_a_url_that_would_fail_later_is_a_fault(url: str) -> None:
+    """What the client could not use, or would use to behave otherwise than the code expects, is told at start."""
+    with pytest.raises(SettingsError, match="REDIS_URL: "):
+        settings_of(url)
+
+
+async def test_a_single_server_is_asked_once_and_without_timers() -> None:
+    """The client of one server gets its password and database, and neither retries nor arms a timer for a reply."""
+    client = connect(settings_of("redis://alice:p%2Fss@example.net:7000/3"), max_connections=8)
+    assert isinstance(client, Redis)
+    options = client.connection_pool.connection_kwargs
+    assert (options["host"], options["port"], options["db"]) == ("example.net", 7000, 3)
+    assert (options["username"], options["password"]) == ("alice", "p/ss")
+    assert options["socket_timeout"] is None
+    assert options["retry"].get_retries() == 0
+    assert client.connection_pool.max_connections == 8
+    await client.aclose()
+
+
+async def test_a_cluster_is_reached_by_its_own_client() -> None:
+    """A URL that says cluster gives the client of a cluster."""
+    client = connect(settings_of("redis+cluster://example.net:7000"))
+    assert isinstance(client, RedisCluster)
+    await client.aclose()
+
+
+@pytest.mark.parametrize("prefix", ["{a}", "a b", "a\n", "x" * 65])
+def test_a_prefix_keeps_buckets_apart(prefix: str) -> None:
+    """Braces in the prefix would decide the slot of every key, so they are not taken."""
+    with pytest.raises(SettingsError, match="REDIS_PREFIX"):
+        RedisSettings.load({"REDIS_PREFIX": prefix})
