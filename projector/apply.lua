@@ -6,11 +6,11 @@
 --   1 base         what every key of the bucket starts with
 --   2 incarnation  the one the caller knows the bucket by
 --   3 partitions   array of {name, expected position, next position, fingerprint or "", dead letters, no record, index}
---   4 jobs         array of {member, identity values, score, stage registers, detail registers, counts}; registers are
---                  {name, value, name, value ...}, counts {index of a partition, events, ...}
+--   4 jobs         array of {member, identity values, score, registers, number of registers that are stages, counts};
+--                  registers are {name, value, name, value ...}, stages first; counts {index of a partition, events, ...}
 --   5 names        array of {identity field names, index names, ledger suffixes, fingerprint suffix, job key name}
 -- Positions are decimal text. Answers an array whose first element is the reason:
---   applied {jobs changed}, moved {partition, stored position}, missing {}, sealed {epoch}, damaged {key, members...}
+--   applied {jobs changed}, moved {partition, stored position}, missing {}, sealed {epoch}, damaged {key, member}
 --
 -- Everything is checked before the first write, and positions are written last: Redis keeps the writes of a script that
 -- fails halfway, and then the same batch, joined again, repairs it.
@@ -19,7 +19,9 @@ local call, pcall = redis.call, redis.pcall
 local sub, byte = string.sub, string.byte
 local payload = cmsgpack.unpack(ARGV[1])
 local base, incarnation, partitions, jobs, names = payload[1], payload[2], payload[3], payload[4], payload[5]
-local identity_fields, indexes, ledger, fingerprint, job_key = names[1], names[2], names[3], names[4], names[5]
+local identity_fields, ledger, fingerprint, job_prefix = names[1], names[3], names[4], base .. names[5]
+local index_prefixes = {}
+for i, name in ipairs(names[2]) do index_prefixes[i] = base .. name end
 
 -- Lua's own < follows the server's locale; registers are ordered by their bytes.
 local function is_less(a, b)
@@ -42,78 +44,79 @@ for _, partition in ipairs(partitions) do
   if stored ~= partition[2] then return {'moved', partition[1], stored} end
 end
 
--- What is stored of each job: the first identity field, then its registers in the order of the batch's.
-local stored_jobs = {}
-for index, job in ipairs(jobs) do
-  local stages, details = job[4], job[5]
-  local fields = {identity_fields[1]}
-  for i = 1, #stages, 2 do fields[#fields + 1] = stages[i] end
-  for i = 1, #details, 2 do fields[#fields + 1] = details[i] end
-  local stored = pcall('HMGET', base .. job_key .. job[1], unpack(fields))
-  if stored.err then return {'damaged', base .. job_key .. job[1], job[1]} end
-  if not stored[1] then
-    for i, name in ipairs(indexes) do
-      local key = base .. name .. job[2][i]
-      local kind = call('TYPE', key).ok
-      if kind ~= 'none' and kind ~= 'zset' then return {'damaged', key, job[1]} end
-    end
+local function damaged_index(job)
+  for i, prefix in ipairs(index_prefixes) do
+    local kind = call('TYPE', prefix .. job[2][i]).ok
+    if kind ~= 'none' and kind ~= 'zset' then return prefix .. job[2][i] end
   end
-  stored_jobs[index] = stored
 end
 
--- Returns the fields to write, the number of those that are stages coming first.
-local function improvements(job, stored)
-  local writes, stages, details = {}, job[4], job[5]
-  local at = 2
-  for i = 1, #stages, 2 do
-    local old = stored[at]
-    if not old or is_less(stages[i + 1], old) then
-      writes[#writes + 1] = stages[i]
-      writes[#writes + 1] = stages[i + 1]
-    end
-    at = at + 1
+-- What is stored of each job: its registers in the order of the batch's, or false when it is new.
+local stored_jobs = {}
+for at, job in ipairs(jobs) do
+  local key, registers = job_prefix .. job[1], job[4]
+  local known = pcall('HGET', key, identity_fields[1])
+  if type(known) == 'table' then return {'damaged', key, job[1]} end
+  if known then
+    local wanted = {}
+    for i = 1, #registers, 2 do wanted[#wanted + 1] = registers[i] end
+    stored_jobs[at] = call('HMGET', key, unpack(wanted))
+  else
+    local damaged = damaged_index(job)
+    if damaged then return {'damaged', damaged, job[1]} end
+    stored_jobs[at] = false
   end
-  local stage_writes = #writes
-  for i = 1, #details, 2 do
-    local old = stored[at]
-    if not old or is_less(old, details[i + 1]) then
-      writes[#writes + 1] = details[i]
-      writes[#writes + 1] = details[i + 1]
+end
+
+-- Answers the registers to write, and whether a stage is among them: times take the smaller, details the greater.
+local function improvements(registers, stage_count, stored)
+  local writes, has_stage = {}, false
+  for i, old in ipairs(stored) do
+    local value, is_stage = registers[2 * i], i <= stage_count
+    if not old or (is_stage and is_less(value, old)) or (not is_stage and is_less(old, value)) then
+      writes[#writes + 1] = registers[2 * i - 1]
+      writes[#writes + 1] = value
+      has_stage = has_stage or is_stage
     end
-    at = at + 1
   end
-  return writes, stage_writes
+  return writes, has_stage
 end
 
 -- A score only rises (dateCreated only falls). The first index is written last and says whether all have been.
 local function index_job(job, is_new)
   if not is_new then
-    local current = call('ZSCORE', base .. indexes[1] .. job[2][1], job[1])
+    local current = call('ZSCORE', index_prefixes[1] .. job[2][1], job[1])
     if current and tonumber(current) >= job[3] then return end
   end
-  for i = #indexes, 1, -1 do call('ZADD', base .. indexes[i] .. job[2][i], 'GT', job[3], job[1]) end
+  for i = #index_prefixes, 1, -1 do call('ZADD', index_prefixes[i] .. job[2][i], 'GT', job[3], job[1]) end
+end
+
+-- Answers whether the job changed. Indexes first: a job that was half written is found to be new or changed again, and
+-- so is mended.
+local function write_job(job, stored)
+  local writes, has_stage = job[4], true
+  if stored then
+    writes, has_stage = improvements(job[4], job[5], stored)
+    if #writes == 0 then return false end
+  else
+    for i, name in ipairs(identity_fields) do
+      writes[#writes + 1] = name
+      writes[#writes + 1] = job[2][i]
+    end
+  end
+  if has_stage then index_job(job, not stored) end
+  call('HSET', job_prefix .. job[1], unpack(writes))
+  return true
 end
 
 local applied, known = {}, {}
 local changed_jobs = 0
-for index, job in ipairs(jobs) do
-  local stored = stored_jobs[index]
-  local writes, stage_writes = improvements(job, stored)
-  local tally = known
-  if #writes > 0 then
+for at, job in ipairs(jobs) do
+  local tally, counts = known, job[6]
+  if write_job(job, stored_jobs[at]) then
     tally = applied
     changed_jobs = changed_jobs + 1
-    if not stored[1] then
-      for i, name in ipairs(identity_fields) do
-        writes[#writes + 1] = name
-        writes[#writes + 1] = job[2][i]
-      end
-    end
-    -- Indexes first: a job that was half written is found to be new or changed again, and so is mended.
-    if stage_writes > 0 then index_job(job, not stored[1]) end
-    call('HSET', base .. job_key .. job[1], unpack(writes))
   end
-  local counts = job[6]
   for i = 1, #counts, 2 do tally[counts[i]] = (tally[counts[i]] or 0) + counts[i + 1] end
 end
 

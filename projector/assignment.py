@@ -53,7 +53,7 @@ class Assignment:
         Raises StoreUnavailableError or KafkaError; whatever was not placed is tried again by the next call.
         """
         assigned = self.log.assignment
-        for gone in (self.partitions.keys() - assigned) | (self.partitions.keys() & self.log.take_revoked()):
+        for gone in (self.partitions.keys() - assigned) | (self.partitions.keys() & self.log.take_unplaced()):
             del self.partitions[gone]
         new = [item for item in assigned if item not in self.partitions or self.partitions[item].may_try_again]
         if not new:
@@ -84,20 +84,28 @@ class Assignment:
         return records
 
     def polled(self, records: Mapping[TopicPartition, Sequence[Record]]) -> list[tuple[Partition, Sequence[Record]]]:
-        """Return the records that may be folded, of every partition that is neither unplaced nor held."""
+        """Return the records that may be folded, of every partition that is neither unplaced nor held.
+
+        One that was assigned anew during the poll is unplaced: its records are from where the group stood.
+        """
+        unplaced = self.log.unplaced
         return [
             (partition, self._unread(partition, records.get(item, ())))
             for item, partition in self.partitions.items()
-            if partition.hold is None
+            if partition.hold is None and item not in unplaced
         ]
 
     async def positioned(self, polled: list[tuple[Partition, Sequence[Record]]]) -> list[Polled]:
-        """Return the polled records with the consumer's position after them; it passes offsets without a record."""
-        return [
+        """Return the polled records with the consumer's position after them; it passes offsets without a record.
+
+        What is assigned anew meanwhile is left out: its position is that of the group.
+        """
+        positioned = [
             (partition, records, await self.log.position(partition.topic_partition))
             for partition, records in polled
             if partition.hold is None and partition.topic_partition in self.log.assignment
         ]
+        return [one for one in positioned if one[0].topic_partition not in self.log.unplaced]
 
     def hold(self, partition: Partition, hold: Hold) -> None:
         """Stop reading a partition and say why."""

@@ -113,8 +113,8 @@ def _encode(member: str, entry: _Entry) -> list[object]:
         member,
         identity,
         score_of(unix_seconds(job.created)),
-        _flat(job.stages),
-        _flat(job.details),
+        _flat(job.stages) + _flat(job.details),
+        len(job.stages),
         _flat(entry.counts),
     ]
 

@@ -56,7 +56,7 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
             session_timeout_ms=6_000,
             heartbeat_interval_ms=1_000,
         )
-        self._revoked: set[TopicPartition] = set()
+        self._unplaced: set[TopicPartition] = set()
 
     async def start(self) -> None:
         """Connect to Kafka (the topic must exist); join the group with `join`."""
@@ -75,15 +75,25 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Remember what was taken away, even when the same partition is assigned again at once."""
-        self._revoked.update(revoked)
+        self._unplaced.update(revoked)
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Do nothing: the projector places what is assigned before it reads it."""
+        """Remember what is not where we left it, though it may have been ours all the time.
 
-    def take_revoked(self) -> set[TopicPartition]:
-        """Return what was revoked since the last call."""
-        revoked, self._revoked = self._revoked, set()
-        return revoked
+        The consumer now stands at the offset that the group committed, which is beyond what Redis holds when that has
+        lost writes. It is told before the consumer has learned that offset, so before any record comes from there.
+        """
+        self._unplaced.update(assigned)
+
+    @property
+    def unplaced(self) -> frozenset[TopicPartition]:
+        """What was revoked or assigned and must be sought before it may be read."""
+        return frozenset(self._unplaced)
+
+    def take_unplaced(self) -> set[TopicPartition]:
+        """Return what must be sought, which the caller now does."""
+        unplaced, self._unplaced = self._unplaced, set()
+        return unplaced
 
     @property
     def assignment(self) -> set[TopicPartition]:
