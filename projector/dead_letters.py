@@ -17,7 +17,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_fixed
 from projector.errors import DeadLetterError
 from projector.partition import Record
 from projector.settings import ProjectorSettings
-from schemas.decode import RefusedEventError
+from schemas.decode import Reason
 from schemas.redis_layout import partition_name
 from service.kafka import REQUEST_TIMEOUT_MILLISECONDS
 
@@ -34,7 +34,8 @@ class DeadLetter:
     """A record, and why it was refused."""
 
     record: Record
-    refusal: RefusedEventError
+    reason: Reason
+    message: str
 
     @property
     def headers(self) -> list[tuple[str, bytes | None]]:
@@ -44,8 +45,8 @@ class DeadLetter:
             "partition": str(self.record.partition),
             "offset": str(self.record.offset),
             "stage": STAGE,
-            "exception.class.name": self.refusal.reason.value,
-            "exception.message": str(self.refusal),
+            "exception.class.name": self.reason.value,
+            "exception.message": self.message,
         }
         return [*self.record.headers, *((HEADER_PREFIX + name, text.encode()) for name, text in about.items())]
 

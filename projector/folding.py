@@ -69,7 +69,9 @@ def _fold(batch: Batch, span: Span, index: int, record: Record) -> None:
         event = decode(value, record.headers, record.timestamp)
     except RefusedEventError as refusal:
         span.dead_letters += 1
-        batch.letters.append(DeadLetter(record, refusal))
+        # Not the error itself: by its traceback it would keep the batch and all records polled with it in memory, until
+        # garbage is collected, which happens rarely.
+        batch.letters.append(DeadLetter(record, refusal.reason, str(refusal)))
     else:
         batch.add(event, index, f"{span.partition}/{record.offset}")
 

@@ -72,4 +72,4 @@ class Metrics:
         for span in batch.spans:
             self.records.labels(span.partition).inc(span.records)
         for letter in batch.letters:
-            self.dead_letters.labels(letter.refusal.reason.value).inc()
+            self.dead_letters.labels(letter.reason.value).inc()

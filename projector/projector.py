@@ -36,7 +36,7 @@ from projector.errors import (
 from projector.folding import batches
 from projector.log import Log, is_unreadable
 from projector.metrics import Metrics
-from projector.partition import HOLD_RETRY_SECONDS, Hold, Record, after
+from projector.partition import HOLD_RETRY_SECONDS, Hold, Partition, Record, after
 from projector.store import Store
 
 # Turns of the event loop that a new call to Redis needs until its bytes are sent.
@@ -135,17 +135,17 @@ class Projector:
         """Start applying a batch, once its dead letters are in the log and the batch before it is in Redis."""
         await self._letters.deliver(batch.letters)
         await self._settle()
-        stored = {}
+        # By the time Redis answers, a partition may be somebody else's, or ours again and placed anew.
+        partitions = {span.partition: self._assignment.named(span.partition) for span in batch.spans}
+        stored = {name: tuple(partition.stored) for name, partition in partitions.items()}
         for span in batch.spans:
-            partition = self._assignment.named(span.partition)
-            stored[span.partition] = tuple(partition.stored)
-            partition.hand_over(span.start, span.next)
+            partitions[span.partition].hand_over(span.start, span.next)
         self.handed_over += 1
-        self._in_flight = asyncio.create_task(self._apply(batch, stored))
+        self._in_flight = asyncio.create_task(self._apply(batch, stored, partitions))
         for _ in range(_TURNS_TO_SEND):
             await asyncio.sleep(0)
 
-    async def _apply(self, batch: Batch, stored: dict[str, tuple[int, ...]]) -> None:
+    async def _apply(self, batch: Batch, stored: dict[str, tuple[int, ...]], partitions: dict[str, Partition]) -> None:
         with self._metrics.apply_seconds.time():
             try:
                 changed = await self._store.apply(batch, stored)
@@ -153,7 +153,7 @@ class Projector:
                 error.partitions = batch.partitions_of(error.member)
                 raise
         for span in batch.spans:
-            self._assignment.named(span.partition).confirm(span.next)
+            partitions[span.partition].confirm(span.next)
         self._metrics.count(batch, changed)
 
     async def _settle(self) -> None:

@@ -1,6 +1,7 @@
 """Catch-up: a log that is already there, folded into an empty Redis, by the projector and by the plain pipeline."""
 
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +30,9 @@ class CatchUp:
     def __post_init__(self) -> None:
         """Describe the deployment; it is entered by whoever runs the benchmark."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.deployment = Deployment(self.services, "bench", self.directory, partitions=PARTITIONS)
+        self.deployment = Deployment(
+            self.services, f"bench-{uuid.uuid4().hex[:8]}", self.directory, partitions=PARTITIONS
+        )
 
 
 def load(run: CatchUp, jobs: int) -> int:
@@ -45,9 +48,9 @@ def _messages(jobs: int) -> Iterator[Message]:
 
 def measure_plain(run: CatchUp, count: int) -> float:
     """Return the events per second of the plain pipeline."""
-    seconds = uvloop.run(
-        project(run.services.kafka_bootstrap_servers, run.deployment.topic, PARTITIONS, count, run.services.redis_url)
-    )
+    place = run.deployment
+    servers, redis_url = run.services.kafka_bootstrap_servers, run.services.redis_url
+    seconds = uvloop.run(project(servers, place.topic, PARTITIONS, count, redis_url, place.prefix))
     run.deployment.forget()
     return count / seconds
 

@@ -17,7 +17,9 @@ KEPT = ("configlogURL", "publishlogURL", "algologURL", "outputsURL")
 BATCH_RECORDS = 4_000
 
 
-async def project(bootstrap_servers: str, topic: str, partitions: int, events: int, redis_url: str) -> float:
+async def project(  # noqa: PLR0917 - called once
+    bootstrap_servers: str, topic: str, partitions: int, events: int, redis_url: str, prefix: str
+) -> float:
     """Fold so many events from the topic's start into Redis; return the seconds from first record to last write."""
     redis = Redis.from_url(redis_url, socket_timeout=None)
     consumer = AIOKafkaConsumer(
@@ -37,7 +39,7 @@ async def project(bootstrap_servers: str, topic: str, partitions: int, events: i
             pipeline = redis.pipeline(transaction=False)
             for records in polled.values():
                 for record in records:
-                    _write(pipeline, orjson.loads(record.value))
+                    _write(pipeline, prefix, orjson.loads(record.value))
                 done += len(records)
             await pipeline.execute()
         return time.perf_counter() - started
@@ -46,7 +48,7 @@ async def project(bootstrap_servers: str, topic: str, partitions: int, events: i
         await redis.aclose()
 
 
-def _write(pipeline: Any, event: dict[str, Any]) -> None:
+def _write(pipeline: Any, prefix: str, event: dict[str, Any]) -> None:
     data = event["data"]
     stage = STAGE_BY_EVENT_TYPE[event["type"]]
     name = f"{data['owner'].lower()}:{data['agreementId'].lower()}:{data['jobId']}:{data.get('attempt', 1)}"
@@ -57,8 +59,8 @@ def _write(pipeline: Any, event: dict[str, Any]) -> None:
         if detail in data:
             value = data[detail]
             fields[detail] = value if isinstance(value, str) else orjson.dumps(value).decode()
-    pipeline.hset(f"bench:job:{name}", mapping=fields)
+    pipeline.hset(f"{prefix}:job:{name}", mapping=fields)
     score = int(event["time"][11:13])
-    pipeline.zadd(f"bench:owner:{data['owner']}", {name: score})
-    pipeline.zadd(f"bench:agreement:{data['agreementId']}", {name: score})
-    pipeline.zadd(f"bench:jobid:{data['jobId']}", {name: score})
+    pipeline.zadd(f"{prefix}:owner:{data['owner']}", {name: score})
+    pipeline.zadd(f"{prefix}:agreement:{data['agreementId']}", {name: score})
+    pipeline.zadd(f"{prefix}:jobid:{data['jobId']}", {name: score})
