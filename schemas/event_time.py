@@ -20,8 +20,8 @@ _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - the sortable form is UTC 
 _OUT_OF_RANGE: Final = "outside the years 1 to 9999"
 _LATEST: Final = "9999-12-31T23:59:59.999999"
 
-_DATE_CHARACTERS: Final = len("2020-10-01")
 _WHOLE_SECONDS_CHARACTERS: Final = len("2020-10-01T01:00:00")
+_POINT_CHARACTERS: Final = len("2020-10-01T01:00:00.")
 _SECOND: Final = timedelta(seconds=1)
 
 
@@ -32,8 +32,10 @@ def sortable_time(text: str) -> str:
     that is not in the calendar, a leap second elsewhere than at 23:59 UTC, and years outside 1 to 9999 in UTC.
     """
     if text[-1] in "Zz" and text[17] != "6":  # UTC and no leap second: its digits are right as they stand
-        datetime.fromisoformat(text[:_DATE_CHARACTERS])
-        return f"{text[:10]}T{text[11:19]}.{(text[20:-1] + '000000')[:6]}"
+        seconds = text[:_WHOLE_SECONDS_CHARACTERS].upper()
+        datetime.fromisoformat(seconds)
+        fraction = text[_POINT_CHARACTERS:-1]
+        return f"{seconds}.{fraction[:6]:0<6}" if fraction else seconds + ".000000"
     try:
         return _sortable(_in_utc(text))
     except OverflowError:

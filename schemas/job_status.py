@@ -104,8 +104,8 @@ def _as_of(job: StoredJob, moment: bytes) -> StoredJob:
     """Return the job without what was reported later than the moment."""
     return [
         *job[:_FIRST_STAGE_AT],
-        *(it if it and it[_STAGE_TIME] <= moment else None for it in job[_FIRST_STAGE_AT:_DETAILS_AT]),
-        *(it if it and it[_DETAIL_TIME] <= moment else None for it in job[_DETAILS_AT:]),
+        *[it if it and it[_STAGE_TIME] <= moment else None for it in job[_FIRST_STAGE_AT:_DETAILS_AT]],
+        *[it if it and it[_DETAIL_TIME] <= moment else None for it in job[_DETAILS_AT:]],
     ]
 
 
