@@ -1,0 +1,1 @@
+"""Redis to HTTP: queries, views by role, streams, the timeline and the page. Reads only."""

@@ -1,0 +1,96 @@
+"""The one place that builds the API's clients and hands them in."""
+
+import asyncio
+import gc
+import signal
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Final
+
+import structlog
+
+from api.credentials import Credentials
+from api.documents import openapi_route, page_route
+from api.headers import CommonHeaders
+from api.jobs import Jobs
+from api.metrics import Metrics
+from api.projection import Projection
+from api.reader import Reader
+from api.server import address_of, listen, serving
+from api.settings import ApiSettings
+from api.site import Handler, Site
+from api.store import Store
+from schemas import job_status, job_timeline
+from service.health import health_routes
+from service.redis import connect
+
+STATUS_PATH: Final = "/api/v1/operator/status"
+TIMELINE_PATH: Final = "/api/v1/operator/status/timeline"
+# Requests make no cycles to speak of, and a collection stops everything.
+GARBAGE_THRESHOLDS: Final = (20_000, 20, 100)
+
+_log = structlog.get_logger(__name__)
+
+
+async def serve(settings: ApiSettings) -> None:
+    """Serve until SIGTERM or SIGINT, then finish the requests at hand.
+
+    ServiceUnavailableError when the port is taken. Redis need not be there: until it is, answers are 503.
+    """
+    await serve_until(end_signals(), settings, listen(settings.api_host, settings.api_port))
+
+
+async def serve_until(is_asked_to_end: asyncio.Event, settings: ApiSettings, listener: socket.socket) -> None:
+    """Serve on a listening socket until the event is set, then finish the requests at hand."""
+    async with running(settings, listener):
+        _tune_garbage_collection()
+        _log.info("listening", address=address_of(listener))
+        await is_asked_to_end.wait()
+
+
+def end_signals() -> asyncio.Event:
+    """Return an event that is set when this process is asked to end."""
+    is_asked_to_end = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, is_asked_to_end.set)
+    return is_asked_to_end
+
+
+@asynccontextmanager
+async def running(settings: ApiSettings, listener: socket.socket) -> AsyncIterator[None]:
+    """Answer on a listening socket until the block ends."""
+    redis = connect(settings)
+    metrics = Metrics()
+    store = Store(redis, settings.redis_prefix, metrics)
+    reader = Reader(store)
+    common = CommonHeaders(settings.cors_origins())
+    site = Site(routes(settings, Projection(store, reader), metrics), common, metrics)
+    try:
+        async with asyncio.TaskGroup() as tasks:  # a reader that fails ends the process: nothing would be answered
+            reading = tasks.create_task(reader.run())
+            async with serving(site, common, listener):
+                yield
+            reading.cancel()
+    finally:
+        await redis.aclose()
+
+
+def routes(settings: ApiSettings, projection: Projection, metrics: Metrics) -> Mapping[str, Handler]:
+    """Return everything there is, by path."""
+    credentials = Credentials(settings.admin_tokens(), is_required=settings.api_auth == "required")
+    checks = {"redis": projection.check_redis, "projection": projection.check_projection}
+    health: dict[str, Handler] = {route.path: route.handler for route in health_routes(checks, metrics.registry)}
+    return {
+        STATUS_PATH: Jobs(projection, credentials, metrics, job_status.render).answer,
+        TIMELINE_PATH: Jobs(projection, credentials, metrics, job_timeline.render).answer,
+        "/openapi.json": openapi_route(),
+        "/": page_route(),
+        **health,
+    }
+
+
+def _tune_garbage_collection() -> None:
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)

@@ -1,0 +1,47 @@
+"""Who asks: an admin, or somebody unknown."""
+
+import hmac
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from api.errors import UnauthorizedError
+
+_SCHEME: Final = "bearer"
+
+
+class Caller(NamedTuple):
+    """What a caller may see."""
+
+    is_admin: bool
+
+
+ANYBODY: Final = Caller(is_admin=False)
+ADMIN: Final = Caller(is_admin=True)
+
+
+class Credentials:
+    """Knows the admins, and whether one may ask without credentials."""
+
+    def __init__(self, admin_tokens: Sequence[bytes], *, is_required: bool) -> None:
+        self._admin_tokens = admin_tokens
+        self._is_required = is_required
+
+    def caller(self, authorization: Sequence[str]) -> Caller:
+        """Return who sends these `Authorization` headers; UnauthorizedError unless they are good.
+
+        Credentials that were sent count: bad ones are refused also where none are needed.
+        """
+        if not authorization:
+            if self._is_required:
+                raise UnauthorizedError("Credentials are required: Authorization: Bearer <token>")
+            return ANYBODY
+        if len(authorization) == 1 and self._is_admin(authorization[0]):
+            return ADMIN
+        raise UnauthorizedError("The credentials are not valid")
+
+    def _is_admin(self, authorization: str) -> bool:
+        scheme, _, token = authorization.partition(" ")
+        given = token.strip(" ").encode(errors="surrogateescape")
+        # All are compared, so that the time it takes tells nothing.
+        matches = [hmac.compare_digest(given, admin) for admin in self._admin_tokens]
+        return scheme.lower() == _SCHEME and any(matches)

@@ -1,0 +1,48 @@
+"""The generation that is read, and its buckets."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from api.errors import NotReadyError, UnavailableError
+from schemas.identity import bucket_of
+from schemas.redis_layout import FOLD_VERSION, Pointer, bucket_prefix
+
+
+class Bucket(NamedTuple):
+    """A bucket as the pointer names it; `base` is what each of its keys starts with."""
+
+    generation: int
+    number: int
+    base: str
+    incarnation: str
+
+
+class Generation(NamedTuple):
+    """The live generation."""
+
+    number: int
+    buckets: tuple[Bucket, ...]
+
+    def asked(self, digest: str | None) -> tuple[Bucket, ...]:
+        """Return the buckets that can hold an answer: one when the digest of the job is known, else all."""
+        return self.buckets if digest is None else (self.buckets[bucket_of(digest, len(self.buckets))],)
+
+
+def generation(prefix: str, fields: Mapping[bytes, bytes]) -> Generation:
+    """Return the generation that the pointer's fields name; UnavailableError when there is none that can be read."""
+    if not fields:
+        raise NotReadyError("There is no projection yet: start the projector")
+    try:
+        pointer = Pointer.from_fields(fields)
+    except (KeyError, ValueError):
+        raise UnavailableError("The pointer to the live generation is damaged") from None
+    if pointer.fold_version != FOLD_VERSION:
+        raise UnavailableError(
+            f"The projection is of fold version {pointer.fold_version}, this API reads version {FOLD_VERSION}: "
+            "upgrade the older of the two"
+        )
+    buckets = tuple(
+        Bucket(pointer.live, number, bucket_prefix(prefix, pointer.live, number), incarnation)
+        for number, incarnation in enumerate(pointer.incarnations)
+    )
+    return Generation(pointer.live, buckets)

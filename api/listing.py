@@ -1,0 +1,89 @@
+"""Lists of jobs: from rows to the JSON array, one page, one buffered answer, or a stream."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from api.lookup import Place, Row, place_of
+from api.scan import Scan
+from schemas.lifecycle import FINISHED
+
+# What is held in memory of an answer: this many jobs, or the jobs that make this many bytes.
+CHUNK_JOBS: Final = 1000
+CHUNK_BYTES: Final = 1024 * 1024
+
+_FINISHED: Final = FINISHED.code
+Item = dict[str, Any]
+Render = Callable[[Row], Item | None]
+
+
+class Page(NamedTuple):
+    """A page, and the place the next one goes on after; None on the last."""
+
+    items: list[Item]
+    next: Place | None
+
+
+class Chunk:
+    """The JSON of some jobs, without the array's brackets."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self.jobs = 0
+        self._bytes = 0
+        self.has_unfinished = False
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it holds as much as is to be held in memory."""
+        return self.jobs >= CHUNK_JOBS or self._bytes >= CHUNK_BYTES
+
+    def add(self, items: list[Item]) -> None:
+        """Add jobs."""
+        if items:
+            piece = orjson.dumps(items)
+            self._pieces.append(piece[1:-1])
+            self.jobs += len(items)
+            self._bytes += len(piece)
+            self.has_unfinished |= any([item["status"] != _FINISHED for item in items])
+
+    def json(self) -> bytes:
+        """Return the jobs, with commas between them."""
+        return b",".join(self._pieces)
+
+
+async def read_page(scan: Scan, limit: int, render: Render) -> Page:
+    """Return a page; one job more than it holds is read, to know whether there is another."""
+    items: list[Item] = []
+    last: Row | None = None
+    while True:
+        for row in scan.take_rows():
+            item = render(row)
+            if item is None:
+                continue
+            if len(items) == limit and last is not None:
+                return Page(items, place_of(last))
+            items.append(item)
+            last = row
+        if scan.is_done:
+            return Page(items, None)
+        await scan.fill(limit + 1 - len(items))
+
+
+async def read_chunk(scan: Scan, render: Render) -> Chunk:
+    """Return the next chunk of a scan, empty only at its end."""
+    chunk = Chunk()
+    while True:
+        chunk.add([item for row in scan.take_rows() if (item := render(row)) is not None])
+        if chunk.is_full or scan.is_done:
+            return chunk
+        await scan.fill(CHUNK_JOBS - chunk.jobs)
+
+
+async def stream(first: Chunk, scan: Scan, render: Render) -> AsyncIterator[bytes]:
+    """Yield the array piece by piece: the chunk that was read already, then the rest."""
+    yield b"[" + first.json()
+    while rest := (await read_chunk(scan, render)).json():
+        yield b"," + rest
+    yield b"]"

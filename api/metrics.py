@@ -1,0 +1,61 @@
+"""What the API counts, for Prometheus."""
+
+import os
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector
+
+MULTIPROCESS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+_QUERIES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 1024)
+
+
+class Metrics:
+    """The measurements of one process, or of all workers together when there are several."""
+
+    def __init__(self) -> None:
+        own = CollectorRegistry()
+        self.registry = own
+        if MULTIPROCESS_VARIABLE in os.environ:
+            self.registry = CollectorRegistry()
+            MultiProcessCollector(self.registry)  # type: ignore[no-untyped-call]
+        else:
+            ProcessCollector(registry=own)
+        self._requests = Histogram(
+            "api_request_seconds", "Time to answer.", ("route", "status"), buckets=_SECONDS, registry=own
+        )
+        self._queries = Histogram(
+            "api_queries_per_round_trip", "Lookups that shared one call to Redis.", buckets=_QUERIES, registry=own
+        )
+        self._errors = Counter("api_redis_errors", "Calls to Redis that failed.", ("reason",), registry=own)
+        self._lag = Gauge(
+            "api_projection_lag_events",
+            "Events known to be in the log and not yet applied, as last answered; NaN when unknown.",
+            registry=own,
+            multiprocess_mode="mostrecent",
+        )
+        self._children: dict[tuple[str, int], Histogram] = {}
+        self._last_lag: int | None = -1
+
+    def request(self, route: str, status: int, seconds: float) -> None:
+        """Count an answered request."""
+        child = self._children.get((route, status))
+        if child is None:
+            child = self._children[route, status] = self._requests.labels(route, str(status))
+        child.observe(seconds)
+
+    def round_trip(self, lookups: int) -> None:
+        """Count a call to Redis that was answered."""
+        self._queries.observe(lookups)
+
+    def redis_error(self, reason: str) -> None:
+        """Count a call to Redis that failed."""
+        self._errors.labels(reason).inc()
+
+    def lag(self, events: int | None) -> None:
+        """Note how far the projection was behind."""
+        if events != self._last_lag:
+            self._last_lag = events
+            self._lag.set(float("nan") if events is None else events)

@@ -1,0 +1,89 @@
+"""A scan: one answer read out of all its buckets, in order, a part at a time."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from api.generation import Bucket, Generation
+from api.lookup import Answer, Lookup, Place, Row, place_of
+from api.standing import Freshness, Standing, freshness
+
+FIRST: Final = Place(-(2**63), "")
+LAST: Final = Place(2**63, "")
+Ask = Callable[[Bucket, Lookup], asyncio.Future[Answer]]
+
+
+class Branch:
+    """What one bucket has given of an answer: rows not handed on yet, and the place up to which it was looked at."""
+
+    __slots__ = ("bucket", "is_done", "milliseconds", "reached", "rows", "standing")
+
+    def __init__(self, bucket: Bucket, after: Place | None) -> None:
+        self.bucket = bucket
+        self.reached = after
+        self.rows: list[Row] = []
+        self.is_done = False
+        self.standing: Standing | None = None
+        self.milliseconds = 0
+
+    def take_in(self, answer: Answer) -> None:
+        """Add what was found."""
+        rows, self.reached, self.is_done, self.standing, self.milliseconds = answer
+        self.rows += rows
+
+
+def merge(branches: Sequence[Branch]) -> list[Row]:
+    """Take from the branches, in order, every row that no later one of another branch can come before."""
+    if len(branches) == 1:
+        rows, branches[0].rows = branches[0].rows, []
+        return rows
+    horizon = min((branch.reached or FIRST for branch in branches if not branch.is_done), default=LAST)
+    due: list[Row] = []
+    for branch in branches:
+        count = sum(place_of(row) <= horizon for row in branch.rows)
+        due += branch.rows[:count]
+        del branch.rows[:count]
+    return sorted(due, key=place_of)
+
+
+class Scan:
+    """Reads one answer: `fill` and `take_rows` by turns until it `is_done`.
+
+    Each bucket keeps its own place, so buckets are asked only for what they have not given yet.
+    """
+
+    def __init__(
+        self, ask: Ask, generation: Generation, buckets: Iterable[Bucket], indexes: tuple[str, ...], after: Place | None
+    ) -> None:
+        self.generation = generation
+        self._ask = ask
+        self._indexes = indexes
+        self._branches = [Branch(bucket, after) for bucket in buckets]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all rows were handed on."""
+        for branch in self._branches:  # a loop, because each request comes by here
+            if branch.rows or not branch.is_done:
+                return False
+        return True
+
+    async def fill(self, count: int) -> None:
+        """Ask every bucket that has no more rows at hand; UnavailableError when one cannot answer or must not be shown."""
+        asked = [
+            (branch, self._ask(branch.bucket, Lookup(self._indexes, count, branch.reached)))
+            for branch in self._branches
+            if not branch.rows and not branch.is_done
+        ]
+        for branch, answer in asked:
+            branch.take_in(await answer)
+
+    def take_rows(self) -> list[Row]:
+        """Return the rows that are due next; none when there is no more before the next `fill`."""
+        return merge(self._branches)
+
+    @property
+    def freshness(self) -> Freshness:
+        """How fresh the rows are that were handed on last."""
+        standings = [branch.standing for branch in self._branches if branch.standing]
+        return freshness(standings, max([branch.milliseconds for branch in self._branches]))

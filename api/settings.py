@@ -1,0 +1,62 @@
+"""What the API can be told."""
+
+import re
+from typing import Final, Literal, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from service.settings import Port, RedisSettings
+
+ANY_ORIGIN: Final = "*"
+
+_TOKEN: Final = re.compile(r"[!-+\--~]{1,4096}")  # what a header can carry, without the comma
+_ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.\[\]:_-]+")
+
+
+class ApiSettings(RedisSettings):
+    """Where the API listens, whom it trusts, and which pages may read it."""
+
+    api_host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 for every one.")
+    api_port: Port = Field(8080, description="Port to listen on; 0 for a free one.")
+    api_admin_tokens: SecretStr | None = Field(None, description="Bearer tokens of admins, comma-separated.")
+    api_auth: Literal["open", "required"] = Field("open", description="Whether one may ask without credentials.")
+    api_cors_origins: str = Field(
+        ANY_ORIGIN, description="Origins whose pages may read the API, comma-separated; * for any."
+    )
+
+    @field_validator("api_admin_tokens")
+    @classmethod
+    def _tokens_fit_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not all(_TOKEN.fullmatch(token) for token in _items(value.get_secret_value())):
+            message = "each token is of printable ASCII characters without spaces"
+            raise ValueError(message)
+        return value
+
+    @field_validator("api_cors_origins")
+    @classmethod
+    def _origins_are_origins(cls, value: str) -> str:
+        for origin in _items(value):
+            if origin != ANY_ORIGIN and not _ORIGIN.fullmatch(origin):
+                message = f"{origin!r} is not an origin such as https://example.net"
+                raise ValueError(message)
+        return value
+
+    @model_validator(mode="after")
+    def _somebody_can_ask(self) -> Self:
+        if self.api_auth == "required" and not self.admin_tokens():
+            message = "API_AUTH=required needs API_ADMIN_TOKENS, or nobody could ask"
+            raise ValueError(message)
+        return self
+
+    def admin_tokens(self) -> tuple[bytes, ...]:
+        """Return the tokens that make a caller an admin."""
+        tokens = self.api_admin_tokens
+        return tuple(token.encode() for token in _items(tokens.get_secret_value())) if tokens else ()
+
+    def cors_origins(self) -> frozenset[str]:
+        """Return the origins whose pages may read the API."""
+        return frozenset(_items(self.api_cors_origins))
+
+
+def _items(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]

@@ -1,0 +1,184 @@
+"""The OpenAPI description says what the code does, and the other way round."""
+
+import asyncio
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from os import environ
+from typing import Any
+from unittest.mock import create_autospec
+
+import jsonschema_rs
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+    unsupported_method,
+)
+
+from api.app import routes
+from api.metrics import Metrics
+from api.projection import Projection as ApiProjection
+from api.query import MAX_LIMIT, MAX_VALUE_CHARACTERS, PARAMETERS, parse_query
+from api.settings import ApiSettings
+from devstack import free_port
+from schemas.documents import openapi
+from tests.api.client import STATUS, TIMELINE, Client
+from tests.api.conftest import StartApi, client_of
+from tests.api.seeding import FINISHED_JOB, Projection
+
+DOCUMENT = openapi()
+COMPONENTS = DOCUMENT["components"]
+LISTS = (STATUS, TIMELINE)
+
+
+def resolved(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a reference names, or the item itself."""
+    if "$ref" not in item:
+        return item
+    _, kind, name = item["$ref"].rsplit("/", 2)
+    found: Mapping[str, Any] = COMPONENTS[kind][name]
+    return found
+
+
+def validate(schema: Mapping[str, Any], value: Any) -> None:
+    """Raise unless the value meets a schema of the document."""
+    jsonschema_rs.validate({**schema, "components": COMPONENTS}, value, validate_formats=True)
+
+
+def responses() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield path, status and response of everything that is described."""
+    for path, operations in DOCUMENT["paths"].items():
+        for status, response in operations["get"]["responses"].items():
+            yield path, status, resolved(response)
+
+
+def test_every_route_is_described_and_every_description_is_a_route() -> None:
+    """The paths of the document are those of the code."""
+    known = routes(ApiSettings.load({}), create_autospec(ApiProjection), Metrics())
+    assert set(DOCUMENT["paths"]) == set(known)
+
+
+def test_parameters_are_those_of_the_code() -> None:
+    """Both lists take the parameters that the code knows, with its limits."""
+    for path in LISTS:
+        described = [resolved(parameter) for parameter in DOCUMENT["paths"][path]["get"]["parameters"]]
+        assert [item["name"] for item in described if item["in"] == "query"] == list(PARAMETERS)
+    assert COMPONENTS["parameters"]["limit"]["schema"]["maximum"] == MAX_LIMIT
+    for name in ("owner", "agreementId", "jobId", "cursor"):
+        assert COMPONENTS["parameters"][name]["schema"]["maxLength"] == MAX_VALUE_CHARACTERS
+
+
+def test_every_example_is_valid() -> None:
+    """Every example meets the schema it stands beside."""
+    count = 0
+    for _, _, response in responses():
+        for media in response.get("content", {}).values():
+            for example in media.get("examples", {}).values():
+                validate(media["schema"], example["value"])
+                count += 1
+    for kind in ("parameters", "headers"):
+        for item in COMPONENTS[kind].values():
+            if "example" in item:
+                validate(item["schema"], item["example"])
+                count += 1
+    assert count > 30
+    parse_query(f"owner={COMPONENTS['parameters']['owner']['example']}&asOf={COMPONENTS['parameters']['asOf']['example']}")
+
+
+def test_every_reference_leads_somewhere_and_every_component_is_used() -> None:
+    """Nothing in the document points nowhere or is left over."""
+    text = str(DOCUMENT)
+    for kind in ("parameters", "headers", "responses", "schemas"):
+        for name in COMPONENTS[kind]:
+            assert f"#/components/{kind}/{name}'" in text
+    for path, _, response in responses():
+        assert response["description"], path
+        assert all(resolved(header)["description"] for header in response["headers"].values())
+
+
+async def test_answers_have_the_headers_that_are_described(
+    api: Client, start_api: StartApi, projection: Projection
+) -> None:
+    """Each described header comes, with a value that meets its schema, and no other one of ours."""
+    await projection.put([FINISHED_JOB])
+    unready = await start_api("test-nothing-here")
+    always = {"server", "date", "content-type", "content-length", "connection", "x-content-type-options",
+              "access-control-allow-origin", "access-control-expose-headers", "transfer-encoding",
+              "content-security-policy", "referrer-policy"}  # fmt: skip
+    answers = [(path, await api.get(f"{path}?owner=0x1111&limit=1")) for path in DOCUMENT["paths"]]
+    answers += [(path, await api.get(f"{path}?x=1")) for path in LISTS]
+    answers += [(path, await api.get(f"{path}?x=1", Authorization="x")) for path in LISTS]
+    answers += [(path, await api.request("POST", path)) for path in DOCUMENT["paths"]]
+    answers += [(path, await unready.get(f"{path}?owner=0x1")) for path in (*LISTS, "/readyz")]
+    answers += [(path, await api.get(f"{path}?owner=0x1111", If_None_Match="*")) for path in (*LISTS, "/", "/openapi.json")]
+    for path, answer in answers:
+        described = resolved(DOCUMENT["paths"][path]["get"]["responses"][str(answer.status)])["headers"]
+        names = {name.lower(): resolved(header)["schema"] for name, header in described.items()}
+        assert {name.lower() for name in answer.headers} - always <= set(names)
+        for name, schema in names.items():
+            if name in answer.headers:
+                value = answer.headers[name]
+                validate(schema, int(value) if schema.get("type") == "integer" else value)
+
+
+async def test_the_document_is_served(api: Client) -> None:
+    """The description is served as it is, with a tag, and compressed to those who accept it."""
+    answer = await api.get("/openapi.json")
+    assert answer.json() == DOCUMENT
+    assert answer.headers["Content-Type"] == "application/json"
+    assert (await api.get("/openapi.json", If_None_Match=answer.headers["ETag"])).status == 304
+    assert (await api.get("/openapi.json", Accept_Encoding="gzip")).headers["Content-Encoding"] == "gzip"
+
+
+@pytest.fixture(scope="module")
+def running_api(redis_url: str) -> Iterator[str]:
+    """The address of an API in a process of its own, on a projection with one job."""
+
+    async def fill() -> None:
+        async with client_of(redis_url) as redis:
+            projection = Projection(redis, "test-description")
+            await projection.begin()
+            await projection.put([FINISHED_JOB])
+
+    asyncio.run(fill())
+    port = free_port()
+    settings = {"REDIS_URL": redis_url, "REDIS_PREFIX": "test-description", "API_PORT": str(port)}
+    with subprocess.Popen([sys.executable, "-m", "api"], env=environ | settings) as process:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/livez", timeout=1).close()
+                break
+            except OSError:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+        process.terminate()
+
+
+schema = schemathesis.openapi.from_dict(DOCUMENT)
+
+
+@schema.parametrize()
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+def test_any_request_is_answered_as_described(case: schemathesis.Case, running_api: str) -> None:
+    """Whatever is asked, by the description or against it, the answer is one that is described."""
+    case.call_and_validate(
+        base_url=running_api,
+        checks=[
+            content_type_conformance,
+            response_headers_conformance,
+            response_schema_conformance,
+            status_code_conformance,
+            unsupported_method,
+        ],
+        excluded_checks=[not_a_server_error],
+    )
