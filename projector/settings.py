@@ -1,8 +1,10 @@
 """Settings of the projector."""
 
-from pydantic import Field
+from typing import Self
 
-from service.settings import KafkaSettings, Port, RedisSettings
+from pydantic import Field, model_validator
+
+from service.settings import MAX_TOPIC_CHARACTERS, KafkaSettings, Port, RedisSettings, TopicName
 
 DEAD_LETTER_PREFIX = "dlq."
 
@@ -10,8 +12,9 @@ DEAD_LETTER_PREFIX = "dlq."
 class ProjectorSettings(KafkaSettings, RedisSettings):
     """What the projector and its commands can be told."""
 
-    kafka_dead_letter_topic: str | None = Field(
-        None, description="Topic for records that cannot be understood; `dlq.` and the topic when not given."
+    kafka_dead_letter_topic: TopicName | None = Field(
+        None,
+        description="Topic for records that cannot be understood; `dlq.` and the topic when not given.",
     )
     kafka_group_id: str = Field("status-projector", min_length=1, description="Consumer group that shares partitions.")
     kafka_accept_truncated_log: bool = Field(
@@ -20,6 +23,12 @@ class ProjectorSettings(KafkaSettings, RedisSettings):
     )
     metrics_host: str = Field("127.0.0.1", description="Address on which health and metrics are served.")
     metrics_port: Port = Field(9464, description="Port on which health and metrics are served; 0 picks a free one.")
+
+    @model_validator(mode="after")
+    def _has_room_for_the_prefix(self) -> Self:
+        if len(self.dead_letter_topic) > MAX_TOPIC_CHARACTERS:
+            raise ValueError("KAFKA_TOPIC is too long for `dlq.` in front of it: set KAFKA_DEAD_LETTER_TOPIC")
+        return self
 
     @property
     def dead_letter_topic(self) -> str:

@@ -10,7 +10,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from service import redis_url
@@ -22,6 +31,15 @@ _TOPIC: Final = rf"^[a-zA-Z0-9._-]{{1,{MAX_TOPIC_CHARACTERS}}}$"
 # A name, an IPv4 address or an IPv6 address in brackets, then a port.
 _SERVER: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):[0-9]{1,5}")
 _FILE_SUFFIX: Final = "_FILE"
+
+
+def _is_no_path(name: str) -> str:
+    if name in {".", ".."}:
+        raise ValueError(f"{name!r} is not a name")
+    return name
+
+
+TopicName = Annotated[str, Field(pattern=_TOPIC), AfterValidator(_is_no_path)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -52,7 +70,7 @@ class KafkaSettings(Settings):
     """Where the log is."""
 
     kafka_bootstrap_servers: str = Field("127.0.0.1:9092", min_length=1, description="Kafka brokers, host:port,...")
-    kafka_topic: str = Field("job-events", pattern=_TOPIC, description="Topic of the job events.")
+    kafka_topic: TopicName = Field("job-events", description="Topic of the job events.")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="How brokers are spoken to."
     )
