@@ -8,10 +8,10 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit
 	--python-version 3.11 --no-annotate --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint format bench lock
+.PHONY: help install run test acceptance lint format bench lock
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 install: $(INSTALLED) ## Create .venv with everything, from the locked requirements
 
@@ -27,6 +27,9 @@ run: $(INSTALLED) ## Start everything and watch simulated jobs; Ctrl-C ends all 
 
 test: $(INSTALLED) ## Run all tests against a real Kafka and a real Redis
 	$(BIN)/python -m pytest
+
+acceptance: $(INSTALLED) ## Hold 100,000 simulated jobs against an independent computation
+	WHOLE_PATH_JOBS=100000 $(BIN)/python -m pytest tests/whole_path
 
 lint: $(INSTALLED) ## Lint, check formatting and types
 	$(BIN)/ruff check .

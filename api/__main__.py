@@ -11,7 +11,7 @@ from service.logs import configure_logs
 
 @click.command()
 @click.option(
-    "--workers", default=1, show_default=True, type=click.IntRange(1, MAX_WORKERS), help="Processes that share the port."
+    "--workers", default=1, show_default=True, type=click.IntRange(1, MAX_WORKERS), help="Processes on the port."
 )
 @settings_options(ApiSettings)
 def api(settings: ApiSettings, workers: int) -> None:

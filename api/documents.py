@@ -10,7 +10,7 @@ import orjson
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
-from api.responses import JSON, whole
+from api.responses import JSON, respond
 from api.site import Handler
 from schemas.documents import openapi
 from schemas.lifecycle import STAGE_NAMES
@@ -58,6 +58,6 @@ def content_security_policy(page: str) -> str:
 
 def _document(body: bytes, headers: dict[str, str]) -> Handler:
     async def answer(request: web.Request) -> web.StreamResponse:
-        return whole(request, body, CIMultiDict(headers))
+        return respond(request, body, CIMultiDict(headers))
 
     return answer

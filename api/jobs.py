@@ -1,21 +1,22 @@
 """The endpoints that list jobs: the same query, paging and streaming, each with its own rendering."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from functools import lru_cache
 from typing import Final
 
+import structlog
 from aiohttp import hdrs, web
 
 from api.credentials import Credentials
 from api.encoding import GZIP, compressor
-from api.errors import UnavailableError
-from api.headers import Headers, freshness_headers
-from api.listing import CHUNK_JOBS, Chunk, Item, Render, read_chunk, read_page, stream
+from api.headers import REQUEST_ID, Headers, freshness_headers
+from api.listing import CHUNK_JOBS, Chunk, Item, read_chunk, read_page, stream
 from api.lookup import Row
 from api.metrics import Metrics
 from api.projection import Projection
-from api.query import Query, next_page, parse_query
-from api.responses import JSON, wants_gzip, whole
+from api.query import next_page, parse_query
+from api.responses import JSON, respond, wants_gzip
 from api.scan import Scan
 from api.site import COMMON_HEADERS, path_and_query
 from schemas.job_status import StoredJob, View
@@ -23,6 +24,7 @@ from schemas.job_status import StoredJob, View
 # When it pays to ask again about a job that is still on its way.
 UNFINISHED_RETRY_SECONDS: Final = 1
 
+_log = structlog.get_logger(__name__)
 _view = lru_cache(maxsize=64)(View)
 
 
@@ -54,38 +56,29 @@ class Jobs:
         wanted = CHUNK_JOBS if query.limit is None else query.limit + 1
         scan = await self._projection.scan(query.indexes, query.digest, query.after, wanted)
         if query.limit is not None:
-            return await self._page(request, path, query, query.limit, scan, render)
+            page = await read_page(scan, query.limit, render)
+            link = f'<{path}?{next_page(query, page.next)}>; rel="next"' if page.next else None
+            return respond(request, page.chunk.array(), self._headers(scan, page.chunk, link))
         chunk = await read_chunk(scan, render)
-        headers = self._headers(scan, has_unfinished=chunk.has_unfinished)
+        headers = self._headers(scan, chunk)
         if scan.is_done:
-            return whole(request, b"[" + chunk.json() + b"]", headers)
+            return respond(request, chunk.array(), headers)
         headers.popall(hdrs.RETRY_AFTER, None)
-        return await _streamed(request, headers, chunk, scan, render)
+        return await _streamed(request, headers, stream(chunk, scan, render))
 
-    async def _page(
-        self, request: web.Request, path: str, query: Query, limit: int, scan: Scan, render: Render
-    ) -> web.StreamResponse:
-        page = Chunk()
-        items, after = await read_page(scan, limit, render)
-        page.add(items)
-        headers = self._headers(scan, has_unfinished=page.has_unfinished)
-        if after is not None:
-            headers[hdrs.LINK] = f'<{path}?{next_page(query, after)}>; rel="next"'
-        return whole(request, b"[" + page.json() + b"]", headers)
-
-    def _headers(self, scan: Scan, *, has_unfinished: bool) -> Headers:
+    def _headers(self, scan: Scan, chunk: Chunk, link: str | None = None) -> Headers:
         fresh = scan.freshness
         self._metrics.lag(fresh.lag)
         headers = freshness_headers(fresh, scan.generation.number)
         headers[hdrs.CONTENT_TYPE] = JSON
-        if has_unfinished:
+        if chunk.has_unfinished:
             headers[hdrs.RETRY_AFTER] = str(UNFINISHED_RETRY_SECONDS)
+        if link is not None:
+            headers[hdrs.LINK] = link
         return headers
 
 
-async def _streamed(
-    request: web.Request, headers: Headers, first: Chunk, scan: Scan, render: Render
-) -> web.StreamResponse:
+async def _streamed(request: web.Request, headers: Headers, pieces: AsyncGenerator[bytes, None]) -> web.StreamResponse:
     """Send an answer that is too long to be held in memory.
 
     When it cannot be finished the connection is cut without the final chunk, so that nobody takes a part of the array
@@ -101,13 +94,17 @@ async def _streamed(
         return response
     pack = compressor()
     try:
-        async for piece in stream(first, scan, render):
-            if data := pack.compress(piece) if is_gzip else piece:
-                await response.write(data)
+        async with aclosing(pieces):
+            async for piece in pieces:
+                if data := pack.compress(piece) if is_gzip else piece:
+                    await response.write(data)
         if is_gzip:
             await response.write(pack.flush())
-    except UnavailableError as error:
+    except ConnectionError:
+        raise  # the client went away
+    except Exception as error:
+        _log.warning("an answer was cut", request_id=response.headers[REQUEST_ID], reason=repr(error))
         if request.transport is not None:
             request.transport.abort()
-        raise ConnectionResetError(str(error)) from error
+        raise ConnectionResetError from error
     return response

@@ -1,6 +1,6 @@
 """Lists of jobs: from rows to the JSON array, one page, one buffered answer, or a stream."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -21,7 +21,7 @@ Render = Callable[[Row], Item | None]
 class Page(NamedTuple):
     """A page, and the place the next one goes on after; None on the last."""
 
-    items: list[Item]
+    chunk: "Chunk"
     next: Place | None
 
 
@@ -46,29 +46,28 @@ class Chunk:
             self._pieces.append(piece[1:-1])
             self.jobs += len(items)
             self._bytes += len(piece)
-            self.has_unfinished |= any([item["status"] != _FINISHED for item in items])
+            self.has_unfinished |= any([item["status"] != _FINISHED for item in items])  # noqa: C419 - faster
 
     def json(self) -> bytes:
         """Return the jobs, with commas between them."""
         return b",".join(self._pieces)
 
+    def array(self) -> bytes:
+        """Return the jobs as an array."""
+        return b"[" + self.json() + b"]"
+
 
 async def read_page(scan: Scan, limit: int, render: Render) -> Page:
     """Return a page; one job more than it holds is read, to know whether there is another."""
-    items: list[Item] = []
-    last: Row | None = None
+    found: list[tuple[Item, Row]] = []
     while True:
-        for row in scan.take_rows():
-            item = render(row)
-            if item is None:
-                continue
-            if len(items) == limit and last is not None:
-                return Page(items, place_of(last))
-            items.append(item)
-            last = row
-        if scan.is_done:
-            return Page(items, None)
-        await scan.fill(limit + 1 - len(items))
+        found += [(item, row) for row in scan.take_rows() if (item := render(row)) is not None]
+        if scan.is_done or len(found) > limit:
+            break
+        await scan.fill(limit + 1 - len(found))
+    chunk = Chunk()
+    chunk.add([item for item, _ in found[:limit]])
+    return Page(chunk, place_of(found[limit - 1][1]) if len(found) > limit else None)
 
 
 async def read_chunk(scan: Scan, render: Render) -> Chunk:
@@ -81,7 +80,7 @@ async def read_chunk(scan: Scan, render: Render) -> Chunk:
         await scan.fill(CHUNK_JOBS - chunk.jobs)
 
 
-async def stream(first: Chunk, scan: Scan, render: Render) -> AsyncIterator[bytes]:
+async def stream(first: Chunk, scan: Scan, render: Render) -> AsyncGenerator[bytes, None]:
     """Yield the array piece by piece: the chunk that was read already, then the rest."""
     yield b"[" + first.json()
     while rest := (await read_chunk(scan, render)).json():

@@ -24,10 +24,8 @@ from api.watermark import Watermarks, check_not_behind
 
 PUMPS: Final = 2
 
-_log = structlog.get_logger(__name__)
-
-
 _Waiting = tuple[Lookup, asyncio.Future[Answer]]
+_log = structlog.get_logger(__name__)
 
 
 class Reader:

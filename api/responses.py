@@ -48,7 +48,7 @@ class Whole(web.StreamResponse):
         self._is_kept = self._is_kept and request.keep_alive
         return None
 
-    async def write_eof(self, data: bytes = b"") -> None:
+    async def write_eof(self, data: bytes = b"") -> None:  # noqa: ARG002 - it has its body already
         """Write the response; ConnectionResetError when the client is gone."""
         request = self._request
         if request is None or request.transport is None or request.transport.is_closing():
@@ -58,17 +58,18 @@ class Whole(web.StreamResponse):
         await request.writer.drain()
 
     def _head(self, request: web.BaseRequest) -> str:
-        lines = [f"{name}: {value}\r\n" for name, value in self.headers.items()]
-        if self.status not in _BODILESS:
-            lines.append(f"Content-Length: {len(self._whole_body)}\r\n")
+        lines = "\r\n".join(map(": ".join, self.headers.items()))
+        length = "" if self.status in _BODILESS else f"Content-Length: {len(self._whole_body)}\r\n"
+        connection = ""
         if not self._is_kept:
-            lines.append("Connection: close\r\n")
+            connection = "Connection: close\r\n"
         elif request.version < HttpVersion11:
-            lines.append("Connection: keep-alive\r\n")
-        return f"HTTP/1.1 {self.status} {self.reason}\r\nDate: {_date(int(time.time()))}\r\n{''.join(lines)}\r\n"
+            connection = "Connection: keep-alive\r\n"
+        date = _date(int(time.time()))
+        return f"HTTP/1.1 {self.status} {self.reason}\r\nDate: {date}\r\n{length}{connection}{lines}\r\n\r\n"
 
 
-def whole(request: web.BaseRequest, body: bytes, headers: Headers) -> Whole:
+def respond(request: web.BaseRequest, body: bytes, headers: Headers) -> Whole:
     """Return the body in the encoding that the client accepts, or 304 when it has that already."""
     is_gzip = len(body) >= MIN_GZIP_BYTES and wants_gzip(request)
     etag = headers[ETAG] = etag_of(body, is_gzip=is_gzip)

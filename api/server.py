@@ -1,6 +1,5 @@
 """The HTTP server under the site: limits on what a client can hold, and errors for what never became a request."""
 
-import os
 import resource
 import socket
 from collections.abc import AsyncIterator
@@ -9,7 +8,7 @@ from typing import Any, Final
 
 import structlog
 from aiohttp import web
-from aiohttp.http_exceptions import BadHttpMethod
+from aiohttp.http_exceptions import BadHttpMethod, HttpProcessingError
 
 from api.errors import ApiError, BadRequestError, MethodNotAllowedError
 from api.headers import METHODS, CommonHeaders
@@ -44,16 +43,28 @@ class Connection(web.RequestHandler):
         self._common = common
 
     def handle_error(
-        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+        self,
+        request: web.BaseRequest,
+        status: int = 500,  # noqa: ARG002 - the error itself says more
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - it may quote what was sent
     ) -> web.StreamResponse:
         """Return the response to bytes that are not HTTP, or not within the limits, without quoting them."""
-        error: ApiError = BadRequestError("The request is not valid HTTP, or has a line or headers that are too long")
-        if isinstance(exc, BadHttpMethod):
-            error = MethodNotAllowedError(METHODS)
-        response = error_response(error)
+        if isinstance(exc, ConnectionError):
+            raise exc
+        response = error_response(_error_of(exc))
         response.headers.update(self._common.of(request))
         response.force_close()
         return response
+
+
+def _error_of(fault: BaseException | None) -> ApiError:
+    if isinstance(fault, BadHttpMethod):
+        return MethodNotAllowedError(METHODS)
+    if isinstance(fault, HttpProcessingError):
+        return BadRequestError("The request is not valid HTTP, or has a line or headers that are too long")
+    _log.error("a request could not be answered", exc_info=fault)
+    return ApiError("Internal error")
 
 
 class Server(web.Server):
@@ -81,8 +92,7 @@ class Server(web.Server):
         super().connection_lost(handler, exc)
         self._open -= 1
 
-    def _request(self, *arguments: Any) -> web.Request:
-        message, payload, protocol, writer, task = arguments
+    def _request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.Request:
         return web.Request(message, payload, protocol, writer, task, self._loop)
 
 
@@ -119,8 +129,9 @@ def listen(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
     try:
         listener = socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=is_shared)
     except OSError as error:
+        cause = str(error.strerror).partition(" (")[0]
         raise ServiceUnavailableError(
-            f"cannot listen on {host} port {port} ({os.strerror(error.errno or 0)}): end what uses it, or set API_HOST and API_PORT"
+            f"cannot listen on {host} port {port} ({cause}): end what uses it, or set API_HOST and API_PORT"
         ) from error
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections inherit it
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALLED_MILLISECONDS)
@@ -136,4 +147,6 @@ def address_of(listener: socket.socket) -> str:
 def _allow_open_files(count: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < count:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (count if hard == resource.RLIM_INFINITY else min(count, hard), hard))
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (count if hard == resource.RLIM_INFINITY else min(count, hard), hard)
+        )

@@ -47,7 +47,7 @@ class Site:
             response = error_response(error)
         except ConnectionError:
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever else it is, it is ours: logged, and answered with 500
             _log.exception("a request could not be answered", path=path, request_id=common[REQUEST_ID])
             response = error_response(ApiError("Internal error"))
         if not response.prepared:

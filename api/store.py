@@ -11,10 +11,13 @@ import structlog
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
-    ConnectionError as RedisConnectionError,
     NoPermissionError,
     NoScriptError,
+    RedisClusterException,
     RedisError,
+)
+from redis.exceptions import (
+    ConnectionError as RedisConnectionError,
 )
 
 from api.errors import StoreUnavailableError
@@ -38,7 +41,7 @@ _REASONS: Final = (
     (TimeoutError, "no answer in time"),
     (BusyLoadingError, "it is loading its data"),
     ((AuthenticationError, NoPermissionError), "it refuses access"),
-    ((RedisConnectionError, OSError), "no connection"),
+    ((RedisConnectionError, RedisClusterException, OSError), "no connection"),
 )
 _log = structlog.get_logger(__name__)
 
@@ -106,7 +109,7 @@ class Store:
         try:
             async with asyncio.timeout(CALL_TIMEOUT_SECONDS):
                 yield
-        except (RedisError, OSError, TimeoutError) as error:
+        except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
             raise self._failed(error) from error
         if self._is_away:
             self._is_away = False

@@ -6,7 +6,6 @@ from itertools import islice
 from typing import Any
 
 import orjson
-from redis.asyncio import Redis
 
 from schemas.event_time import sortable_time, unix_seconds
 from schemas.identity import JobIdentity, bucket_of, job_member
@@ -107,7 +106,7 @@ FINISHED_JOB = Job(
 class Projection:
     """A projection under one prefix, as a projector would keep it."""
 
-    def __init__(self, redis: Redis, prefix: str, *, buckets: int = 1, generation: int = 1) -> None:
+    def __init__(self, redis: Any, prefix: str, *, buckets: int = 1, generation: int = 1) -> None:
         self.redis = redis
         self.prefix = prefix
         self.buckets = buckets
@@ -123,7 +122,9 @@ class Projection:
         incarnations = tuple(self.incarnation for _ in range(self.buckets))
         pointer = Pointer(self.generation, self.buckets, fold_version, "cluster", TOPIC, incarnations)
         for bucket in range(self.buckets):
-            meta: dict[Any, Any] = {INCARNATION: self.incarnation} | {FLOOR + name: str(at) for name, at in (floors or {}).items()}
+            meta: dict[Any, Any] = {INCARNATION: self.incarnation} | {
+                FLOOR + name: str(at) for name, at in (floors or {}).items()
+            }
             await self.redis.hset(self.key(META, bucket), mapping=meta)
         fields: dict[Any, Any] = dict(pointer.as_fields())
         await self.redis.hset(pointer_key(self.prefix), mapping=fields)

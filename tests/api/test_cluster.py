@@ -33,6 +33,9 @@ async def test_a_cluster_is_read_bucket_by_bucket(start_api: StartApi, tmp_path:
             await until(lambda: _is_answered(api), "the API answers again")
             await redis.delete(projection.key(META, 2))
             assert (await api.status("owner=0x1111")).status == 503
+        node.kill()
+        for _ in range(3):
+            assert (await api.status("owner=0x1111")).error == "The store cannot be read: no connection"
 
 
 async def _is_answered(api: Client) -> bool:

@@ -1,14 +1,17 @@
 """Cursors: given out, taken back, and nothing else."""
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from api.cursor import decode_cursor, encode_cursor
 from api.lookup import Place
 
 PLACE = Place(-1601514000, "8fmubL8PrRtctLguqcl6xga1")
 PLACES = st.builds(
-    Place, st.integers(-253402300799, 62135596800), st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S")), min_size=1, max_size=64)
+    Place,
+    st.integers(-253402300799, 62135596800),
+    st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S")), min_size=1, max_size=64),
 )
 
 

@@ -17,7 +17,8 @@ def test_gzip_is_accepted(header: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", ["", "identity", "br", "gzip;q=0", "gzip;q=0.000", "*;q=0", "gzip;Q=0, *", "gzipped", "identity, gzip;q=0.0"]
+    "header",
+    ["", "identity", "br", "gzip;q=0", "gzip;q=0.000", "*;q=0", "gzip;Q=0, *", "gzipped", "identity, gzip;q=0.0"],
 )
 def test_gzip_is_not_accepted(header: str) -> None:
     """A client that does not name gzip, or refuses it, does not get it."""

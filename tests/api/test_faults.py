@@ -4,9 +4,9 @@ import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from tests.api.client import Answer, Client
@@ -20,7 +20,7 @@ IN_TIME_SECONDS = 1.0
 
 
 @pytest.fixture
-async def redis(own_redis: RedisProcess) -> AsyncIterator[Redis]:
+async def redis(own_redis: RedisProcess) -> AsyncIterator[Any]:
     """A client of the Redis that the test may break, which holds a projection with one job."""
     async with client_of(own_redis.url) as client:
         projection = Projection(client, PREFIX)
@@ -30,7 +30,7 @@ async def redis(own_redis: RedisProcess) -> AsyncIterator[Redis]:
 
 
 @pytest.fixture
-async def api(start_api: StartApi, own_redis: RedisProcess, redis: Redis) -> Client:
+async def api(start_api: StartApi, own_redis: RedisProcess, redis: Any) -> Client:
     """An API on it, which has answered already."""
     api = await start_api(PREFIX, REDIS_URL=own_redis.url)
     assert len(await api.jobs(QUERY)) == 1
@@ -84,7 +84,7 @@ async def test_redis_frozen(api: Client, own_redis: RedisProcess) -> None:
     await recovers(api)
 
 
-async def test_answers_that_come_too_late_are_nobodys(api: Client, own_redis: RedisProcess, redis: Redis) -> None:
+async def test_answers_that_come_too_late_are_nobodys(api: Client, own_redis: RedisProcess, redis: Any) -> None:
     """A reply that arrives after its call was given up is not taken for the reply to the next one."""
     await Projection(redis, PREFIX).put(Job("0x1", "0x2", f"job-{number}") for number in range(50))
     for turn in range(3):
@@ -101,7 +101,7 @@ async def ask_all(api: Client, numbers: range) -> list[Answer]:
     return await asyncio.gather(*(api.status(f"jobId=job-{number}") for number in numbers))
 
 
-async def test_redis_locked(api: Client, redis: Redis) -> None:
+async def test_redis_locked(api: Client, redis: Any) -> None:
     """With a password set, or no room for a connection, answers are 503 that say so; taken away, it answers."""
     await redis.config_set("requirepass", "x")
     await redis.client_kill_filter(skipme=True, _type="normal")
@@ -115,7 +115,7 @@ async def test_redis_locked(api: Client, redis: Redis) -> None:
     await recovers(api)
 
 
-async def test_redis_busy(api: Client, own_redis: RedisProcess, redis: Redis) -> None:
+async def test_redis_busy(api: Client, own_redis: RedisProcess, redis: Any) -> None:
     """While another script runs too long answers are 503; once it was killed, it answers."""
     await redis.config_set("busy-reply-threshold", 50)
     async with client_of(own_redis.url) as other:
@@ -132,7 +132,7 @@ async def test_redis_busy(api: Client, own_redis: RedisProcess, redis: Redis) ->
     await recovers(api)
 
 
-async def test_redis_full_or_without_its_disk_is_still_read(api: Client, redis: Redis) -> None:
+async def test_redis_full_or_without_its_disk_is_still_read(api: Client, redis: Any) -> None:
     """A Redis that takes no more writes is still read."""
     await redis.config_set("maxmemory", "1mb")
     with pytest.raises(RedisError, match="maxmemory"):
@@ -143,14 +143,14 @@ async def test_redis_full_or_without_its_disk_is_still_read(api: Client, redis: 
     assert len(await api.jobs(QUERY)) == 1
 
 
-async def test_scripts_that_were_flushed_are_loaded_again(api: Client, redis: Redis) -> None:
+async def test_scripts_that_were_flushed_are_loaded_again(api: Client, redis: Any) -> None:
     """A Redis that forgot the script gets it again, and nobody notices."""
     await redis.script_flush()
     answers = await asyncio.gather(*(api.status(QUERY) for _ in range(20)))
     assert {answer.status for answer in answers} == {200}
 
 
-async def test_redis_loading(api: Client, redis: Redis) -> None:
+async def test_redis_loading(api: Client, redis: Any) -> None:
     """While Redis loads its data answers are 503; once it has, it answers."""
     await redis.mset({f"filler-{number}": "x" * 1100 for number in range(300)})
     await redis.config_set("rdbcompression", "no")
@@ -168,7 +168,7 @@ async def test_redis_loading(api: Client, redis: Redis) -> None:
     await recovers(api)
 
 
-async def test_requests_that_are_cancelled_disturb_nobody(api: Client, redis: Redis) -> None:
+async def test_requests_that_are_cancelled_disturb_nobody(api: Client, redis: Any) -> None:
     """While a thousand requests are cancelled at any moment, each of the others gets its own answer; nothing leaks."""
     await Projection(redis, PREFIX).put(Job("0x1", "0x2", f"job-{number}") for number in range(300))
     tasks = len(asyncio.all_tasks())

@@ -18,7 +18,7 @@ EXPOSED = {
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "POST"])
 async def test_every_response_has_the_common_headers(api: Client, method: str, target: str) -> None:
-    """Whatever is asked, answers and errors alike say what they depend on, what may be read of them, and who they are."""
+    """Whatever is asked, answers and errors alike say what they depend on, what may be read, and who they are."""
     headers = (await api.request(method, target, {"Origin": "https://example.net"})).headers
     assert headers["Cache-Control"] == "private, no-cache"
     assert headers["Vary"] == "Authorization, Accept-Encoding, Origin"
@@ -36,7 +36,8 @@ async def test_a_requests_own_id_comes_back(api: Client) -> None:
         assert (await api.get("/livez", X_Request_Id=given)).headers["X-Request-Id"] == given
     fresh = {(await api.get("/livez")).headers["X-Request-Id"] for _ in range(5)}
     fresh |= {
-        (await api.get("/livez", X_Request_Id=given)).headers["X-Request-Id"] for given in ("a b", "x" * 129, "ü", "<x>", "")
+        (await api.get("/livez", X_Request_Id=given)).headers["X-Request-Id"]
+        for given in ("a b", "x" * 129, "ü", "<x>", "")
     }
     assert len(fresh) == 10
     assert not fresh & {"a b", "x" * 129, "ü", "<x>", ""}

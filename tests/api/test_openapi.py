@@ -90,7 +90,9 @@ def test_every_example_is_valid() -> None:
                 validate(item["schema"], item["example"])
                 count += 1
     assert count > 30
-    parse_query(f"owner={COMPONENTS['parameters']['owner']['example']}&asOf={COMPONENTS['parameters']['asOf']['example']}")
+    parse_query(
+        f"owner={COMPONENTS['parameters']['owner']['example']}&asOf={COMPONENTS['parameters']['asOf']['example']}"
+    )
 
 
 def test_every_reference_leads_somewhere_and_every_component_is_used() -> None:
@@ -118,7 +120,9 @@ async def test_answers_have_the_headers_that_are_described(
     answers += [(path, await api.get(f"{path}?x=1", Authorization="x")) for path in LISTS]
     answers += [(path, await api.request("POST", path)) for path in DOCUMENT["paths"]]
     answers += [(path, await unready.get(f"{path}?owner=0x1")) for path in (*LISTS, "/readyz")]
-    answers += [(path, await api.get(f"{path}?owner=0x1111", If_None_Match="*")) for path in (*LISTS, "/", "/openapi.json")]
+    answers += [
+        (path, await api.get(f"{path}?owner=0x1111", If_None_Match="*")) for path in (*LISTS, "/", "/openapi.json")
+    ]
     for path, answer in answers:
         described = resolved(DOCUMENT["paths"][path]["get"]["responses"][str(answer.status)])["headers"]
         names = {name.lower(): resolved(header)["schema"] for name, header in described.items()}
@@ -169,7 +173,7 @@ schema = schemathesis.openapi.from_dict(DOCUMENT)
 
 @schema.parametrize()
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
-def test_any_request_is_answered_as_described(case: schemathesis.Case, running_api: str) -> None:
+def test_any_request_is_answered_as_described(case: schemathesis.Case[Any], running_api: str) -> None:
     """Whatever is asked, by the description or against it, the answer is one that is described."""
     case.call_and_validate(
         base_url=running_api,

@@ -16,8 +16,8 @@ from tests.api.seeding import FINISHED_JOB, PARTITION, Job, Projection
 
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--remote-debugging-port=0",
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-port=0",
 ]  # fmt: skip
 MILLISECONDS = 10_000
 EXPECTED = re.compile(r"status of (401|503)")  # the browser remarks on every refusal
@@ -152,7 +152,9 @@ async def test_empty_and_refused_questions(page: Page, projection: Projection) -
     await expect(page.get_by_text("Give an owner, an agreement or a job")).to_be_visible()
     await projection.put([Job()])
     await page.fill("#token", "wrong")
-    await page.route("**/status?**", lambda route: route.fulfill(status=401, json={"error": "The credentials are not valid"}))
+    await page.route(
+        "**/status?**", lambda route: route.fulfill(status=401, json={"error": "The credentials are not valid"})
+    )
     await ask(page, owner="0x1111")
     await expect(page.locator("#alert")).to_have_text("The credentials are not valid")
 

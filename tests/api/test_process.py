@@ -99,7 +99,9 @@ async def test_a_request_under_way_is_finished(redis_url: str, projection: Proje
     await projection.put_many_alike(Job(), (f"job-{number}" for number in range(20_000)))
     with server(tmp_path, REDIS_URL=redis_url, REDIS_PREFIX=projection.prefix) as running:
         async with Client(await running.address()) as api:
-            async with api.session.get(f"{api.url}{STATUS}?owner=0x1111", headers={"Accept-Encoding": "identity"}) as answer:
+            async with api.session.get(
+                f"{api.url}{STATUS}?owner=0x1111", headers={"Accept-Encoding": "identity"}
+            ) as answer:
                 body = await answer.content.readany()
                 running.process.send_signal(signal.SIGTERM)
                 body += await answer.read()

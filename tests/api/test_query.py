@@ -1,8 +1,10 @@
 """The query string: what is understood, and which sentence refuses the rest."""
 
-import pytest
-from hypothesis import given, strategies as st
 from urllib.parse import parse_qs, quote, quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from api.errors import BadRequestError
 from api.lookup import Place
@@ -57,14 +59,17 @@ def test_a_known_parameter_given_twice_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", ["x=%ff&owner=0x1", "x&owner=0x1", "%ff=1&owner=0x1", "x=1&x=2&owner=0x1", "OWNER=2&owner=0x1", "&&owner=0x1"]
+    "raw",
+    ["x=%ff&owner=0x1", "x&owner=0x1", "%ff=1&owner=0x1", "x=1&x=2&owner=0x1", "OWNER=2&owner=0x1", "&&owner=0x1"],
 )
 def test_unknown_parameters_are_ignored_whatever_they_hold(raw: str) -> None:
     """A parameter nobody knows changes nothing, undecodable or repeated."""
     assert parse_query(raw).indexes == ("owner:0x1",)
 
 
-@pytest.mark.parametrize("limit", ["0", "-1", "+1", "1001", "1e3", "1000000000", "0x10", "1.0", "%20 1", "%EF%BC%95", "9" * 200])
+@pytest.mark.parametrize(
+    "limit", ["0", "-1", "+1", "1001", "1e3", "1000000000", "0x10", "1.0", "%20 1", "%EF%BC%95", "9" * 200]
+)
 def test_a_limit_outside_its_range_or_not_in_plain_digits_is_refused(limit: str) -> None:
     """A limit is 1 to 1000 in ASCII digits, nothing else."""
     assert refusal(f"owner=0x1&limit={limit}") == "limit: a whole number from 1 to 1000"

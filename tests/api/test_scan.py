@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
+from itertools import chain
 from operator import itemgetter
 
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from api.generation import Bucket, Generation
 from api.lookup import Answer, Lookup, Place, Row, place_of
@@ -18,6 +20,11 @@ PLACES = st.lists(st.tuples(st.integers(-3, 3), st.text("ab", min_size=1, max_si
 def row(place: tuple[int, str]) -> Row:
     """Return a row that holds nothing but its place."""
     return [str(place[0]).encode(), place[1].encode()]
+
+
+def answer(rows: list[Row], after: Place | None, *, is_done: bool) -> Answer:
+    """Return an answer of a bucket."""
+    return Answer(rows, after, is_done, STANDING, 0)
 
 
 class Buckets:
@@ -35,9 +42,9 @@ class Buckets:
         rest = [place for place in self.places[bucket.number] if lookup.after is None or place > lookup.after]
         given = rest[:portion]
         after = Place(*given[-1]) if given else lookup.after
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        answer.set_result(Answer([row(place) for place in given], after, len(given) == len(rest), STANDING, 0))
-        return answer
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        future.set_result(answer([row(place) for place in given], after, is_done=len(given) == len(rest)))
+        return future
 
 
 async def read(buckets: Buckets, after: Place | None = None) -> list[Place]:
@@ -55,17 +62,15 @@ async def read(buckets: Buckets, after: Place | None = None) -> list[Place]:
     st.lists(PLACES, min_size=1, max_size=4),
     st.lists(st.integers(0, 5), min_size=1, max_size=7).filter(any),
 )
-def test_a_scan_gives_every_row_once_and_in_order(
-    places: list[list[tuple[int, str]]], portions: list[int]
-) -> None:
+def test_a_scan_gives_every_row_once_and_in_order(places: list[list[tuple[int, str]]], portions: list[int]) -> None:
     """However many buckets there are and in whatever portions they answer, each row comes once and in order."""
-    assert asyncio.run(read(Buckets(places, portions))) == sorted(sum(places, []))
+    assert asyncio.run(read(Buckets(places, portions))) == sorted(chain.from_iterable(places))
 
 
 @given(st.lists(PLACES, min_size=2, max_size=3), st.integers(0, 40))
 def test_a_scan_goes_on_after_any_place(places: list[list[tuple[int, str]]], count: int) -> None:
     """A scan that begins after a place gives what a whole scan gives after it, also where that row is gone."""
-    whole = sorted(sum(places, []))
+    whole = sorted(chain.from_iterable(places))
     after = whole[min(count, len(whole) - 1)] if whole else (0, "a")
     gone = [[place for place in bucket if place != after] for bucket in places]
     assert asyncio.run(read(Buckets(gone, [3]), Place(*after))) == [place for place in whole if place > after]
@@ -74,10 +79,10 @@ def test_a_scan_goes_on_after_any_place(places: list[list[tuple[int, str]]], cou
 def test_nothing_is_handed_on_while_a_bucket_was_not_looked_at() -> None:
     """A bucket that had no turn yet may hold the newest job of all, so nothing is handed on before it answered."""
     looked_at, waiting = (Branch(Bucket(1, number, "", "i"), None) for number in range(2))
-    looked_at.take_in(Answer([row((1, "a"))], Place(1, "a"), False, STANDING, 0))
-    waiting.take_in(Answer([], None, False, STANDING, 0))
+    looked_at.take_in(answer([row((1, "a"))], Place(1, "a"), is_done=False))
+    waiting.take_in(answer([], None, is_done=False))
     assert merge([looked_at, waiting]) == []
-    waiting.take_in(Answer([row((0, "b"))], None, True, STANDING, 0))
+    waiting.take_in(answer([row((0, "b"))], None, is_done=True))
     assert [place_of(row) for row in merge([looked_at, waiting])] == [(0, "b"), (1, "a")]
 
 
@@ -86,8 +91,8 @@ def test_rows_of_one_second_keep_the_order_of_their_bytes() -> None:
     members = ["Z1", "a1", "+1", "/1", "b21", "a9"]
     done = Branch(Bucket(1, 0, "", "i"), None)
     other = Branch(Bucket(1, 1, "", "i"), None)
-    done.take_in(Answer([row((0, member)) for member in sorted(members[:3])], None, True, STANDING, 0))
-    other.take_in(Answer([row((0, member)) for member in sorted(members[3:])], None, True, STANDING, 0))
+    done.take_in(answer([row((0, member)) for member in sorted(members[:3])], None, is_done=True))
+    other.take_in(answer([row((0, member)) for member in sorted(members[3:])], None, is_done=True))
     merged = [place_of(row).member for row in merge([done, other])]
     assert merged == sorted(members, key=str.encode)
     assert itemgetter(0, -1)(merged) == ("+1", "b21")

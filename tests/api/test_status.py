@@ -134,7 +134,8 @@ async def test_other_identifiers_match_exactly(api: Client, projection: Projecti
 
 
 @pytest.mark.parametrize(
-    "owner", ["*", "?", "{x}", "a:b", "../", "..%2f", "'+OR+1=1--", "0x1111%2A", "[0-9]*", "0x1111:", "nobody", "0x111", "%F0%9F%98%80"]
+    "owner", ["*", "?", "{x}", "a:b", "../", "..%2f", "'+OR+1=1--", "0x1111%2A", "[0-9]*",
+     "0x1111:", "nobody", "0x111", "%F0%9F%98%80"]
 )  # fmt: skip
 async def test_text_that_is_no_owner_matches_nothing(api: Client, projection: Projection, owner: str) -> None:
     """What looks like a pattern, a path or a statement is plain text, and matches nothing."""
@@ -181,7 +182,11 @@ async def test_freshness_is_told_on_every_answer(api: Client, projection: Projec
     await projection.put([Job()])
     await projection.stand({PARTITION: 3, "job-events/1": 9}, {PARTITION: 5, "job-events/1": 10})
     first = await api.status("owner=0x1111")
-    answers = [first, await api.status("owner=0x2"), await api.status("owner=0x1111", If_None_Match=first.headers["ETag"])]
+    answers = [
+        first,
+        await api.status("owner=0x2"),
+        await api.status("owner=0x1111", If_None_Match=first.headers["ETag"]),
+    ]
     assert [answer.status for answer in answers] == [200, 200, 304]
     for answer in answers:
         assert answer.headers["Projection-Lag"] == "3"

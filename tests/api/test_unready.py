@@ -1,9 +1,9 @@
 """When there is no right answer: 503 with how far it is, never an empty array."""
 
 import asyncio
+from typing import Any
 
 import pytest
-from redis.asyncio import Redis
 
 from api import store
 from schemas.redis_layout import FLOOR, FOLD_VERSION, HEARTBEATS, INCARNATION, JOB, META, POSITIONS, SEALED, pointer_key
@@ -33,7 +33,7 @@ async def answered(api: Client, status: int = 200) -> Answer:
     return answer
 
 
-async def test_without_a_projection(start_api: StartApi, redis: Redis) -> None:
+async def test_without_a_projection(start_api: StartApi, redis: Any) -> None:
     """Before the projector's first start the answer says to start it, and readiness says the same."""
     api = await start_api("test-nothing-here")
     assert await refusal(api) == "There is no projection yet: start the projector"

@@ -28,7 +28,8 @@ def parts(answer: bytes) -> tuple[int, bytes, bytes]:
     "path",
     ["/api", "/api/v1/operator/status/", "//api/v1/operator/status", "/api//v1/operator/status", "/status",
      "/api/v1/operator/%2e%2e/operator/status", "/api/v1/operator/../operator/status", "/api/v1/operator/statu%73",
-     "/API/v1/operator/status", "/api/v1/operator/status;x=1", "/livez/", "//", "/..", "/%00", "/api/v1/operator/status/x"],
+     "/API/v1/operator/status", "/api/v1/operator/status;x=1", "/livez/", "//", "/..", "/%00",
+     "/api/v1/operator/status/x"],
 )  # fmt: skip
 async def test_a_path_has_one_spelling(api: Client, path: str) -> None:
     """Another spelling of a path is another path, which does not exist."""
@@ -141,7 +142,9 @@ async def test_upgrades_are_refused(api: Client, upgrade: str) -> None:
 
 async def test_an_offer_of_http2_is_let_pass(api: Client) -> None:
     """Java's client offers HTTP/2 on each connection; it is answered in HTTP/1.1."""
-    answer = await api.request("GET", f"{STATUS}?owner=0x1", {"Upgrade": "h2c", "Connection": "Upgrade, HTTP2-Settings"})
+    answer = await api.request(
+        "GET", f"{STATUS}?owner=0x1", {"Upgrade": "h2c", "Connection": "Upgrade, HTTP2-Settings"}
+    )
     assert answer.status == 200
 
 
@@ -174,7 +177,9 @@ async def test_half_a_request_costs_a_connection_for_a_while_only(
     """A client that never finishes its request, or never begins one, loses its connection; others are answered."""
     monkeypatch.setattr(server, "KEEPALIVE_SECONDS", 0.2)
     api = await start_api(projection.prefix)
-    slow = [asyncio.create_task(api.raw(sent)) for sent in (b"", b"GET /li", b"GET /livez HTTP/1.1\r\nHost: x\r\n") * 50]
+    slow = [
+        asyncio.create_task(api.raw(sent)) for sent in (b"", b"GET /li", b"GET /livez HTTP/1.1\r\nHost: x\r\n") * 50
+    ]
     assert (await api.get("/livez")).status == 200
     assert await asyncio.gather(*slow) == [b""] * 150
 
@@ -212,7 +217,7 @@ async def test_a_client_that_takes_nothing_loses_its_connection(
     loop, tasks = asyncio.get_running_loop(), len(asyncio.all_tasks())
     with socket.socket() as stalled:
         stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        stalled.setblocking(False)
+        stalled.settimeout(0)
         await loop.sock_connect(stalled, (api.host, api.port))
         await loop.sock_sendall(stalled, (f"GET {STATUS}?owner=0x1111 HTTP/1.1\r\n".encode() + HOST + b"\r\n") * 100)
 
