@@ -1,0 +1,72 @@
+"""`python -m tests.torture --minutes 60 --seed 1`: break everything at random; what is shown must stay right."""
+
+import json
+import logging
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+import click
+
+from service.command_line import run_async
+from tests.torture.figures import Figures
+from tests.torture.run import Run
+from tests.torture.schedule import Kind
+
+LARGEST_SEED = 10**6
+
+
+@click.command()
+@click.option("--minutes", default=60.0, show_default=True, help="How long.")
+@click.option("--seed", type=int, help="What decides which faults happen when; random when not given.")
+@click.option(
+    "--only", multiple=True, type=click.Choice(list(Kind)), help="This kind of fault, and no other; can be repeated."
+)
+@click.option("--keep", is_flag=True, help="Keep the logs and the data also when all is well.")
+def main(minutes: float, seed: int | None, only: Collection[Kind], *, keep: bool) -> None:
+    """Torture the system; exit with 1 when an answer or the projection was wrong, or too little happened."""
+    seed = random.randrange(LARGEST_SEED) if seed is None else seed
+    directory = Path(tempfile.mkdtemp(prefix=f"torture-{seed}-"))
+    click.echo(f"seed {seed}, {minutes:g} minutes, logs in {directory}")
+    logging.basicConfig(filename=directory / "clients.log", level=logging.WARNING)  # our own clients of Kafka complain
+    run = Run(seed, minutes, directory, narrator(directory / "story.log"), only)
+    is_good = False
+    try:
+        run_async(run.run())
+        is_good = run.figures.is_good
+    finally:
+        report(run.figures, directory)
+        if is_good and not keep:
+            shutil.rmtree(directory)
+    sys.exit(0 if is_good else 1)
+
+
+def report(figures: Figures, directory: Path) -> None:
+    """Print the figures as one line of JSON, after whatever is wrong."""
+    for number, anomaly in figures.anomalies:
+        click.echo(f"round {number}: {anomaly.name}: {anomaly.detail[:2000]}")
+    for shortfall in figures.shortfalls:
+        click.echo(f"too little: {shortfall}")
+    if not figures.is_good:
+        click.echo(f"seed {figures.seed}: logs and data are kept in {directory}")
+    click.echo(json.dumps(figures.as_json()))
+
+
+def narrator(path: Path) -> Callable[[str], None]:
+    """Return what writes down what happens, with the time."""
+
+    def say(line: str) -> None:
+        now = time.time()
+        clock = time.strftime("%H:%M:%S", time.localtime(now))
+        with path.open("a", encoding="utf-8") as story:
+            story.write(f"{clock}.{int(now % 1 * 1000):03d} ({now:.3f}) {line}\n")
+
+    return say
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""Anomalies: what must never happen, by name."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Name(StrEnum):
+    """What each is called in the figures."""
+
+    LOST_EVENT = "lost event"
+    WRONG_PROJECTION = "wrong projection"
+    OPEN_LEDGER = "open ledger"
+    WRONG_LETTERS = "wrong dead letters"
+    WRONG_ANSWER = "wrong answer"
+    REGRESSED_STATUS = "regressed status"
+    REGRESSED_ANSWER = "regressed answer"
+    FALSE_EMPTY = "false empty answer"
+    STALE = "stale answer not marked stale"
+    SLOW = "slow answer"
+    STUCK = "stuck"
+    LEAKED = "leaked"
+    CRASHED = "crashed"
+
+
+class Anomaly(NamedTuple):
+    """Something that happened, and the evidence in a sentence."""
+
+    name: Name
+    detail: str

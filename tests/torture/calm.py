@@ -1,0 +1,90 @@
+"""After the faults: wait until the system has recovered by itself, and see that it has let go of what it used."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Mapping
+from typing import Final
+
+import aiohttp
+from redis.exceptions import RedisError
+
+from tests.torture.anomalies import Anomaly, Name
+from tests.torture.comparison import positions_of
+from tests.torture.links import HOST
+from tests.torture.log_reader import log_ends
+from tests.torture.resources import Usage, excess
+from tests.torture.servers import client
+from tests.torture.system import PARTITIONS, System
+
+RECOVERY_LIMIT_SECONDS: Final = 30.0
+LETTING_GO_SECONDS: Final = 20.0
+POLL_SECONDS: Final = 0.1
+MORE_CONNECTIONS: Final = 8  # to Redis, than at first
+_ASK: Final = aiohttp.ClientTimeout(total=2)
+
+
+async def wait_until_calm(system: System) -> tuple[float, list[Anomaly]]:
+    """Wait until everything in the log is shown and everybody is ready; return how long it took, or what is stuck."""
+    began = time.monotonic()
+    ends = await log_ends(system.bootstrap_servers, system.topic, PARTITIONS)
+    hindrance: str | None = "not asked yet"
+    async with aiohttp.ClientSession(timeout=_ASK) as session:
+        while hindrance and time.monotonic() - began < RECOVERY_LIMIT_SECONDS:
+            hindrance = await _hindrance(system, session, ends)
+            await asyncio.sleep(POLL_SECONDS)
+    seconds = time.monotonic() - began
+    return seconds, [Anomaly(Name.STUCK, f"after {seconds:.0f} s of peace: {hindrance}")] if hindrance else []
+
+
+async def usage(system: System) -> dict[str, Usage]:
+    """Return what each program that runs uses."""
+    return {name: used for name, program in system.programs.items() if (used := program.usage())}
+
+
+async def redis_connections(system: System) -> int:
+    """Return how many connections the primary has."""
+    async with client(system.redis.primary) as redis:
+        return int((await redis.info("clients"))["connected_clients"])
+
+
+async def check_usage(system: System, base: Mapping[str, Usage], base_connections: int) -> list[Anomaly]:
+    """Return who does not let go, within a limit, of what it used beyond its base."""
+    deadline = time.monotonic() + LETTING_GO_SECONDS
+    while True:
+        leaks = [
+            Anomaly(Name.LEAKED, f"{name}, life {system.programs[name].number}: {', '.join(beyond)}")
+            for name, used in (await usage(system)).items()
+            if (beyond := excess(used, base[name]))
+        ]
+        connections = await redis_connections(system)
+        if connections > base_connections + MORE_CONNECTIONS:
+            leaks.append(Anomaly(Name.LEAKED, f"{connections} connections to Redis, {base_connections} at first"))
+        if not leaks or time.monotonic() > deadline:
+            return leaks
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def _hindrance(system: System, session: aiohttp.ClientSession, ends: Mapping[int, int]) -> str | None:
+    """Return in words what is not well yet."""
+    try:
+        positions = await positions_of(system.redis.primary, system.topic)
+    except (RedisError, OSError) as error:
+        return f"Redis: {error}"
+    behind = {
+        number: (positions.get(number, 0), end) for number, end in ends.items() if positions.get(number, 0) != end
+    }
+    faults = [f"positions and log ends {behind}"] if behind else []
+    for name, port in system.ports.items():
+        faults += await _unready(session, name, port)
+    return "; ".join(faults) or None
+
+
+async def _unready(session: aiohttp.ClientSession, name: str, port: int) -> list[str]:
+    text = "does not answer"
+    with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
+        async with session.get(f"http://{HOST}:{port}/readyz?verbose") as response:
+            if response.status == 200:
+                return []
+            text = " ".join((await response.text()).split())
+    return [f"{name}: {text}"]

@@ -1,0 +1,154 @@
+"""An epoch: some rounds on one topic and one prefix. A round is faults, then peace, then the comparison."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterator
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Any, Final
+
+import aiohttp
+
+from tests.torture.anomalies import Anomaly, Name
+from tests.torture.calm import check_usage, wait_until_calm
+from tests.torture.clock import Clock
+from tests.torture.comparison import compare_letters, compare_projection
+from tests.torture.faults import Faults
+from tests.torture.figures import Figures
+from tests.torture.judge import Judge
+from tests.torture.log_reader import records
+from tests.torture.observation import Observation
+from tests.torture.readers import Readers, ask, query_of
+from tests.torture.resources import Usage
+from tests.torture.schedule import Kind, schedule
+from tests.torture.system import PARTITIONS, System
+from tests.torture.traffic import Traffic
+from tests.torture.truth import Truth, rows_of, without_admin_fields
+
+SLOW_SECONDS: Final = 1.5
+SAMPLED_JOBS: Final = 150
+WARM_UP_SECONDS: Final = 4.0
+# A process that ended by itself is found to have ended a moment later.
+END_NOTICED_SECONDS: Final = 0.2
+OK, UNAVAILABLE = 200, 503
+
+
+class Epoch:
+    """Rounds on one topic."""
+
+    def __init__(
+        self,
+        system: System,
+        *,
+        traffic: Traffic,
+        faults: Faults,
+        clock: Clock,
+        figures: Figures,
+        only: Collection[Kind] = (),
+    ) -> None:
+        self._system = system
+        self._traffic = traffic
+        self._faults = faults
+        self._clock = clock
+        self._figures = figures
+        self._only = only
+        self._truth = Truth()
+        self._judge = Judge(self._truth)
+        self._letters: list[Any] = []
+        self._readers = Readers(system, traffic, figures.seed)
+
+    async def warm_up(self) -> None:
+        """Work in peace for a while; raises RuntimeError when even that fails."""
+        async with working(self._readers.run()), working(self._traffic.run()):
+            await asyncio.sleep(WARM_UP_SECONDS)
+        await self._traffic.flush()
+        _, stuck = await wait_until_calm(self._system)
+        if stuck:
+            raise RuntimeError(f"nothing was broken, and yet {stuck[0].detail}")
+
+    async def round(self, number: int, seconds: float, base: dict[str, Usage], connections: int) -> list[Anomaly]:
+        """Break things for so long, let them recover, and return what is wrong then or was meanwhile."""
+        async with working(self._readers.run()):
+            async with working(self._traffic.run()):
+                await self._faults.run(schedule(self._figures.seed, number, seconds, self._only))
+                await self._system.heal()
+            await self._traffic.flush()
+            recovery_seconds, stuck = await wait_until_calm(self._system)
+        figures = self._figures
+        figures.slowest_recovery_seconds = max(figures.slowest_recovery_seconds, recovery_seconds)
+        await self._read_log()
+        anomalies = [*stuck, *self._judge_observations()]
+        if not stuck:
+            anomalies += await self._compare()
+            anomalies += await check_usage(self._system, base, connections)
+        return anomalies
+
+    async def _read_log(self) -> None:
+        servers, topic = self._system.bootstrap_servers, self._system.topic
+        before = sum(self._truth.ends.values())
+        async for record in records(servers, topic, PARTITIONS, self._truth.ends):
+            self._truth.add(record)
+        async for letter in records(servers, f"dlq.{topic}", 1, {0: len(self._letters)}):
+            self._letters.append(letter)
+            self._figures.dead_letters += 1
+        self._figures.events += sum(self._truth.ends.values()) - before
+
+    async def _compare(self) -> list[Anomaly]:
+        topic = self._system.topic
+        return [
+            *await compare_projection(self._system.redis.primary, topic, self._truth),
+            *compare_letters(self._letters, topic, self._truth),
+            *await self._sample_answers(),
+        ]
+
+    async def _sample_answers(self) -> list[Anomaly]:
+        """Ask for some jobs; now there is one right answer for each."""
+        random = Random(self._figures.rounds)
+        anomalies = []
+        jobs = random.sample(self._traffic.older, min(SAMPLED_JOBS, len(self._traffic.older)))
+        async with aiohttp.ClientSession(self._system.api_address) as session:
+            for job in jobs:
+                query = query_of(job, is_admin=random.random() < 0.5, is_whole=random.random() < 0.5)
+                seen = await ask(session, self._system, query)
+                rows = self._truth.versions(job.job_id)[-1].rows if job.job_id in self._truth.reports else []
+                right = rows if query.is_admin else without_admin_fields(rows)
+                if seen.status != OK or rows_of(seen.body) != right or seen.lag_events != 0:
+                    anomalies.append(Anomaly(Name.WRONG_ANSWER, f"in peace: {seen}, right would be {right}"))
+        return anomalies
+
+    def _judge_observations(self) -> Iterator[Anomaly]:
+        observations, self._readers.observations = self._readers.observations, []
+        self._figures.count(observations)
+        yield from self._judge.judge(observations, self._faults.losses)
+        for seen in observations:
+            if seen.status not in {0, OK, UNAVAILABLE}:
+                yield Anomaly(Name.WRONG_ANSWER, f"{seen}")
+            if self._system.api.was_up(seen.api_life, seen.started, seen.ended + END_NOTICED_SECONDS):
+                yield from self._check_speed(seen)
+
+    def _check_speed(self, seen: Observation) -> Iterator[Anomaly]:
+        """Yield that a query had no answer in time though the API was there, and the machine not too busy."""
+        seconds = seen.ended - seen.started
+        if seen.status and seconds <= SLOW_SECONDS:
+            self._figures.slowest_answer_seconds = max(self._figures.slowest_answer_seconds, seconds)
+            return
+        excused = self._clock.excused_seconds(seen.started, seen.ended)
+        if not seen.status or seconds - excused > SLOW_SECONDS:
+            yield Anomaly(
+                Name.SLOW,
+                f"{seen.query.parameters} at {seen.started:.3f}, life {seen.api_life} of the API: "
+                f"{seen.status or seen.fault} after {seconds:.3f} s, of which the machine took {excused:.3f} s",
+            )
+
+
+@asynccontextmanager
+async def working(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Have something done until the block ends; raises what went wrong with it."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        is_broken = task.done()
+        task.cancel()
+        outcome = (await asyncio.gather(task, return_exceptions=True))[0]
+        if is_broken and isinstance(outcome, Exception):
+            raise outcome

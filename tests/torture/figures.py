@@ -1,0 +1,79 @@
+"""The figures of a run: what it went through, and what is too little to mean anything."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tests.torture.anomalies import Anomaly, Name
+from tests.torture.observation import Observation
+
+# What an hour must have seen, on a machine with two cores; a shorter run in proportion.
+KILLS_PER_HOUR: Final = 200
+EVENTS_PER_HOUR: Final = 1_000_000
+ANSWERS_PER_HOUR: Final = 30_000
+_HOUR_MINUTES: Final = 60
+
+
+@dataclass
+class Figures:
+    """What is counted, and the anomalies with the rounds they happened in."""
+
+    seed: int
+    minutes: float
+    rounds: int = 0
+    kills: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    events: int = 0
+    dead_letters: int = 0
+    queries: int = 0
+    answers: Counter[str] = field(default_factory=Counter)
+    exits: Counter[str] = field(default_factory=Counter)
+    slowest_answer_seconds: float = 0.0
+    slowest_recovery_seconds: float = 0.0
+    anomalies: list[tuple[int, Anomaly]] = field(default_factory=list)
+
+    def count(self, observations: list[Observation]) -> None:
+        """Count what readers saw in a round."""
+        self.queries += len(observations)
+        self.answers.update(str(seen.status or "none") for seen in observations)
+
+    @property
+    def shortfalls(self) -> list[str]:
+        """What the run has seen too little of for its length; nothing, when it ended early for an anomaly."""
+        if self.anomalies:
+            return []
+        wanted = {
+            "kills": (self.kills, KILLS_PER_HOUR),
+            "events": (self.events, EVENTS_PER_HOUR),
+            "answers with 200": (self.answers["200"], ANSWERS_PER_HOUR),
+        }
+        share = self.minutes / _HOUR_MINUTES
+        return [
+            f"{seen} {name}, at least {least * share:.0f} are needed"
+            for name, (seen, least) in wanted.items()
+            if seen < least * share
+        ]
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing wrong was seen, in a run that would have seen it."""
+        return not self.anomalies and not self.shortfalls
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the figures, anomalies by name."""
+        by_name = Counter(anomaly.name for _, anomaly in self.anomalies)
+        return {
+            "seed": self.seed,
+            "minutes": self.minutes,
+            "rounds": self.rounds,
+            "kills": self.kills,
+            "faults": dict(sorted(self.faults.items())),
+            "events": self.events,
+            "dead_letters": self.dead_letters,
+            "queries": self.queries,
+            "answers": dict(sorted(self.answers.items())),
+            "exits": dict(sorted(self.exits.items())),
+            "slowest_answer_seconds": round(self.slowest_answer_seconds, 3),
+            "slowest_recovery_seconds": round(self.slowest_recovery_seconds, 1),
+            "anomalies": {name.value: by_name[name] for name in Name},
+        }

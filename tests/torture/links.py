@@ -1,0 +1,152 @@
+"""TCP links that can be made to suffer: what stands between the programs and Kafka or Redis."""
+
+import asyncio
+from contextlib import suppress
+from enum import Enum
+from typing import Final
+
+from devstack import free_port
+
+HOST: Final = "127.0.0.1"
+CHUNK_BYTES: Final = 65_536
+
+
+class Direction(Enum):
+    """Which way bytes go."""
+
+    REQUESTS = "requests"
+    REPLIES = "replies"
+
+
+class _Connection:
+    """A client's connection and the one made for it to the server; an abandoned one swallows every byte."""
+
+    def __init__(self, client: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
+        self.is_abandoned = False
+        self._client, self._server = client, server
+
+    def abandon(self) -> None:
+        """Leave the server; the client does not learn of it."""
+        self.is_abandoned = True
+        self._server.transport.abort()
+
+    def abort(self) -> None:
+        """Reset both ends."""
+        self._client.transport.abort()
+        self._server.transport.abort()
+
+
+class Link:
+    """An address that leads to another one.
+
+    Faults last until `heal`, but `close_all` and `switch`, which are over at once.
+    """
+
+    def __init__(self, name: str, target_port: int = 0) -> None:
+        self.name = name
+        self.port = free_port()
+        self._target_port = target_port
+        self._server: asyncio.Server | None = None
+        self._connections: set[_Connection] = set()
+        self._gates = {direction: asyncio.Event() for direction in Direction}
+        self._delay_seconds = 0.0
+        self._bytes_left: int | None = None
+        self._pumps: set[asyncio.Task[None]] = set()
+        self.heal()
+
+    async def start(self) -> None:
+        """Accept connections."""
+        self._server = await asyncio.start_server(self._accept, HOST, self.port)
+
+    async def stop(self) -> None:
+        """Cut every connection and accept no more."""
+        if self._server:
+            self._server.close()
+        self.heal()
+        self.close_all()
+        for pump in self._pumps:
+            pump.cancel()
+        await asyncio.gather(*self._pumps, return_exceptions=True)
+
+    def switch(self, target_port: int) -> None:
+        """Lead to another server from now on; connections to the old one are cut."""
+        self._target_port = target_port
+        self.close_all()
+
+    def close_all(self) -> None:
+        """Cut every connection."""
+        for connection in tuple(self._connections):
+            connection.abort()
+
+    def stall(self, *directions: Direction) -> None:
+        """Keep what goes that way (both ways when none is given) until the link is healed or cut."""
+        for direction in directions or Direction:
+            self._gates[direction].clear()
+
+    def delay(self, seconds: float) -> None:
+        """Let every piece of data arrive so much later."""
+        self._delay_seconds = seconds
+
+    def cut_after(self, size_bytes: int) -> None:
+        """Cut the connection over which the last of so many bytes goes, in the middle of what it says."""
+        self._bytes_left = size_bytes
+
+    def abandon_all(self) -> None:
+        """Make every connection half-open: the server is gone, and the client hears nothing any more."""
+        for connection in self._connections:
+            connection.abandon()
+
+    def heal(self) -> None:
+        """End every fault; connections that were abandoned are cut."""
+        for connection in tuple(self._connections):
+            if connection.is_abandoned:
+                connection.abort()
+        for gate in self._gates.values():
+            gate.set()
+        self._delay_seconds = 0.0
+        self._bytes_left = None
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            far_reader, far_writer = await asyncio.open_connection(HOST, self._target_port)
+        except OSError:
+            writer.transport.abort()
+            return
+        connection = _Connection(writer, far_writer)
+        self._connections.add(connection)
+        pumps = [
+            asyncio.create_task(self._pump(connection, Direction.REQUESTS, reader, far_writer)),
+            asyncio.create_task(self._pump(connection, Direction.REPLIES, far_reader, writer)),
+        ]
+        self._pumps.update(pumps)
+        try:
+            await asyncio.wait(pumps)
+        finally:
+            self._pumps.difference_update(pumps)
+            self._connections.discard(connection)
+            connection.abort()
+
+    async def _pump(
+        self, connection: _Connection, direction: Direction, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        with suppress(OSError):
+            while data := await reader.read(CHUNK_BYTES):
+                if self._delay_seconds:
+                    await asyncio.sleep(self._delay_seconds)
+                await self._gates[direction].wait()
+                if connection.is_abandoned:
+                    continue
+                if writer.is_closing():
+                    break
+                passed = data if self._bytes_left is None else data[: self._bytes_left]
+                writer.write(passed)
+                await writer.drain()
+                if self._bytes_left is not None:
+                    self._bytes_left -= len(passed)
+                    if not self._bytes_left:
+                        self._bytes_left = None
+                        break
+        if not connection.is_abandoned:
+            connection.abort()
+        elif direction is Direction.REPLIES:
+            await asyncio.Event().wait()  # the server is gone; the client must not notice

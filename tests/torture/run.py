@@ -1,0 +1,97 @@
+"""A run: epochs until the time is over or something is wrong."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Collection
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Final
+
+from tests.torture.anomalies import Anomaly, Name
+from tests.torture.calm import redis_connections, usage
+from tests.torture.clock import Clock
+from tests.torture.epoch import Epoch, working
+from tests.torture.faults import Faults
+from tests.torture.figures import Figures
+from tests.torture.system import System
+from tests.torture.traffic import Traffic
+
+if TYPE_CHECKING:
+    from tests.torture.resources import Usage
+from tests.torture.schedule import Kind
+
+ROUNDS_PER_EPOCH: Final = 4
+ROUND_SECONDS: Final = (20.0, 40.0)
+
+
+class Run:
+    """One run with one seed; `figures` may be read meanwhile."""
+
+    def __init__(
+        self, seed: int, minutes: float, directory: Path, say: Callable[[str], None], only: Collection[Kind] = ()
+    ) -> None:
+        self.figures = Figures(seed, minutes)
+        self._only = only
+        self._say = say
+        self._system = System(directory, say)
+        self._faults = Faults(self._system, say)
+        self._clock = Clock(self._system.api)
+        self._deadline = time.monotonic() + 60 * minutes
+        self._base: dict[str, Usage] = {}
+        self._base_connections = 0
+
+    async def run(self) -> None:
+        """Run to the end, or to the first round with anomalies, ."""
+        async with self._system.running(), working(self._clock.run()):
+            epoch = 0
+            while self._goes_on():
+                epoch += 1
+                await self._epoch(epoch)
+
+    def _goes_on(self) -> bool:
+        return time.monotonic() < self._deadline and not self.figures.anomalies
+
+    async def _epoch(self, number: int) -> None:
+        seed = self.figures.seed
+        await self._system.begin(f"torture-{seed}-{number}")
+        async with Traffic(self._system.bootstrap_servers, self._system.topic, seed * 1000 + number) as traffic:
+            epoch = Epoch(
+                self._system,
+                traffic=traffic,
+                faults=self._faults,
+                clock=self._clock,
+                figures=self.figures,
+                only=self._only,
+            )
+            await epoch.warm_up()
+            if not self._base:
+                self._base = await usage(self._system)
+                self._base_connections = await redis_connections(self._system)
+                self._say(f"at first: {self._base}, {self._base_connections} connections to Redis")
+            for _ in range(ROUNDS_PER_EPOCH):
+                if self._goes_on():
+                    await self._round(epoch)
+        if not self.figures.anomalies:
+            await self._system.end()
+            self._note([])
+
+    async def _round(self, epoch: Epoch) -> None:
+        figures = self.figures
+        number = figures.rounds = figures.rounds + 1
+        seconds = Random(f"{figures.seed}/{number}/length").uniform(*ROUND_SECONDS)
+        self._say(f"round {number}: {seconds:.0f} s of faults")
+        self._note(await epoch.round(number, seconds, self._base, self._base_connections))
+        figures.kills = self._faults.kills
+        figures.faults = Counter({kind.value: count for kind, count in self._faults.counts.items()})
+        self._say(f"round {number} is over: {figures.as_json()}")
+        self._say(f"in use: {await usage(self._system)}")
+
+    def _note(self, anomalies: list[Anomaly]) -> None:
+        figures = self.figures
+        for name, program in self._system.programs.items():
+            anomalies += [Anomaly(Name.CRASHED, f"{name} ended: {code}") for code in program.unexpected_exits]
+            figures.exits.update(f"{name} {code}" for code in program.exits)
+            program.exits.clear()
+        for anomaly in anomalies:
+            self._say(f"ANOMALY {anomaly.name}: {anomaly.detail}")
+            figures.anomalies.append((figures.rounds, anomaly))

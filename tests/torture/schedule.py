@@ -1,0 +1,133 @@
+"""Which faults happen when: a pure function of the seed and the number of the round.
+
+Each round has its own weather: some kinds of faults are left out and the others are more or less frequent, because
+what survives a mixture of everything need not survive the same fault three times in a row.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+from typing import Final, NamedTuple
+
+PROJECTORS: Final = ("projector-1", "projector-2")
+API: Final = "api"
+KAFKA: Final = "kafka"
+REDIS: Final = "redis"
+LINKS: Final = (
+    "projector-1 to kafka",
+    "projector-2 to kafka",
+    "projector-1 to redis",
+    "projector-2 to redis",
+    "api to redis",
+    "replica to redis",
+)
+# A program that was killed needs so long until it is worth killing again.
+RECOVERY_SECONDS: Final = 2.0
+CALM: Final = 0.35  # the share of kinds that a round leaves out
+
+
+class Kind(StrEnum):
+    """What can happen."""
+
+    KILL_PROJECTOR = "projector killed"
+    KILL_BOTH = "both projectors killed"
+    KILL_API = "API killed"
+    KILL_KAFKA = "Kafka killed"
+    KILL_REDIS = "Redis killed"
+    LOSE_SECOND = "Redis killed, its last second lost"
+    PAUSE_PROJECTOR = "projector stopped and continued"
+    ZOMBIE = "projector stopped longer than its session and continued"
+    PAUSE_REDIS = "Redis stopped and continued"
+    PAUSE_KAFKA = "Kafka stopped and continued"
+    FLUSH = "Redis emptied"
+    FAIL_OVER = "Redis failed over, writes lost"
+    CLOSE = "link closed"
+    CUT = "link cut in the middle of a message"
+    STALL = "link stalled"
+    LOSE_REPLIES = "replies held, then the link cut"
+    HOLD_REQUESTS = "requests held, then delivered"
+    DELAY = "link slow"
+    HALF_OPEN = "link half open"
+    STORM = "rebalance storm"
+
+
+class Recipe(NamedTuple):
+    """How often a kind happens (a weight), to whom (any one of), for how long, and whether it is a kill."""
+
+    weight: float
+    targets: Sequence[tuple[str, ...]]
+    seconds: tuple[float, float]
+    is_kill: bool = False
+
+
+_EACH_PROJECTOR: Final = [(name,) for name in PROJECTORS]
+_EACH_LINK: Final = [(name,) for name in LINKS]
+RECIPES: Final = {
+    Kind.KILL_PROJECTOR: Recipe(14, _EACH_PROJECTOR, (0, 2), is_kill=True),
+    Kind.KILL_BOTH: Recipe(4, [PROJECTORS], (0, 2), is_kill=True),
+    Kind.KILL_API: Recipe(7, [(API,)], (0, 1), is_kill=True),
+    Kind.KILL_KAFKA: Recipe(3, [(KAFKA,)], (0, 2), is_kill=True),
+    Kind.KILL_REDIS: Recipe(4, [(REDIS,)], (0, 2), is_kill=True),
+    Kind.LOSE_SECOND: Recipe(4, [(REDIS,)], (0, 2), is_kill=True),
+    Kind.PAUSE_PROJECTOR: Recipe(2, _EACH_PROJECTOR, (0.3, 4)),
+    Kind.ZOMBIE: Recipe(3, _EACH_PROJECTOR, (7, 12)),
+    Kind.PAUSE_REDIS: Recipe(3, [(REDIS,)], (1, 10)),
+    Kind.PAUSE_KAFKA: Recipe(2, [(KAFKA,)], (1, 10)),
+    Kind.FLUSH: Recipe(2, [(REDIS,)], (0, 0)),
+    Kind.FAIL_OVER: Recipe(4, [(REDIS,)], (0.2, 2)),
+    Kind.CLOSE: Recipe(2, _EACH_LINK, (0, 0)),
+    Kind.CUT: Recipe(4, _EACH_LINK, (1, 4)),
+    Kind.STALL: Recipe(3, _EACH_LINK, (0.5, 8)),
+    Kind.LOSE_REPLIES: Recipe(4, _EACH_LINK, (0.1, 4)),
+    Kind.HOLD_REQUESTS: Recipe(3, _EACH_LINK, (0.1, 4)),
+    Kind.DELAY: Recipe(2, _EACH_LINK, (2, 8)),
+    Kind.HALF_OPEN: Recipe(4, _EACH_LINK, (1, 10)),
+    Kind.STORM: Recipe(1, _EACH_PROJECTOR, (6, 12)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that happens so many seconds after the round began; `seed` decides what else is left to chance."""
+
+    at_seconds: float
+    kind: Kind
+    targets: tuple[str, ...]
+    seconds: float
+    seed: int
+
+    @property
+    def is_kill(self) -> bool:
+        """Whether a process is killed."""
+        return RECIPES[self.kind].is_kill
+
+    def __str__(self) -> str:
+        """Return what happens, for the log."""
+        return f"{self.at_seconds:5.1f} s {self.kind}: {', '.join(self.targets)}, {self.seconds:.1f} s"
+
+
+def schedule(seed: int, round_number: int, seconds: float, only: Collection[Kind] = ()) -> list[Fault]:
+    """Return the faults of a round, of some kinds only if any are given; no two harm one target at the same time."""
+    random = Random(f"{seed}/{round_number}")
+    weather = {kind: RECIPES[kind].weight for kind in only} or _weather(random)
+    mean_gap = random.uniform(1.0, 2.0)
+    busy_until: dict[str, float] = {}
+    faults: list[Fault] = []
+    at = random.expovariate(1 / mean_gap)
+    while at < seconds:
+        (kind,) = random.choices(list(weather), weights=list(weather.values()))
+        recipe = RECIPES[kind]
+        fault = Fault(at, kind, random.choice(recipe.targets), random.uniform(*recipe.seconds), random.getrandbits(32))
+        if all(busy_until.get(target, 0) <= at for target in fault.targets):
+            faults.append(fault)
+            end = at + fault.seconds + (RECOVERY_SECONDS if fault.is_kill else 0)
+            busy_until |= dict.fromkeys(fault.targets, end)
+        at += random.expovariate(1 / mean_gap)
+    return faults
+
+
+def _weather(random: Random) -> dict[Kind, float]:
+    """Return the weights of the kinds that happen in a round; projectors are killed in every one."""
+    chosen = {kind: recipe.weight for kind, recipe in RECIPES.items() if random.random() > CALM}
+    return chosen | {Kind.KILL_PROJECTOR: RECIPES[Kind.KILL_PROJECTOR].weight * random.choice((0.5, 1, 2))}

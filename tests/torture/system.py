@@ -1,0 +1,127 @@
+"""The whole system on this machine, with a link in front of every server, for one run."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from devstack import free_port
+from tests.torture.links import HOST, Link
+from tests.torture.programs import Program
+from tests.torture.schedule import API, LINKS, PROJECTORS
+from tests.torture.servers import RedisPair, broker
+
+PARTITIONS: Final = 4
+ADMIN_TOKEN: Final = "let-me-see"  # noqa: S105 - nothing is protected by it
+KAFKA_LINKS: Final = LINKS[:2]
+PROJECTOR_REDIS_LINKS: Final = LINKS[2:4]
+API_LINK: Final = LINKS[4]
+REPLICATION: Final = LINKS[5]
+
+
+class System:
+    """Kafka, Redis, two projectors, an API; one topic and prefix at a time."""
+
+    def __init__(self, directory: Path, say: Callable[[str], None]) -> None:
+        logs = directory / "logs"
+        self.links = {name: Link(name) for name in LINKS}
+        self.kafka = broker(directory / "kafka", logs / "kafka.log", [self.links[name] for name in KAFKA_LINKS])
+        clients = [self.links[name] for name in (*PROJECTOR_REDIS_LINKS, API_LINK)]
+        self.redis = RedisPair(directory, logs, clients, self.links[REPLICATION])
+        arguments = {API: ("api",)} | dict.fromkeys(PROJECTORS, ("projector", "run"))
+        self.programs = {name: Program(name, words, logs / f"{name}.log", say) for name, words in arguments.items()}
+        self.ports = {name: free_port() for name in self.programs}
+        self.topic = ""
+
+    @property
+    def api(self) -> Program:
+        """The API."""
+        return self.programs[API]
+
+    @property
+    def api_address(self) -> str:
+        """Where the API answers."""
+        return f"http://{HOST}:{self.ports[API]}"
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Kafka without a link in front."""
+        return self.kafka.address
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Start the servers and look after the programs; end all of it afterwards."""
+        keepers: list[asyncio.Task[None]] = []
+        try:
+            for link in self.links.values():
+                await link.start()
+            await asyncio.gather(asyncio.to_thread(self.kafka.start), self.redis.start())
+            keepers = [asyncio.create_task(program.keep_running()) for program in self.programs.values()]
+            keepers.append(asyncio.create_task(self.redis.watch_aof()))
+            yield
+        finally:
+            for keeper in keepers:
+                keeper.cancel()
+            await asyncio.gather(*keepers, return_exceptions=True)
+            await asyncio.gather(*(program.stop() for program in self.programs.values()))
+            for link in self.links.values():
+                await link.stop()
+            await asyncio.to_thread(self.redis.stop)
+            await asyncio.to_thread(self.kafka.stop)
+
+    async def begin(self, topic: str) -> None:
+        """Create a topic and start every program on it, with a prefix of the same name."""
+        self.topic = topic
+        await self._create_topics()
+        for name, program in self.programs.items():
+            program.configure(self._environment(name))
+            program.start()
+
+    async def end(self) -> None:
+        """End every program and delete what is in Redis."""
+        await asyncio.gather(*(program.stop() for program in self.programs.values()))
+        await self.redis.flush()
+
+    async def heal(self) -> None:
+        """End what may still hinder."""
+        for link in self.links.values():
+            link.heal()
+        for program in self.programs.values():
+            program.start()
+
+    async def _create_topics(self) -> None:
+        create = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "projector", "topics", "create", "--partitions", str(PARTITIONS)),
+            env={**os.environ, "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers, "KAFKA_TOPIC": self.topic},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await create.communicate()
+        if create.returncode:
+            raise RuntimeError(f"the topics cannot be created: {said.decode()}")
+
+    def _environment(self, name: str) -> Mapping[str, str]:
+        common = {
+            **os.environ,
+            "REDIS_PREFIX": self.topic,
+            "KAFKA_TOPIC": self.topic,
+            "KAFKA_GROUP_ID": self.topic,
+            "PYTHONUNBUFFERED": "1",
+        }
+        if name == API:
+            own = {
+                "REDIS_URL": f"redis://{HOST}:{self.links[API_LINK].port}/0",
+                "API_PORT": str(self.ports[API]),
+                "API_ADMIN_TOKENS": ADMIN_TOKEN,
+            }
+        else:
+            number = PROJECTORS.index(name)
+            own = {
+                "REDIS_URL": f"redis://{HOST}:{self.links[PROJECTOR_REDIS_LINKS[number]].port}/0",
+                "KAFKA_BOOTSTRAP_SERVERS": f"{HOST}:{self.links[KAFKA_LINKS[number]].port}",
+                "METRICS_PORT": str(self.ports[name]),
+            }
+        return common | own

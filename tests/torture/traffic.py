@@ -1,0 +1,121 @@
+"""Workers that never stop: a stream of simulated records, straight to the broker, so that the log itself is intact."""
+
+import asyncio
+import time
+from collections import deque
+from datetime import UTC, datetime
+from random import Random
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+
+import orjson
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from worker.simulation import Mix, SimulatedRecord, events
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OWNERS: Final = 40
+EVENTS_PER_SECOND: Final = 560
+BURST_EVENTS_PER_SECOND: Final = 2_500
+BURST_SHARE: Final = 0.08  # of the seconds
+MOST_BEHIND_SECONDS: Final = 10.0
+TURN_SECONDS: Final = 0.05
+FLUSH_SECONDS: Final = 30.0
+RECENT_JOBS: Final = 1_500
+MIX: Final = Mix(
+    owners=OWNERS,
+    rate=EVENTS_PER_SECOND,
+    pace_seconds=3.0,
+    late=0.05,
+    duplicates=0.05,
+    out_of_order=0.2,
+    garbage=0.01,
+    start=datetime(2026, 1, 1, tzinfo=UTC),
+)
+
+
+class SentJob(NamedTuple):
+    """A job of which something was sent."""
+
+    owner: str
+    agreement_id: str
+    job_id: str
+
+
+class Traffic:
+    """Sends records to one topic until it is stopped; a record that could not be sent was simply never reported."""
+
+    def __init__(self, bootstrap_servers: str, topic: str, seed: int) -> None:
+        self.recent: deque[SentJob] = deque(maxlen=RECENT_JOBS)
+        self.older: list[SentJob] = []
+        self.failed = 0
+        self._topic = topic
+        self._random = Random(seed)
+        self._records: Iterator[SimulatedRecord] = events(seed=seed, jobs=0, mix=MIX)
+        self._known: set[bytes] = set()
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=bootstrap_servers,
+            acks="all",
+            compression_type="lz4",
+            linger_ms=10,
+            max_batch_size=128 * 1024,
+            request_timeout_ms=5_000,
+            retry_backoff_ms=100,
+        )
+
+    async def __aenter__(self) -> Self:
+        """Connect."""
+        await self._producer.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Disconnect."""
+        await self._producer.stop()
+
+    async def run(self) -> None:
+        """Send until cancelled: steadily, with bursts, and faster after the broker was away."""
+        due = sent = 0.0
+        last = time.monotonic()
+        is_burst = False
+        while True:
+            await asyncio.sleep(TURN_SECONDS)
+            now = time.monotonic()
+            if int(now) != int(last):
+                is_burst = self._random.random() < BURST_SHARE
+            due += (now - last) * (BURST_EVENTS_PER_SECOND if is_burst else EVENTS_PER_SECOND)
+            due = min(due, sent + MOST_BEHIND_SECONDS * EVENTS_PER_SECOND)
+            last = now
+            while sent < due:
+                await self._send(next(self._records))
+                sent += 1
+
+    async def flush(self) -> None:
+        """Return when everything that was sent is in the log, or never will be."""
+        async with asyncio.timeout(FLUSH_SECONDS):
+            await self._producer.flush()
+
+    async def _send(self, record: SimulatedRecord) -> None:
+        try:
+            future: asyncio.Future[Any] = await self._producer.send(
+                self._topic, value=record.value, key=record.key, headers=list(record.headers)
+            )
+        except KafkaError:
+            self.failed += 1
+            return
+        future.add_done_callback(self._note)
+        self._remember(record)
+
+    def _note(self, sent: "asyncio.Future[Any]") -> None:
+        if not sent.cancelled() and sent.exception():
+            self.failed += 1
+
+    def _remember(self, record: SimulatedRecord) -> None:
+        if record.garbage or record.value is None or record.key in self._known:
+            return
+        self._known.add(record.key)
+        data = orjson.loads(record.value)["data"]
+        job = SentJob(data["owner"], data["agreementId"], data["jobId"])
+        self.recent.append(job)
+        self.older.append(job)
