@@ -8,7 +8,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit
 	--python-version 3.11 --no-annotate --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test acceptance lint format bench lock
+.PHONY: help install run test acceptance torture lint format bench lock
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -30,6 +30,10 @@ test: $(INSTALLED) ## Run all tests against a real Kafka and a real Redis
 
 acceptance: $(INSTALLED) ## Hold 100,000 simulated jobs against an independent computation
 	WHOLE_PATH_JOBS=100000 $(BIN)/python -m pytest tests/whole_path
+
+torture: $(INSTALLED) ## Break everything, again and again: make torture MINUTES=60 SEED=1
+	CRASH_POINT_STRIDE=1 $(BIN)/python -m pytest tests/crash_points
+	$(BIN)/python -m tests.torture --minutes $(or $(MINUTES),60) $(and $(SEED),--seed $(SEED))
 
 lint: $(INSTALLED) ## Lint, check formatting and types
 	$(BIN)/ruff check .

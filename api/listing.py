@@ -1,10 +1,12 @@
 """Lists of jobs: from rows to the JSON array, one page, one buffered answer, or a stream."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, Final, NamedTuple
 
 import orjson
 
+from api.errors import StoreUnavailableError
 from api.lookup import Place, Row, place_of
 from api.scan import Scan
 from schemas.lifecycle import FINISHED
@@ -12,6 +14,9 @@ from schemas.lifecycle import FINISHED
 # What is held in memory of an answer: this many jobs, or the jobs that make this many bytes.
 CHUNK_JOBS: Final = 1000
 CHUNK_BYTES: Final = 1024 * 1024
+# How long a stream waits for a Redis that does not answer before it is cut.
+PATIENCE_SECONDS: Final = 5.0
+PATIENCE_PAUSE_SECONDS: Final = 0.1
 
 _FINISHED: Final = FINISHED.code
 Item = dict[str, Any]
@@ -71,18 +76,39 @@ async def read_page(scan: Scan, limit: int, render: Render) -> Page:
 
 
 async def read_chunk(scan: Scan, render: Render) -> Chunk:
-    """Return the next chunk of a scan, empty only at its end."""
+    """Return the first chunk of a scan."""
     chunk = Chunk()
     while True:
-        chunk.add([item for row in scan.take_rows() if (item := render(row)) is not None])
+        chunk.add(_items(scan, render))
         if chunk.is_full or scan.is_done:
             return chunk
         await scan.fill(CHUNK_JOBS - chunk.jobs)
 
 
+def _items(scan: Scan, render: Render) -> list[Item]:
+    return [item for row in scan.take_rows() if (item := render(row)) is not None]
+
+
 async def stream(first: Chunk, scan: Scan, render: Render) -> AsyncGenerator[bytes, None]:
     """Yield the array piece by piece: the chunk that was read already, then the rest."""
     yield b"[" + first.json()
-    while rest := (await read_chunk(scan, render)).json():
-        yield b"," + rest
+    while not scan.is_done:
+        await _fill_patiently(scan)
+        chunk = Chunk()
+        chunk.add(_items(scan, render))
+        if chunk.jobs:
+            yield b"," + chunk.json()
     yield b"]"
+
+
+async def _fill_patiently(scan: Scan) -> None:
+    """Fill a scan; who has waited for a long answer this long also waits until Redis was restarted."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + PATIENCE_SECONDS
+    while True:
+        try:
+            return await scan.fill(CHUNK_JOBS)
+        except StoreUnavailableError:
+            if loop.time() > deadline:
+                raise
+            await asyncio.sleep(PATIENCE_PAUSE_SECONDS)

@@ -19,12 +19,16 @@ from api.errors import DamagedKeyError
 from api.generation import Bucket
 from api.lookup import Answer, Lookup, answer_of
 from api.standing import Standing, check_ready, standing
-from api.store import Store
+from api.store import CALL_TIMEOUT_SECONDS, Store
 from api.watermark import Watermarks, check_not_behind
 
 PUMPS: Final = 2
+# How long whoever asks waits at most: for the call that was under way when the lookup came, and for its own.
+DEADLINE_SECONDS: Final = 0.8
+SHORTEST_CALL_SECONDS: Final = 0.3
 
-_Waiting = tuple[Lookup, asyncio.Future[Answer]]
+# A lookup, its answer, and when whoever asks began to wait, by the loop's clock.
+_Waiting = tuple[Lookup, asyncio.Future[Answer], float]
 _log = structlog.get_logger(__name__)
 
 
@@ -39,8 +43,9 @@ class Reader:
 
     def ask(self, bucket: Bucket, lookup: Lookup) -> asyncio.Future[Answer]:
         """Return what will be the answer; it raises UnavailableError when there is no right one now."""
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._queues[bucket].append((lookup, answer))
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Answer] = loop.create_future()
+        self._queues[bucket].append((lookup, answer, loop.time()))
         self._arrived.set()
         return answer
 
@@ -66,12 +71,16 @@ class Reader:
             if asked:
                 await self._ask_store(bucket, asked)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer of those who wait
-            for _, answer in asked:
+            for _, answer, _ in asked:
                 _fail(answer, error)
 
     async def _ask_store(self, bucket: Bucket, asked: Sequence[_Waiting]) -> None:
         watermark = self._watermarks.of(bucket)
-        reply = await self._store.read(bucket, [lookup for lookup, _ in asked])
+        waited = asyncio.get_running_loop().time() - min([since for _, _, since in asked])
+        timeout = min(CALL_TIMEOUT_SECONDS, max(SHORTEST_CALL_SECONDS, DEADLINE_SECONDS - waited))
+        # Who asks the same at the same moment gets the same answer.
+        lookups = list(dict.fromkeys([lookup for lookup, _, _ in asked]))
+        reply = await self._store.read(bucket, lookups, timeout)
         now = standing(reply)
         if now.is_sealed:
             self._store.suspect_generation()
@@ -79,9 +88,10 @@ class Reader:
         check_not_behind(now.positions, watermark)
         self._watermarks.raise_to(bucket, now.positions)
         milliseconds = int(reply[0])
-        for (_, answer), raw in zip(asked, reply[4:], strict=True):
+        replies = dict(zip(lookups, reply[4:], strict=True))
+        for lookup, answer, _ in asked:
             if not answer.done():
-                _resolve(answer, raw, now, milliseconds)
+                _resolve(answer, replies[lookup], now, milliseconds)
 
 
 def _goes_on(waiting: _Waiting) -> bool:

@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
 
 import structlog
 from aiohttp import web
@@ -24,6 +25,10 @@ from service.errors import ServiceUnavailableError
 from service.health import Check, health_routes
 from service.kafka import start_client
 from service.redis import connect
+
+# Together less than the 10 seconds that a supervisor waits: the batch at hand, then each client.
+FINISH_SECONDS: Final = 4.0
+CLOSE_SECONDS: Final = 1.5
 
 _log = structlog.get_logger(__name__)
 
@@ -52,28 +57,41 @@ async def _clients(settings: ProjectorSettings, stack: AsyncExitStack) -> tuple[
     await require_topics(settings)
     cluster = await cluster_of(settings)
     redis = connect(settings, max_connections=8)
-    stack.push_async_callback(redis.aclose)
+    stack.push_async_callback(_close, redis.aclose)
     await require_redis(redis, settings)
     producer = new_producer(settings)
     await start_client(producer, settings)
     letters = DeadLetterWriter(producer, settings.dead_letter_topic)
-    stack.push_async_callback(letters.stop)
+    stack.push_async_callback(_close, letters.stop)
     log = Log(settings.kafka_topic, settings.kafka_group_id, settings.kafka_client_options())
     await start_client(log, settings)
-    stack.push_async_callback(log.stop)
+    stack.push_async_callback(_close, log.stop)
     store = Store(redis, settings.redis_prefix, LogIdentity(cluster, settings.kafka_topic))
     return store, log, letters
+
+
+async def _close(close: Callable[[], Awaitable[None]]) -> None:
+    """Close a client, or leave it: aiokafka's wait for a Kafka that is away, one of them for ever."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await close()
 
 
 async def _run_together(projector: Projector, heartbeat: Heartbeat) -> None:
     """Run the projector and its heartbeat; what ends one ends both, and the reason is raised as it is."""
     beating = asyncio.create_task(heartbeat.run())
     folding = asyncio.create_task(projector.run())
-    await asyncio.wait({beating, folding}, return_when=asyncio.FIRST_COMPLETED)
+    stopping = asyncio.create_task(projector.told_to_stop())
+    await asyncio.wait({beating, folding, stopping}, return_when=asyncio.FIRST_COMPLETED)
     projector.stop()
     beating.cancel()
     try:
-        await folding
+        async with asyncio.timeout(FINISH_SECONDS):
+            await folding
+    except TimeoutError:
+        _log.warning(
+            "stopped in the middle of a batch: Kafka or Redis does not answer; it is applied by the next start"
+        )
     except ForeignProjectionError as error:
         raise ServiceUnavailableError(str(error)) from error
     finally:

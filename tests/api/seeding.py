@@ -173,3 +173,14 @@ class Projection:
         keys = [key async for key in self.redis.scan_iter(match=f"{self.prefix}:*", count=10_000)]
         for start in range(0, len(keys), _BATCH):
             await self.redis.unlink(*keys[start : start + _BATCH])
+
+
+def numbered(count: int, *, seconds: int = 1, owner: str = "0x1111") -> list[Job]:
+    """Return jobs that were created in so many different seconds."""
+    times = [{"started": f"2020-10-01T01:00:{number % seconds:02d}Z"} for number in range(count)]
+    return [Job(owner, job_id=f"job-{number}", stages=stages) for number, stages in enumerate(times)]
+
+
+def names(jobs: list[dict[str, Any]]) -> list[str]:
+    """Return what the jobs are called."""
+    return [job["jobId"] for job in jobs]

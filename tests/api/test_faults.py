@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from redis.exceptions import RedisError
 
-from tests.api.client import Answer, Client
+from tests.api.client import STATUS, Answer, Client
 from tests.api.conftest import RedisProcess, StartApi, client_of, until
 from tests.api.seeding import Job, Projection
 
 PREFIX = "test"
 QUERY = "owner=0x1111"
-# "Well under a second", and some for a busy machine.
-IN_TIME_SECONDS = 1.0
+# The deadline is 0.8 s; the rest is for a busy machine.
+IN_TIME_SECONDS = 1.5
 
 
 @pytest.fixture
@@ -99,6 +99,19 @@ async def test_answers_that_come_too_late_are_nobodys(api: Client, own_redis: Re
 async def ask_all(api: Client, numbers: range) -> list[Answer]:
     """Return the answers for these jobs, asked at once."""
     return await asyncio.gather(*(api.status(f"jobId=job-{number}") for number in numbers))
+
+
+async def test_a_long_answer_waits_for_a_redis_that_pauses(api: Client, own_redis: RedisProcess, redis: Any) -> None:
+    """Who has begun to read a long answer gets it whole, though Redis is away for a moment meanwhile."""
+    await Projection(redis, PREFIX).put_many_alike(Job("0x1"), (f"job-{number}" for number in range(30_000)))
+    async with api.session.get(f"{api.url}{STATUS}?owner=0x1", headers={"Accept-Encoding": "identity"}) as answer:
+        body = await answer.content.readany()
+        own_redis.signal(signal.SIGSTOP)
+        await refusal(api)
+        own_redis.signal(signal.SIGCONT)
+        body += await answer.read()
+    assert body.endswith(b"}]")
+    assert body.count(b'"jobId"') == 30_000
 
 
 async def test_redis_locked(api: Client, redis: Any) -> None:

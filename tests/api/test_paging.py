@@ -12,20 +12,13 @@ import aiohttp
 import orjson
 import pytest
 
-from schemas.identity import bucket_of
 from schemas.redis_layout import JOB, META
-from tests.api.client import STATUS, TIMELINE, Answer, Client, next_page
+from tests.api.client import STATUS, Answer, Client, next_page
 from tests.api.conftest import StartApi, client_of
-from tests.api.seeding import FINISHED_JOB, PARTITION, Job, Projection
+from tests.api.seeding import FINISHED_JOB, Job, Projection, names, numbered
 
 MANY = 100_000
 MEGABYTE = 1 << 20
-
-
-def numbered(count: int, *, seconds: int = 1, owner: str = "0x1111") -> list[Job]:
-    """Return jobs that were created in so many different seconds."""
-    times = [{"started": f"2020-10-01T01:00:{number % seconds:02d}Z"} for number in range(count)]
-    return [Job(owner, job_id=f"job-{number}", stages=stages) for number, stages in enumerate(times)]
 
 
 async def pages(api: Client, query: str) -> AsyncIterator[Answer]:
@@ -36,11 +29,6 @@ async def pages(api: Client, query: str) -> AsyncIterator[Answer]:
         assert answer.status == 200, answer.body
         yield answer
         target = next_page(answer)
-
-
-def names(jobs: list[dict[str, Any]]) -> list[str]:
-    """Return what the jobs are called."""
-    return [job["jobId"] for job in jobs]
 
 
 @pytest.mark.parametrize("buckets", [1, 3])
@@ -271,35 +259,3 @@ async def test_a_job_whose_hash_is_gone_is_left_out(api: Client, projection: Pro
     assert names(await api.jobs("owner=0x1111")) == left
     found = [answer.json() async for answer in pages(api, "owner=0x1111&limit=2")]
     assert [names(page) for page in found] == [left[:2], left[2:4], left[4:]]
-
-
-@pytest.mark.parametrize("buckets", [2, 5])
-async def test_buckets_are_merged_and_a_whole_identity_asks_one(
-    start_api: StartApi, redis: Any, projection: Projection, buckets: int
-) -> None:
-    """Jobs of several buckets come as one list; a whole identity is answered by its own bucket alone."""
-    spread = Projection(redis, projection.prefix, buckets=buckets)
-    await spread.begin()
-    await spread.put(numbered(3000, seconds=11))
-    await spread.stand({PARTITION: 7}, {PARTITION: 9})
-    api = await start_api(projection.prefix)
-    streamed = await api.status("owner=0x1111")
-    dates = [job["dateCreated"] for job in streamed.json()]
-    assert dates == sorted(dates, reverse=True)
-    assert len(set(names(streamed.json()))) == 3000
-    assert streamed.headers["Projection-Lag"] == "2"
-    assert (await api.get(f"{TIMELINE}?owner=0x1111&limit=1000")).status == 200
-
-
-async def test_one_bucket_that_is_gone(start_api: StartApi, redis: Any, projection: Projection) -> None:
-    """A bucket that cannot be shown makes every answer 503 that needs it; jobs of the other buckets are answered."""
-    spread = Projection(redis, projection.prefix, buckets=2)
-    await spread.begin()
-    jobs = numbered(20)
-    await spread.put(jobs)
-    api = await start_api(projection.prefix)
-    await redis.delete(spread.key(META, 1))
-    assert (await api.status("owner=0x1111")).status == 503
-    for job in jobs:
-        answer = await api.status(f"owner=0x1111&agreementId=0x2222&jobId={job.job_id}")
-        assert answer.status == (200 if bucket_of(job.member, 2) == 0 else 503)

@@ -24,7 +24,7 @@ LARGEST_SEED = 10**6
 @click.option("--minutes", default=60.0, show_default=True, help="How long.")
 @click.option("--seed", type=int, help="What decides which faults happen when; random when not given.")
 @click.option(
-    "--only", multiple=True, type=click.Choice(list(Kind)), help="This kind of fault, and no other; can be repeated."
+    "--only", multiple=True, type=click.Choice(Kind), help="This kind of fault, and no other; can be repeated."
 )
 @click.option("--keep", is_flag=True, help="Keep the logs and the data also when all is well.")
 def main(minutes: float, seed: int | None, only: Collection[Kind], *, keep: bool) -> None:
@@ -39,6 +39,7 @@ def main(minutes: float, seed: int | None, only: Collection[Kind], *, keep: bool
         run_async(run.run())
         is_good = run.figures.is_good
     finally:
+        run.figures.count_recoveries(directory / "logs")
         report(run.figures, directory)
         if is_good and not keep:
             shutil.rmtree(directory)

@@ -10,10 +10,11 @@ from typing import Final, NamedTuple
 
 from tests.torture.links import Direction, Link
 from tests.torture.programs import Program
-from tests.torture.schedule import RECIPES, Fault, Kind
+from tests.torture.schedule import Fault, Kind
 from tests.torture.servers import LONGEST_LOSS_SECONDS
 from tests.torture.system import System
 
+IN_FLIGHT_SECONDS: Final = 0.6  # in which a projector surely begins to write
 STORM_GAP_SECONDS: Final = (1.0, 2.0)
 SHORTEST_CUT_BYTES, LONGEST_CUT_BYTES = 1, 30_000
 SHORTEST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.005, 0.25
@@ -39,12 +40,13 @@ class Faults:
         self._actions: dict[Kind, Callable[[Fault], Awaitable[None]]] = {
             Kind.KILL_PROJECTOR: self._kill_programs,
             Kind.KILL_BOTH: self._kill_programs,
+            Kind.END_PROJECTOR: self._end_program,
             Kind.KILL_API: self._kill_programs,
             Kind.KILL_KAFKA: self._kill_kafka,
             Kind.KILL_REDIS: self._kill_redis,
             Kind.LOSE_SECOND: self._kill_redis,
             Kind.PAUSE_PROJECTOR: self._pause_program,
-            Kind.ZOMBIE: self._pause_program,
+            Kind.ZOMBIE: self._make_zombie,
             Kind.PAUSE_REDIS: self._pause_redis,
             Kind.PAUSE_KAFKA: self._pause_kafka,
             Kind.FLUSH: self._flush,
@@ -66,15 +68,26 @@ class Faults:
                 await stack.enter_async_context(self._locks.setdefault(target, asyncio.Lock()))
             self._say(str(fault))
             self.counts[fault.kind] += 1
-            self.kills += len(fault.targets) if RECIPES[fault.kind].is_kill else 0
             await self._actions.get(fault.kind, self._harm_link)(fault)
 
     async def _kill_programs(self, fault: Fault) -> None:
-        await asyncio.gather(*(program.kill(fault.seconds) for program in self._programs(fault)))
+        self.kills += sum(await asyncio.gather(*(program.kill(fault.seconds) for program in self._programs(fault))))
+
+    async def _end_program(self, fault: Fault) -> None:
+        (program,) = self._programs(fault)
+        await program.restart(fault.seconds)
 
     async def _pause_program(self, fault: Fault) -> None:
         (program,) = self._programs(fault)
         await program.pause(fault.seconds)
+
+    async def _make_zombie(self, fault: Fault) -> None:
+        """Stop a projector while it writes; what it writes reaches Redis when somebody else has long taken over."""
+        program, link, _ = fault.targets
+        self._system.links[link].stall(Direction.REQUESTS)
+        await asyncio.sleep(IN_FLIGHT_SECONDS)
+        await self._system.programs[program].pause(fault.seconds)
+        self._system.links[link].heal()
 
     async def _storm(self, fault: Fault) -> None:
         (program,) = self._programs(fault)
@@ -83,12 +96,12 @@ class Faults:
         while time.monotonic() < deadline:
             await asyncio.sleep(random.uniform(*STORM_GAP_SECONDS))
             if random.random() < 0.5:
-                self.kills += 1
-                await program.kill(0)
+                self.kills += await program.kill(0)
             else:
-                await program.restart()
+                await program.restart(0)
 
     async def _kill_kafka(self, fault: Fault) -> None:
+        self.kills += 1
         kafka = self._system.kafka
         await asyncio.to_thread(kafka.kill)
         await asyncio.sleep(fault.seconds)
@@ -103,6 +116,7 @@ class Faults:
 
     async def _kill_redis(self, fault: Fault) -> None:
         """Kill Redis; without a cut it may have lost writes too, those it had put off while the disk was busy."""
+        self.kills += 1
         lost = Random(fault.seed).uniform(0, LONGEST_LOSS_SECONDS) if fault.kind is Kind.LOSE_SECOND else 0.0
         began = time.time()
         await self._system.redis.kill(fault.seconds, lost)

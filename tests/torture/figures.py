@@ -1,7 +1,9 @@
 """The figures of a run: what it went through, and what is too little to mean anything."""
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from tests.torture.anomalies import Anomaly, Name
@@ -12,6 +14,7 @@ KILLS_PER_HOUR: Final = 200
 EVENTS_PER_HOUR: Final = 1_000_000
 ANSWERS_PER_HOUR: Final = 30_000
 _HOUR_MINUTES: Final = 60
+_RECOVERY: Final = re.compile(r"recovering reason=(\w+)")
 
 
 @dataclass
@@ -28,6 +31,7 @@ class Figures:
     queries: int = 0
     answers: Counter[str] = field(default_factory=Counter)
     exits: Counter[str] = field(default_factory=Counter)
+    recoveries: Counter[str] = field(default_factory=Counter)
     slowest_answer_seconds: float = 0.0
     slowest_recovery_seconds: float = 0.0
     anomalies: list[tuple[int, Anomaly]] = field(default_factory=list)
@@ -36,6 +40,11 @@ class Figures:
         """Count what readers saw in a round."""
         self.queries += len(observations)
         self.answers.update(str(seen.status or "none") for seen in observations)
+
+    def count_recoveries(self, logs: Path) -> None:
+        """Count why projectors had to read their position again, from what they logged."""
+        text = "".join(path.read_text(errors="replace") for path in logs.glob("projector-*.log*"))
+        self.recoveries = Counter(_RECOVERY.findall(text))
 
     @property
     def shortfalls(self) -> list[str]:
@@ -73,6 +82,7 @@ class Figures:
             "queries": self.queries,
             "answers": dict(sorted(self.answers.items())),
             "exits": dict(sorted(self.exits.items())),
+            "recoveries": dict(sorted(self.recoveries.items())),
             "slowest_answer_seconds": round(self.slowest_answer_seconds, 3),
             "slowest_recovery_seconds": round(self.slowest_recovery_seconds, 1),
             "anomalies": {name.value: by_name[name] for name in Name},

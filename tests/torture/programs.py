@@ -81,7 +81,7 @@ class Program:
                 self._bury(self._child)
             if self._is_wanted and not self._child and time.monotonic() >= self._not_before:
                 self.lives.append(Life(time.time()))
-                self._child = await asyncio.to_thread(Child, self._arguments, self._log_path, dict(self._environment))
+                self._child = Child(self._arguments, self._log_path, dict(self._environment))
             await asyncio.sleep(POLL_SECONDS)
 
     def start(self) -> None:
@@ -94,14 +94,14 @@ class Program:
         self._is_wanted = False
         await self._end(clean=True)
 
-    async def kill(self, away_seconds: float) -> None:
-        """End it with SIGKILL; it is started again after a pause."""
+    async def kill(self, away_seconds: float) -> bool:
+        """End it with SIGKILL, and say whether there was anything to kill; it is started again after a pause."""
         self._not_before = time.monotonic() + max(away_seconds, RESTART_SECONDS)
-        await self._end(clean=False)
+        return await self._end(clean=False)
 
-    async def restart(self) -> None:
+    async def restart(self, away_seconds: float) -> None:
         """End it cleanly; it is started again after a pause."""
-        self._not_before = time.monotonic() + RESTART_SECONDS
+        self._not_before = time.monotonic() + max(away_seconds, RESTART_SECONDS)
         await self._end(clean=True)
 
     async def pause(self, seconds: float) -> None:
@@ -124,14 +124,15 @@ class Program:
         """Its process id, when it runs."""
         return self._child.pid if self._child else None
 
-    async def _end(self, *, clean: bool) -> None:
+    async def _end(self, *, clean: bool) -> bool:
         if not (child := self._child):
-            return
+            return False
         self.lives[-1].ended = time.time()
         await asyncio.to_thread(child.stop if clean else child.kill, *((END_SECONDS,) if clean else ()))
         if clean and child.exit_code == EXIT_KILLED:
             self.exits.append(NEVER_ENDED)
         self._bury(child)
+        return True
 
     def _bury(self, child: Child) -> None:
         if self._child is not child:

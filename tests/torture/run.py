@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from tests.torture.anomalies import Anomaly, Name
 from tests.torture.calm import redis_connections, usage
@@ -13,12 +13,10 @@ from tests.torture.clock import Clock
 from tests.torture.epoch import Epoch, working
 from tests.torture.faults import Faults
 from tests.torture.figures import Figures
+from tests.torture.resources import Usage
+from tests.torture.schedule import Kind
 from tests.torture.system import System
 from tests.torture.traffic import Traffic
-
-if TYPE_CHECKING:
-    from tests.torture.resources import Usage
-from tests.torture.schedule import Kind
 
 ROUNDS_PER_EPOCH: Final = 4
 ROUND_SECONDS: Final = (20.0, 40.0)
@@ -41,7 +39,7 @@ class Run:
         self._base_connections = 0
 
     async def run(self) -> None:
-        """Run to the end, or to the first round with anomalies, ."""
+        """Run to the end, or to the first round with anomalies."""
         async with self._system.running(), working(self._clock.run()):
             epoch = 0
             while self._goes_on():

@@ -32,12 +32,13 @@ class Kind(StrEnum):
 
     KILL_PROJECTOR = "projector killed"
     KILL_BOTH = "both projectors killed"
+    END_PROJECTOR = "projector ended in order"
     KILL_API = "API killed"
     KILL_KAFKA = "Kafka killed"
     KILL_REDIS = "Redis killed"
     LOSE_SECOND = "Redis killed, its last second lost"
     PAUSE_PROJECTOR = "projector stopped and continued"
-    ZOMBIE = "projector stopped longer than its session and continued"
+    ZOMBIE = "projector stopped for longer than its session, its last writes arriving late"
     PAUSE_REDIS = "Redis stopped and continued"
     PAUSE_KAFKA = "Kafka stopped and continued"
     FLUSH = "Redis emptied"
@@ -62,16 +63,20 @@ class Recipe(NamedTuple):
 
 
 _EACH_PROJECTOR: Final = [(name,) for name in PROJECTORS]
+# One at a time, so that there is somebody to take over.
+_EACH_ZOMBIE: Final = [(name, link, "a zombie") for name, link in zip(PROJECTORS, LINKS[2:4], strict=True)]
 _EACH_LINK: Final = [(name,) for name in LINKS]
 RECIPES: Final = {
-    Kind.KILL_PROJECTOR: Recipe(14, _EACH_PROJECTOR, (0, 2), is_kill=True),
-    Kind.KILL_BOTH: Recipe(4, [PROJECTORS], (0, 2), is_kill=True),
+    # A killed one keeps its partitions until its session ends, 6 s later: more of it, and nobody projects anything.
+    Kind.KILL_PROJECTOR: Recipe(7, _EACH_PROJECTOR, (0, 2), is_kill=True),
+    Kind.KILL_BOTH: Recipe(2, [PROJECTORS], (0, 2), is_kill=True),
+    Kind.END_PROJECTOR: Recipe(5, _EACH_PROJECTOR, (0, 1)),
     Kind.KILL_API: Recipe(7, [(API,)], (0, 1), is_kill=True),
-    Kind.KILL_KAFKA: Recipe(3, [(KAFKA,)], (0, 2), is_kill=True),
+    Kind.KILL_KAFKA: Recipe(2.5, [(KAFKA,)], (0, 2), is_kill=True),
     Kind.KILL_REDIS: Recipe(4, [(REDIS,)], (0, 2), is_kill=True),
     Kind.LOSE_SECOND: Recipe(4, [(REDIS,)], (0, 2), is_kill=True),
     Kind.PAUSE_PROJECTOR: Recipe(2, _EACH_PROJECTOR, (0.3, 4)),
-    Kind.ZOMBIE: Recipe(3, _EACH_PROJECTOR, (7, 12)),
+    Kind.ZOMBIE: Recipe(4, _EACH_ZOMBIE, (7, 12)),
     Kind.PAUSE_REDIS: Recipe(3, [(REDIS,)], (1, 10)),
     Kind.PAUSE_KAFKA: Recipe(2, [(KAFKA,)], (1, 10)),
     Kind.FLUSH: Recipe(2, [(REDIS,)], (0, 0)),
@@ -130,4 +135,4 @@ def schedule(seed: int, round_number: int, seconds: float, only: Collection[Kind
 def _weather(random: Random) -> dict[Kind, float]:
     """Return the weights of the kinds that happen in a round; projectors are killed in every one."""
     chosen = {kind: recipe.weight for kind, recipe in RECIPES.items() if random.random() > CALM}
-    return chosen | {Kind.KILL_PROJECTOR: RECIPES[Kind.KILL_PROJECTOR].weight * random.choice((0.5, 1, 2))}
+    return chosen | {Kind.KILL_PROJECTOR: RECIPES[Kind.KILL_PROJECTOR].weight}
