@@ -3,6 +3,7 @@
 A call for each request would cost three times what all the rest of a request does. So a lookup only joins a queue;
 a few pumps take everything that waits, ask once for each bucket, and hand each lookup its own answer.
 
+- Those who ask the same at the same moment share one lookup.
 - A request that goes away cancels its own wait and nothing else: the call belongs to the pump.
 - A call that fails or takes too long fails the lookups that were in it; the next lookups are asked anew.
 - While all pumps wait for Redis, more lookups gather: the busier it is, the more share a round trip.
@@ -78,7 +79,6 @@ class Reader:
         watermark = self._watermarks.of(bucket)
         waited = asyncio.get_running_loop().time() - min([since for _, _, since in asked])
         timeout = min(CALL_TIMEOUT_SECONDS, max(SHORTEST_CALL_SECONDS, DEADLINE_SECONDS - waited))
-        # Who asks the same at the same moment gets the same answer.
         lookups = list(dict.fromkeys([lookup for lookup, _, _ in asked]))
         reply = await self._store.read(bucket, lookups, timeout)
         now = standing(reply)

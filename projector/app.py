@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 from aiohttp import web
+from aiokafka.errors import KafkaError
 
 from projector.assignment import Assignment
 from projector.dead_letters import DeadLetterWriter, new_producer
@@ -23,7 +24,7 @@ from projector.startup import cluster_of, require_redis, require_topics
 from projector.store import LogIdentity, Store
 from service.errors import ServiceUnavailableError
 from service.health import Check, health_routes
-from service.kafka import start_client
+from service.kafka import start_client, unreachable
 from service.redis import connect
 
 # Together less than the 10 seconds that a supervisor waits: the batch at hand, then each client.
@@ -47,10 +48,17 @@ async def run_projector(settings: ProjectorSettings) -> None:
         await stack.enter_async_context(_health_server(settings, _checks(projector, heartbeat, assignment), metrics))
         _stop_on_signals(projector)
         _collect_garbage_on_purpose()
-        await log.join()
+        await _join(log, settings)
         _log.info("projecting", topic=settings.kafka_topic, group=settings.kafka_group_id)
         await _run_together(projector, heartbeat)
         _log.info("stopped", applied=assignment.applied)
+
+
+async def _join(log: Log, settings: ProjectorSettings) -> None:
+    try:
+        await log.join()
+    except (KafkaError, TimeoutError) as error:
+        raise ServiceUnavailableError(unreachable(settings, error)) from error
 
 
 async def _clients(settings: ProjectorSettings, stack: AsyncExitStack) -> tuple[Store, Log, DeadLetterWriter]:

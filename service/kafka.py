@@ -43,12 +43,14 @@ async def start_client(client: KafkaClient, settings: KafkaSettings) -> None:
 
 @asynccontextmanager
 async def admin_client(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
-    """Yield a started admin client; ServiceUnavailableError when Kafka cannot be reached in time."""
+    """Yield a started admin client; ServiceUnavailableError when Kafka cannot be reached, or goes away meanwhile."""
     admin = AIOKafkaAdminClient(**settings.kafka_client_options(), request_timeout_ms=REQUEST_TIMEOUT_MILLISECONDS)
     try:
         with quiet_connection_attempts():
             await start_client(admin, settings)
         yield admin
+    except KafkaError as error:
+        raise ServiceUnavailableError(unreachable(settings, error)) from error
     finally:
         await admin.close()
 

@@ -17,10 +17,16 @@ from tests.api.seeding import Job, Projection
 
 
 @pytest.fixture
-async def store(redis_url: str, projection: Projection) -> AsyncIterator[Store]:
+def metrics() -> Metrics:
+    """What the store counts."""
+    return Metrics()
+
+
+@pytest.fixture
+async def store(redis_url: str, projection: Projection, metrics: Metrics) -> AsyncIterator[Store]:
     """A store on the test's own projection."""
     redis = connect(ApiSettings.load({"REDIS_URL": redis_url}))
-    yield Store(redis, projection.prefix, Metrics())
+    yield Store(redis, projection.prefix, metrics)
     await redis.aclose()
 
 
@@ -60,6 +66,23 @@ async def test_a_lookup_whose_asker_is_gone_is_not_asked(store: Store, projectio
     alone = reader.ask(bucket, Lookup(("jobid:3333",), 10, None))
     alone.cancel()
     assert len((await reader.ask(bucket, Lookup(("jobid:3333",), 10, None))).rows) == 1
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_the_same_question_at_the_same_moment_is_asked_once(
+    store: Store, metrics: Metrics, projection: Projection
+) -> None:
+    """Those who ask the same at the same moment share a lookup, those who ask something else a round trip."""
+    await projection.put([Job(), Job(job_id="4444")])
+    [bucket] = (await store.read_generation()).buckets
+    reader = Reader(store)
+    asked = [reader.ask(bucket, Lookup((f"jobid:{name}",), 10, None)) for name in ("3333", "4444", "3333", "3333")]
+    running = asyncio.create_task(reader.run())
+    answers = await asyncio.gather(*asked)
+    assert [answer.rows[0][2] for answer in answers] == [b"3333", b"4444", b"3333", b"3333"]
+    assert metrics.registry.get_sample_value("api_queries_per_round_trip_count") == 1
+    assert metrics.registry.get_sample_value("api_queries_per_round_trip_sum") == 2
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import aiohttp
 from redis.exceptions import RedisError
@@ -37,29 +37,33 @@ async def wait_until_calm(system: System) -> tuple[float, list[Anomaly]]:
     return seconds, [Anomaly(Name.STUCK, f"after {seconds:.0f} s of peace: {hindrance}")] if hindrance else []
 
 
-async def usage(system: System) -> dict[str, Usage]:
-    """Return what each program that runs uses."""
-    return {name: used for name, program in system.programs.items() if (used := program.usage())}
+class InUse(NamedTuple):
+    """What each program that runs uses, and how many connections the primary Redis has."""
+
+    programs: dict[str, Usage]
+    redis_connections: int
 
 
-async def redis_connections(system: System) -> int:
-    """Return how many connections the primary has."""
+async def in_use(system: System) -> InUse:
+    """Return what is in use now."""
+    programs = {name: used for name, program in system.programs.items() if (used := program.usage())}
     async with client(system.redis.primary) as redis:
-        return int((await redis.info("clients"))["connected_clients"])
+        return InUse(programs, int((await redis.info("clients"))["connected_clients"]))
 
 
-async def check_usage(system: System, base: Mapping[str, Usage], base_connections: int) -> list[Anomaly]:
+async def check_usage(system: System, base: InUse) -> list[Anomaly]:
     """Return who does not let go, within a limit, of what it used beyond its base."""
     deadline = time.monotonic() + LETTING_GO_SECONDS
     while True:
+        now = await in_use(system)
         leaks = [
             Anomaly(Name.LEAKED, f"{name}, life {system.programs[name].number}: {', '.join(beyond)}")
-            for name, used in (await usage(system)).items()
-            if (beyond := excess(used, base[name]))
+            for name, used in now.programs.items()
+            if (beyond := excess(used, base.programs[name]))
         ]
-        connections = await redis_connections(system)
-        if connections > base_connections + MORE_CONNECTIONS:
-            leaks.append(Anomaly(Name.LEAKED, f"{connections} connections to Redis, {base_connections} at first"))
+        if now.redis_connections > base.redis_connections + MORE_CONNECTIONS:
+            connections = f"{now.redis_connections} connections to Redis, {base.redis_connections} at first"
+            leaks.append(Anomaly(Name.LEAKED, connections))
         if not leaks or time.monotonic() > deadline:
             return leaks
         await asyncio.sleep(POLL_SECONDS)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import aiohttp
 
 from tests.torture.anomalies import Anomaly, Name
-from tests.torture.calm import check_usage, wait_until_calm
+from tests.torture.calm import InUse, check_usage, wait_until_calm
 from tests.torture.clock import Clock
 from tests.torture.comparison import compare_letters, compare_projection
 from tests.torture.faults import Faults
@@ -18,7 +18,6 @@ from tests.torture.judge import Judge
 from tests.torture.log_reader import records
 from tests.torture.observation import Observation
 from tests.torture.readers import Readers, ask, query_of
-from tests.torture.resources import Usage
 from tests.torture.schedule import Kind, schedule
 from tests.torture.system import PARTITIONS, System
 from tests.torture.traffic import Traffic
@@ -65,7 +64,7 @@ class Epoch:
         if stuck:
             raise RuntimeError(f"nothing was broken, and yet {stuck[0].detail}")
 
-    async def round(self, number: int, seconds: float, base: dict[str, Usage], connections: int) -> list[Anomaly]:
+    async def round(self, number: int, seconds: float, base: InUse) -> list[Anomaly]:
         """Break things for so long, let them recover, and return what is wrong then or was meanwhile."""
         async with working(self._readers.run()):
             async with working(self._traffic.run()):
@@ -79,7 +78,7 @@ class Epoch:
         anomalies = [*stuck, *self._judge_observations()]
         if not stuck:
             anomalies += await self._compare()
-            anomalies += await check_usage(self._system, base, connections)
+            anomalies += await check_usage(self._system, base)
         return anomalies
 
     async def _read_log(self) -> None:

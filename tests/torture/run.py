@@ -8,12 +8,11 @@ from random import Random
 from typing import Final
 
 from tests.torture.anomalies import Anomaly, Name
-from tests.torture.calm import redis_connections, usage
+from tests.torture.calm import InUse, in_use
 from tests.torture.clock import Clock
 from tests.torture.epoch import Epoch, working
 from tests.torture.faults import Faults
 from tests.torture.figures import Figures
-from tests.torture.resources import Usage
 from tests.torture.schedule import Kind
 from tests.torture.system import System
 from tests.torture.traffic import Traffic
@@ -35,8 +34,7 @@ class Run:
         self._faults = Faults(self._system, say)
         self._clock = Clock(self._system.api)
         self._deadline = time.monotonic() + 60 * minutes
-        self._base: dict[str, Usage] = {}
-        self._base_connections = 0
+        self._base: InUse | None = None
 
     async def run(self) -> None:
         """Run to the end, or to the first round with anomalies."""
@@ -63,26 +61,25 @@ class Run:
             )
             await epoch.warm_up()
             if not self._base:
-                self._base = await usage(self._system)
-                self._base_connections = await redis_connections(self._system)
-                self._say(f"at first: {self._base}, {self._base_connections} connections to Redis")
+                self._base = await in_use(self._system)
+                self._say(f"at first: {self._base}")
             for _ in range(ROUNDS_PER_EPOCH):
                 if self._goes_on():
-                    await self._round(epoch)
+                    await self._round(epoch, self._base)
         if not self.figures.anomalies:
             await self._system.end()
             self._note([])
 
-    async def _round(self, epoch: Epoch) -> None:
+    async def _round(self, epoch: Epoch, base: InUse) -> None:
         figures = self.figures
         number = figures.rounds = figures.rounds + 1
         seconds = Random(f"{figures.seed}/{number}/length").uniform(*ROUND_SECONDS)
         self._say(f"round {number}: {seconds:.0f} s of faults")
-        self._note(await epoch.round(number, seconds, self._base, self._base_connections))
+        self._note(await epoch.round(number, seconds, base))
         figures.kills = self._faults.kills
         figures.faults = Counter({kind.value: count for kind, count in self._faults.counts.items()})
         self._say(f"round {number} is over: {figures.as_json()}")
-        self._say(f"in use: {await usage(self._system)}")
+        self._say(f"in use: {await in_use(self._system)}")
 
     def _note(self, anomalies: list[Anomaly]) -> None:
         figures = self.figures
