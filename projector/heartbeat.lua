@@ -1,20 +1,23 @@
--- Records how far the log goes, by Redis' own clock, and tells where the bucket stands.
+-- Records how far the log went, and when that was known, by Redis' own clock; and tells where the bucket stands.
 --
 -- KEYS[1]  meta of the bucket (hash)
 -- KEYS[2]  positions of the bucket (hash)
 -- KEYS[3]  heartbeats of the bucket (hash)
 -- ARGV[1]  incarnation the caller knows the bucket by
--- ARGV[2..] partition, log end offset, partition, log end offset ...
+-- ARGV[2]  time, from clock.lua, before the caller asked for the log's ends: this call may arrive much later
+-- ARGV[3..] partition, log end offset, partition, log end offset ...
 -- Answers {'standing', position, position ...} in the order given, {'missing'} or {'sealed', epoch}.
 
 local meta = redis.call('HMGET', KEYS[1], 'incarnation', 'sealed')
 if meta[1] ~= ARGV[1] then return {'missing'} end
 if meta[2] then return {'sealed', meta[2]} end
 local time = redis.call('TIME')
-local milliseconds = string.format('%d%03d', time[1], math.floor(time[2] / 1000))
+local now, asked = time[1] * 1000 + math.floor(time[2] / 1000), tonumber(ARGV[2])
 local answer = {'standing'}
-for i = 2, #ARGV, 2 do
-  redis.call('HSET', KEYS[3], ARGV[i], milliseconds .. ' ' .. ARGV[i + 1])
+for i = 3, #ARGV, 2 do
+  -- What another projector found out later counts, unless its time is to come: then it was told by another clock.
+  local known = tonumber(string.match(redis.call('HGET', KEYS[3], ARGV[i]) or '0', '^%d+'))
+  if known <= asked or known > now then redis.call('HSET', KEYS[3], ARGV[i], ARGV[2] .. ' ' .. ARGV[i + 1]) end
   answer[#answer + 1] = redis.call('HGET', KEYS[2], ARGV[i]) or '0'
 end
 return answer

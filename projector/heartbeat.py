@@ -66,20 +66,26 @@ class Heartbeat:
         partitions = {partition.name: partition for partition in self._assignment.partitions.values()}
         if not partitions:
             return
-        async with asyncio.timeout(LOG_END_TIMEOUT_SECONDS):
-            ends = await self._log.ends()
-        ours = {name: end for name, end in ends.items() if name in partitions}
-        for name, end in ours.items():
-            partitions[name].end = end
-        was_idle, handed_over = self._projector.is_idle, self._projector.handed_over
         try:
+            asked_at = await self._store.clocks()
+            ends = await self._ends(partitions)
+            was_idle, handed_over = self._projector.is_idle, self._projector.handed_over
             await self._store.check_pointer()
-            stored = await self._store.heartbeat(ours)
+            stored = await self._store.heartbeat(ends, asked_at)
         except ProjectorError as error:
             self._projector.interrupt(error)
             raise
         if was_idle and self._projector.is_idle and handed_over == self._projector.handed_over:
             self._compare(partitions, stored)
+
+    async def _ends(self, partitions: dict[str, Partition]) -> dict[str, int]:
+        """Return the log's end of each of our partitions, which they learn too."""
+        async with asyncio.timeout(LOG_END_TIMEOUT_SECONDS):
+            ends = await self._log.ends()
+        ours = {name: end for name, end in ends.items() if name in partitions}
+        for name, end in ours.items():
+            partitions[name].end = end
+        return ours
 
     def _compare(self, partitions: dict[str, Partition], stored: dict[str, tuple[int, ...]]) -> None:
         for name, positions in stored.items():

@@ -70,9 +70,9 @@ class Store:
         self._log = log
         self._buckets_of_new = buckets
         self._pointer: Pointer | None = None
-        self._apply, self._begin, self._beat, self._raise_floor, self._point = (
+        self._apply, self._begin, self._clock, self._beat, self._raise_floor, self._point = (
             redis.register_script((files("projector") / f"{name}.lua").read_text())
-            for name in ("apply", "begin", "heartbeat", "raise_floor", "point")
+            for name in ("apply", "begin", "clock", "heartbeat", "raise_floor", "point")
         )
 
     @property
@@ -140,13 +140,22 @@ class Store:
                 raise outcome
         return sum(outcome for outcome in outcomes if isinstance(outcome, int))
 
-    async def heartbeat(self, log_ends: Offsets) -> dict[str, tuple[int, ...]]:
-        """Record how far the log goes; return where each partition stands in each bucket."""
+    async def clocks(self) -> tuple[str, ...]:
+        """Return the time of each bucket's server."""
+        times = [await self._run(self._clock, [self._key(bucket, META)], []) for bucket in self.buckets]
+        return tuple(time.decode() for time in times)
+
+    async def heartbeat(self, log_ends: Offsets, asked_at: Sequence[str]) -> dict[str, tuple[int, ...]]:
+        """Record how far the log went; return where each partition stands in each bucket.
+
+        `asked_at` has what `clocks` returned before the log was asked for its ends.
+        """
         arguments = [item for name, end in log_ends.items() for item in (name, str(end))]
         answers = []
         for bucket in self.buckets:
             keys = self._keys(self.pointer, bucket, META, POSITIONS, HEARTBEATS)
-            answer = await self._run(self._beat, keys, [self.pointer.incarnations[bucket], *arguments])
+            known = [self.pointer.incarnations[bucket], asked_at[bucket]]
+            answer = await self._run(self._beat, keys, [*known, *arguments])
             _check(answer)
             answers.append([int(position) for position in answer[1:]])
         return dict(zip(log_ends, zip(*answers, strict=True), strict=True))

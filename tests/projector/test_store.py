@@ -1,5 +1,6 @@
 """The one step that moves data and positions together, on a real Redis."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 
@@ -166,8 +167,27 @@ async def test_missing_and_replaced_buckets_are_refused(store: Store, redis: Red
     with pytest.raises(BucketMissingError):
         await store.apply(batch_of(event()), {"t/0": (0,)})
     with pytest.raises(BucketMissingError):
-        await store.heartbeat({"t/0": 1})
+        await store.heartbeat({"t/0": 1}, await store.clocks())
     assert await dump(redis, prefix) == {}
+
+
+async def test_a_heartbeat_is_as_old_as_what_it_says(store: Store, redis: Redis, prefix: str) -> None:
+    """The time kept is from before the log was asked, and a heartbeat that arrives late does not undo a newer one."""
+    key = bucket_prefix(prefix, 1, 0) + "heartbeats"
+    (earlier,), (later,) = await store.clocks(), [str(int((await store.clocks())[0]) + 1)]
+    await asyncio.sleep(0.01)  # so that the later time is not one to come
+    for asked_at, end, kept in ((earlier, 5, f"{earlier} 5"), (later, 7, f"{later} 7"), (earlier, 6, f"{later} 7")):
+        await store.heartbeat({"t/0": end}, [asked_at])
+        assert await redis.hget(key, "t/0") == kept.encode()
+
+
+async def test_a_heartbeat_by_another_clock_is_replaced(store: Store, redis: Redis, prefix: str) -> None:
+    """After a failover to a server whose clock is behind, what the other one said last does not count for long."""
+    key = bucket_prefix(prefix, 1, 0) + "heartbeats"
+    (now,) = await store.clocks()
+    await redis.hset(key, "t/0", f"{int(now) + 60_000} 5")
+    await store.heartbeat({"t/0": 7}, [now])
+    assert await redis.hget(key, "t/0") == f"{now} 7".encode()
 
 
 async def test_a_sealed_bucket_is_refused(store: Store, redis: Redis, prefix: str) -> None:
