@@ -30,7 +30,7 @@ class Generation(NamedTuple):
 
 def generation(prefix: str, fields: Mapping[bytes, bytes]) -> Generation:
     """Return the generation that the pointer's fields name; UnavailableError when there is none that can be read."""
-    if not fields:
+    if b"live" not in fields:
         raise NotReadyError("There is no projection yet: start the projector")
     try:
         pointer = Pointer.from_fields(fields)
@@ -42,7 +42,7 @@ def generation(prefix: str, fields: Mapping[bytes, bytes]) -> Generation:
             "upgrade the older of the two"
         )
     buckets = tuple(
-        Bucket(pointer.live, number, bucket_prefix(prefix, pointer.live, number), incarnation)
+        Bucket(pointer.number, number, bucket_prefix(prefix, pointer.number, number), incarnation)
         for number, incarnation in enumerate(pointer.incarnations)
     )
-    return Generation(pointer.live, buckets)
+    return Generation(pointer.number, buckets)

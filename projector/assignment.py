@@ -7,9 +7,9 @@ import structlog
 from aiokafka import TopicPartition
 
 from projector.folding import Polled
+from projector.generation import Generation, Standing
 from projector.log import Log, LogRange, is_unreadable
 from projector.partition import Hold, Partition, Record, fingerprint_of, fingerprint_offset
-from projector.store import Standing, Store
 from schemas.redis_layout import partition_name
 
 _log = structlog.get_logger(__name__)
@@ -23,7 +23,7 @@ class Assignment:
     """
 
     log: Log
-    store: Store
+    store: Generation
     accept_truncated_log: bool = False
     partitions: dict[TopicPartition, Partition] = field(default_factory=dict)
     # By partition name: what is to be held as soon as it is placed.

@@ -88,17 +88,17 @@ async def _redis(redis: AnyRedis, settings: ProjectorSettings) -> list[Finding]:
 async def _projection(redis: AnyRedis, settings: ProjectorSettings) -> list[Finding]:
     try:
         fields = await read_hash(redis, pointer_key(settings.redis_prefix))
-        if not fields:
+        if b"live" not in fields:
             return [Finding("projection", "none yet", "start a projector: python -m projector run")]
         pointer = Pointer.from_fields(fields)
-        keys = [bucket_prefix(settings.redis_prefix, pointer.live, n) + POSITIONS for n in range(pointer.buckets)]
+        keys = [bucket_prefix(settings.redis_prefix, pointer.number, n) + POSITIONS for n in range(pointer.buckets)]
         positions = [await read_hash(redis, key) for key in keys]
     except (RedisError, OSError, KeyError, ValueError) as error:
         return [Finding("projection", f"cannot be read: {error}", f"look at {pointer_key(settings.redis_prefix)}")]
     if pointer.fold_version != FOLD_VERSION:
-        text = f"generation {pointer.live} was folded by version {pointer.fold_version}, this is {FOLD_VERSION}"
-        return [Finding("projection", text, "set another REDIS_PREFIX, or delete the old projection")]
-    return [Finding("projection", f"generation {pointer.live}"), *await _partitions(settings, positions)]
+        text = f"generation {pointer.number} was folded by version {pointer.fold_version}, this is {FOLD_VERSION}"
+        return [Finding("projection", text, "run this version's rebuild: python -m projector rebuild")]
+    return [Finding("projection", f"generation {pointer.number}"), *await _partitions(settings, positions)]
 
 
 async def _partitions(settings: ProjectorSettings, positions: list[dict[bytes, bytes]]) -> list[Finding]:
@@ -112,6 +112,10 @@ async def _partitions(settings: ProjectorSettings, positions: list[dict[bytes, b
         fix = "wait, or look at the projector's /readyz?verbose" if lag else None
         findings.append(Finding("lag", f"{name}: {lag} events", fix))
         if account:
-            fix = None if account.is_closed else "events were skipped: fold the log again into another REDIS_PREFIX"
+            fix = (
+                None
+                if account.is_closed
+                else "events were skipped: find and mend them: python -m projector verify --repair"
+            )
             findings.append(Finding("ledger", f"{name}: {account}", fix))
     return findings

@@ -25,6 +25,26 @@ class BucketSealedError(ProjectorError):
     """A switch of generations is under way."""
 
 
+class LeaseHeldError(ProjectorError):
+    """Somebody else changes generations now."""
+
+    def __init__(self, lease: str, now: int) -> None:
+        _, until, self.holder = lease.split(" ", 2)
+        super().__init__(f"{self.holder} is at work on the generations of this projection")
+        self.lease = lease
+        self.seconds_left = max(0, int(until) - now) / 1000
+
+
+class LeaseLostError(ProjectorError):
+    """The lease ended, because it was not renewed in time or because Redis lost it: somebody else may be at work."""
+
+    retriable = False
+
+    def __str__(self) -> str:
+        """Return the sentence for people."""
+        return "the lease on the generations was lost, so nothing was switched: run the command again"
+
+
 class DamagedKeyError(ProjectorError):
     """A key of the projection has a wrong type; it must be mended before its job can be written."""
 

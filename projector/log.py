@@ -19,6 +19,7 @@ from aiokafka.errors import (
 from projector.batch import MAX_BATCH_RECORDS
 from projector.partition import Record
 from schemas.redis_layout import partition_name
+from service.errors import ServiceUnavailableError
 from service.kafka import REQUEST_TIMEOUT_MILLISECONDS, start_client
 from service.settings import KafkaSettings
 
@@ -103,7 +104,8 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
     async def poll(self) -> Mapping[TopicPartition, Sequence[Record]]:
         """Return records that have arrived, at most a batch of them; nothing when none arrives in time.
 
-        Raises KafkaError; then what had been drained is lost and every partition must be sought again.
+        Raises KafkaError; then what had been drained is lost and every partition must be sought again. Raises
+        ServiceUnavailableError when this consumer cannot recover.
         """
         try:
             records: Mapping[TopicPartition, Sequence[Record]] = await self._consumer.getmany(
@@ -111,6 +113,12 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
             )
         except NoOffsetForPartitionError:  # assigned a moment ago, and not placed yet
             return {}
+        except KafkaError as error:
+            if type(error) is KafkaError:  # how aiokafka tells that its own task for the group has ended, for good
+                raise ServiceUnavailableError(
+                    f"the membership in the consumer group ended ({error}): start a new process"
+                ) from error
+            raise
         return records
 
     async def poll_carefully(self, partition: TopicPartition) -> tuple[list[Record], Exception | None]:

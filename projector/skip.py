@@ -1,12 +1,14 @@
 """Skipping: moving a partition's position past events that are gone or cannot be read, by a person's decision.
 
-A letter with the range is written first; then the position moves in one step in every bucket, only from where it
-stood, and the ledger counts the range as dead-lettered. A projector that holds the partition notices and goes on.
+A letter with the range is written first, and the range is noted for later folds of the log; then the position moves
+in one step in every bucket, only from where it stood, and the ledger counts the range as dead-lettered. A projector
+that holds the partition notices and goes on.
 """
 
 from dataclasses import dataclass
 
 from projector.batch import Batch
+from projector.catalog import Catalog
 from projector.dead_letters import HEADER_PREFIX, STAGE, new_producer, write_letter
 from projector.log import LogRange, partition_ranges
 from projector.settings import ProjectorSettings
@@ -51,6 +53,7 @@ async def skip(settings: ProjectorSettings, partition: int | None, to: int | Non
             raise CommandError("nothing to skip: every position is at or beyond that offset")
         for item in skipped:
             await _write_letter(settings, item)
+            await Catalog(redis, settings.redis_prefix).note_skipped(item.partition, item.start, item.to)
             await _move(store, item)
     finally:
         await redis.aclose()

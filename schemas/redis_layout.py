@@ -11,12 +11,22 @@ its indexes, its positions. A bucket holds:
 | `heartbeats` | hash | per `<topic>/<partition>`: `<milliseconds of Redis' clock> <log end offset>` |
 | `meta` | hash | `incarnation`, `floor:<topic>/<partition>`, `sealed` |
 
-`<prefix>:generation` is the pointer to the generation that is read (`Pointer`).
+`<prefix>:generation` is the catalog (hash): the fields of `Pointer` name the generation that is read; beside them
+
+| field | content |
+|---|---|
+| `epoch` | number, one higher with each change of the catalog's lease |
+| `lease` | `<token> <end in milliseconds of Redis' clock> <who holds it>`; only its holder changes generations |
+| `generation:<number>` | `KeptGeneration` as JSON: a generation that is not live |
+| `skipped:<topic>/<partition>/<offset>` | the offset up to which records were passed over by command |
+| `cutoff` | time in sortable form; a job without news since then is not shown |
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, Self
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
+
+import orjson
 
 from schemas.job_event import DETAIL_NAMES
 from schemas.lifecycle import STAGE_NAMES
@@ -37,6 +47,12 @@ META: Final = "meta"
 INCARNATION: Final = "incarnation"
 SEALED: Final = "sealed"
 FLOOR: Final = "floor:"
+
+EPOCH: Final = "epoch"
+LEASE: Final = "lease"
+KEPT: Final = "generation:"
+SKIPPED: Final = "skipped:"
+CUTOFF: Final = "cutoff"
 
 # What follows `<topic>/<partition>` in `positions`. Next - start = the sum of the four counts.
 FINGERPRINT: Final = "#fingerprint"
@@ -68,9 +84,9 @@ def score_of(created_unix_seconds: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """Which generation is live, how it is divided, and what it is a fold of."""
+    """A generation: its number, how it is divided, and what it is a fold of; the catalog's own fields name the live."""
 
-    live: int
+    number: int
     buckets: int
     fold_version: int
     cluster: str
@@ -80,7 +96,7 @@ class Pointer:
     def as_fields(self) -> dict[str, str]:
         """Return the fields of the pointer's hash."""
         return {
-            "live": str(self.live),
+            "live": str(self.number),
             "buckets": str(self.buckets),
             "fold": str(self.fold_version),
             "cluster": self.cluster,
@@ -101,6 +117,52 @@ class Pointer:
             text["topic"],
             tuple(text.get(incarnation_field(bucket), "") for bucket in range(buckets)),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class KeptGeneration:
+    """A generation that is not live.
+
+    States: building (a rebuild or an import fills it) -> complete; live -> complete (another one went live);
+    complete -> live (rolled back to it); building or complete -> dropping (its keys are being deleted) -> gone.
+    `began` and `retired` are milliseconds of Redis' clock, `retired` 0 when it was never live. `starts` has the offset
+    of each partition at which its fold begins, where that is not 0: what came before was gone from the log.
+    """
+
+    pointer: Pointer
+    state: str
+    began: int
+    retired: int = 0
+    starts: Mapping[str, int] = field(default_factory=dict)
+
+    def as_json(self) -> str:
+        """Return the content of the catalog's field."""
+        pointer = self.pointer
+        content = {
+            "buckets": pointer.buckets,
+            "fold": pointer.fold_version,
+            "cluster": pointer.cluster,
+            "topic": pointer.topic,
+            "incarnations": pointer.incarnations,
+            "state": self.state,
+            "began": self.began,
+            "retired": self.retired,
+            "starts": dict(self.starts),
+        }
+        return orjson.dumps(content).decode()
+
+    @classmethod
+    def from_json(cls, number: int, content: bytes) -> Self:
+        """Return the generation that a field of the catalog describes; KeyError or ValueError when it is damaged."""
+        fields: dict[str, Any] = orjson.loads(content)
+        incarnations = tuple(fields["incarnations"])
+        pointer = Pointer(number, fields["buckets"], fields["fold"], fields["cluster"], fields["topic"], incarnations)
+        return cls(pointer, fields["state"], fields["began"], fields["retired"], fields["starts"])
+
+
+BUILDING: Final = "building"
+COMPLETE: Final = "complete"
+DROPPING: Final = "dropping"
 
 
 def incarnation_field(bucket: int) -> str:

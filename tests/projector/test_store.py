@@ -16,8 +16,9 @@ from projector.errors import (
     PositionMovedError,
     StoreUnavailableError,
 )
+from projector.generation import Standing
 from projector.ledger import ledgers
-from projector.store import LogIdentity, Standing, Store
+from projector.store import LogIdentity, Store
 from schemas.decode import decode
 from schemas.identity import JobIdentity, job_member
 from schemas.redis_layout import bucket_prefix, pointer_key

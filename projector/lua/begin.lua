@@ -6,12 +6,12 @@
 -- ARGV[1]  incarnation for a new bucket
 -- ARGV[2]  name of the field that holds it
 -- ARGV[3..] floor field, offset, floor field, offset ...: what must be reached before the bucket may be read
--- Answers {incarnation in force, 1 when the bucket was made now}.
+-- Answers {incarnation in force, 1 when the bucket was made now, epoch of its seal or false}.
 
-local current = redis.call('HGET', KEYS[1], ARGV[2])
-if current then return {current, 0} end
+local meta = redis.call('HMGET', KEYS[1], ARGV[2], 'sealed')
+if meta[1] then return {meta[1], 0, meta[2]} end
 -- Positions without meta are of a bucket somebody damaged: folding again from the start mends what is there.
 redis.call('DEL', KEYS[2], KEYS[3])
 if #ARGV > 2 then redis.call('HSET', KEYS[1], unpack(ARGV, 3)) end
 redis.call('HSET', KEYS[1], ARGV[2], ARGV[1])
-return {ARGV[1], 1}
+return {ARGV[1], 1, false}

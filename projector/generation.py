@@ -1,0 +1,242 @@
+"""A generation: its buckets in Redis, their positions, and the one step that moves both.
+
+Every call has one limit around it and is never repeated by itself: after any failure the outcome of a write is
+unknown, and the caller finds out by reading the positions again.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Final, NamedTuple, cast
+
+from redis.exceptions import RedisError
+
+from projector.batch import Batch, Span, pack
+from projector.errors import (
+    BucketMissingError,
+    BucketSealedError,
+    DamagedKeyError,
+    PositionMovedError,
+    StoreUnavailableError,
+)
+from projector.ledger import Ledger, ledgers
+from schemas.redis_layout import (
+    FINGERPRINT,
+    FLOOR,
+    HEARTBEATS,
+    INCARNATION,
+    META,
+    POSITIONS,
+    Pointer,
+    bucket_prefix,
+)
+from service.redis import AnyRedis, read_hash
+
+CALL_TIMEOUT_SECONDS: Final = 10.0
+# Partition name -> offset.
+Offsets = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a partition stands in each bucket: the next offset, and the fingerprint of the record before it."""
+
+    next: tuple[int, ...]
+    fingerprints: tuple[str, ...]
+
+
+class Begun(NamedTuple):
+    """A bucket that was begun or found: its incarnation, whether it was made now, and the epoch of its seal."""
+
+    incarnation: str
+    was_made: bool
+    sealed: int | None
+
+
+class Script:
+    """A script of ours; called with keys and arguments, it answers within the limit or raises StoreUnavailableError."""
+
+    def __init__(self, redis: AnyRedis, name: str) -> None:
+        self._script = redis.register_script((files("projector") / "lua" / f"{name}.lua").read_text())
+
+    async def __call__(self, keys: Sequence[str], arguments: Sequence[str | bytes] = ()) -> Any:
+        """Run it; where Redis does not know it, it is loaded first."""
+        async with limited():
+            return await self._script(keys, arguments)
+
+
+class Generation:
+    """The buckets of a generation in Redis."""
+
+    def __init__(self, redis: AnyRedis, prefix: str, pointer: Pointer | None = None) -> None:
+        self._redis = redis
+        self._prefix = prefix
+        self._pointer = pointer
+        self._apply, self._begin, self._clock, self._beat, self._raise_floor, self._seal, self._unseal = (
+            Script(redis, name) for name in ("apply", "begin", "clock", "heartbeat", "raise_floor", "seal", "unseal")
+        )
+
+    @property
+    def pointer(self) -> Pointer:
+        """Which generation it is."""
+        if self._pointer is None:
+            raise BucketMissingError("the projection was not opened")
+        return self._pointer
+
+    @property
+    def buckets(self) -> range:
+        """The numbers of its buckets."""
+        return range(self.pointer.buckets)
+
+    async def begin(self, pointer: Pointer, bucket: int, floors: Offsets) -> Begun:
+        """Make a bucket with these floors unless it is there."""
+        keys = self._keys(pointer, bucket, META, POSITIONS, HEARTBEATS)
+        answer = await self._begin(keys, [secrets.token_hex(8), INCARNATION, *floor_arguments(floors)])
+        incarnation, was_made, sealed = answer
+        return Begun(incarnation.decode(), bool(was_made), None if sealed is None else int(sealed))
+
+    async def raise_floor_of(self, pointer: Pointer, bucket: int, floors: Offsets) -> None:
+        """Hide a bucket until these offsets have been applied again."""
+        await self._raise_floor(self._keys(pointer, bucket, META), list(floor_arguments(floors)))
+
+    async def seal(self, epoch: int) -> dict[str, int]:
+        """Stop all writing; return for each partition the furthest position that a bucket has reached."""
+        reached: dict[str, int] = {}
+        for bucket in self.buckets:
+            keys = self._keys(self.pointer, bucket, META, POSITIONS)
+            answer = await self._seal(keys, [self.pointer.incarnations[bucket], str(epoch)])
+            _check(answer)
+            for name, value in zip(answer[1::2], answer[2::2], strict=True):
+                if b"#" not in name:
+                    reached[name.decode()] = max(int(value), reached.get(name.decode(), 0))
+        return reached
+
+    async def unseal(self, epoch: int) -> None:
+        """Allow writing again where it was stopped in this epoch or before."""
+        for bucket in self.buckets:
+            await self._unseal(self._keys(self.pointer, bucket, META), [str(epoch)])
+
+    async def standings(self, partitions: Sequence[str]) -> dict[str, Standing]:
+        """Return where each of the partitions stands; 0 where nothing is stored."""
+        names = [*partitions, *(name + FINGERPRINT for name in partitions)]
+        stored: list[list[bytes | None]] = []
+        for bucket in self.buckets:
+            async with limited():
+                stored.append(cast("list[bytes | None]", await self._redis.hmget(self._key(bucket, POSITIONS), names)))
+        return {
+            name: Standing(
+                tuple(int(values[index] or 0) for values in stored),
+                tuple((values[index + len(partitions)] or b"").decode() for values in stored),
+            )
+            for index, name in enumerate(partitions)
+        }
+
+    async def apply(self, batch: Batch, stored: Mapping[str, Sequence[int]]) -> int:
+        """Join the batch into every bucket and move the positions; return how many jobs changed.
+
+        `stored` has, for each partition of the batch, the position of each bucket. A bucket that stands beyond a
+        span (it was ahead when the projector resumed) is not sent it again.
+        """
+        jobs = batch.encode(len(self.buckets))
+        outcomes = await asyncio.gather(
+            *(self._apply_to(bucket, jobs[bucket], _due(batch, stored, bucket)) for bucket in self.buckets),
+            return_exceptions=True,
+        )
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return sum(outcome for outcome in outcomes if isinstance(outcome, int))
+
+    async def clocks(self) -> tuple[str, ...]:
+        """Return the time of each bucket's server."""
+        times = [await self._clock([self._key(bucket, META)]) for bucket in self.buckets]
+        return tuple(time.decode() for time in times)
+
+    async def heartbeat(self, log_ends: Offsets, asked_at: Sequence[str]) -> dict[str, tuple[int, ...]]:
+        """Record how far the log went; return where each partition stands in each bucket.
+
+        `asked_at` has what `clocks` returned before the log was asked for its ends.
+        """
+        arguments = [item for name, end in log_ends.items() for item in (name, str(end))]
+        answers = []
+        for bucket in self.buckets:
+            keys = self._keys(self.pointer, bucket, META, POSITIONS, HEARTBEATS)
+            known = [self.pointer.incarnations[bucket], asked_at[bucket]]
+            answer = await self._beat(keys, [*known, *arguments])
+            _check(answer)
+            answers.append([int(position) for position in answer[1:]])
+        return dict(zip(log_ends, zip(*answers, strict=True), strict=True))
+
+    async def ledgers(self) -> dict[str, Ledger]:
+        """Return the ledger of every partition, by its name."""
+        async with limited():
+            return ledgers([await read_hash(self._redis, self._key(bucket, POSITIONS)) for bucket in self.buckets])
+
+    async def raise_floors(self, floors: Offsets) -> None:
+        """Hide what is stored until these offsets have been applied again."""
+        for bucket in self.buckets:
+            await self.raise_floor_of(self.pointer, bucket, floors)
+
+    async def join(self, jobs: Sequence[list[list[object]]]) -> None:
+        """Join jobs, encoded for each bucket, that do not come from a stretch of the log; positions stay."""
+        for bucket in self.buckets:
+            if jobs[bucket]:
+                await self._write(bucket, {}, jobs[bucket])
+
+    async def _apply_to(self, bucket: int, jobs: list[list[object]], due: Mapping[int, Span]) -> int:
+        return await self._write(bucket, due, jobs) if due else 0
+
+    async def _write(self, bucket: int, due: Mapping[int, Span], jobs: list[list[object]]) -> int:
+        base = bucket_prefix(self._prefix, self.pointer.number, bucket)
+        argument = pack(base, self.pointer.incarnations[bucket], due, jobs, is_first=bucket == 0)
+        answer = await self._apply(self._keys(self.pointer, bucket, META, POSITIONS), [argument])
+        _check(answer, due.values())
+        changed: int = answer[1]
+        return changed
+
+    def _key(self, bucket: int, name: str) -> str:
+        return bucket_prefix(self._prefix, self.pointer.number, bucket) + name
+
+    def _keys(self, pointer: Pointer, bucket: int, *names: str) -> list[str]:
+        base = bucket_prefix(self._prefix, pointer.number, bucket)
+        return [base + name for name in names]
+
+
+def _due(batch: Batch, stored: Mapping[str, Sequence[int]], bucket: int) -> dict[int, Span]:
+    """Return the spans, by their index, that this bucket has not yet."""
+    return {index: span for index, span in enumerate(batch.spans) if stored[span.partition][bucket] == span.start}
+
+
+def _check(answer: Sequence[Any], spans: Iterable[Span] = ()) -> None:
+    """Raise what the script's reason says, unless it did its work."""
+    reason = answer[0]
+    if reason == b"moved":
+        partition, stored = answer[1].decode(), int(answer[2])
+        expected = next(span.start for span in spans if span.partition == partition)
+        raise PositionMovedError(partition, expected, stored)
+    if reason == b"missing":
+        raise BucketMissingError
+    if reason == b"sealed":
+        raise BucketSealedError
+    if reason == b"damaged":
+        raise DamagedKeyError(answer[1].decode(), answer[2].decode())
+
+
+def floor_arguments(offsets: Offsets) -> Iterator[str]:
+    """Yield floor field, offset, floor field, offset ..."""
+    for name, offset in offsets.items():
+        yield FLOOR + name
+        yield str(offset)
+
+
+@asynccontextmanager
+async def limited() -> AsyncIterator[None]:
+    """Bound a call to Redis, and tell all the ways in which it can fail from the answers it gives."""
+    try:
+        async with asyncio.timeout(CALL_TIMEOUT_SECONDS):
+            yield
+    except (RedisError, OSError, TimeoutError) as error:
+        raise StoreUnavailableError(str(error) or type(error).__name__) from error
