@@ -10,6 +10,12 @@ from service.errors import ServiceUnavailableError
 from tests.processes import Deployment
 
 
+async def poll_for_ever(log: Log) -> None:
+    """Poll until it fails."""
+    while True:
+        await log.poll()
+
+
 async def test_a_consumer_whose_group_membership_died_ends_the_process(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -24,8 +30,6 @@ async def test_a_consumer_whose_group_membership_died_ends_the_process(
         monkeypatch.setattr(log._consumer._client, "get_random_node", lambda: None)  # noqa: SLF001 - as after such a start
         await log.join()
         with pytest.raises(ServiceUnavailableError, match="start a new process"):
-            async with asyncio.timeout(10):
-                while True:
-                    await log.poll()
+            await asyncio.wait_for(poll_for_ever(log), 10)
     finally:
         await log.stop()
