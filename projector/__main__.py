@@ -7,6 +7,7 @@ import click
 from projector.app import run_projector
 from projector.dead_letter_commands import dead_letters
 from projector.doctor import examine
+from projector.replay.commands import generations, rebuild_command
 from projector.settings import ProjectorSettings
 from projector.skip import skip
 from projector.topics import create_topics
@@ -90,7 +91,8 @@ def create(settings: ProjectorSettings, partitions: int, replicas: int) -> None:
     run_async(main())
 
 
-commands.add_command(dead_letters)
+for command in (dead_letters, rebuild_command, generations):
+    commands.add_command(command)
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """A batch: what a run of records adds to the projection, folded in memory, ready to be applied in one step."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
@@ -102,12 +102,20 @@ class Batch:
         encoded: list[list[list[object]]] = [[] for _ in range(buckets)]
         for entry in self._entries.values():
             member = job_member(entry.job.identity)
-            encoded[bucket_of(member, buckets)].append(_encode(member, entry))
+            encoded[bucket_of(member, buckets)].append(_encode(member, entry.job, entry.counts))
         return encoded
 
 
-def _encode(member: str, entry: _Entry) -> list[object]:
-    job = entry.job
+def encode_jobs(jobs: Iterable[FoldedJob], buckets: int) -> list[list[list[object]]]:
+    """Return for each bucket its jobs, in the form that `apply.lua` takes, of jobs that no ledger counts."""
+    encoded: list[list[list[object]]] = [[] for _ in range(buckets)]
+    for job in jobs:
+        member = job_member(job.identity)
+        encoded[bucket_of(member, buckets)].append(_encode(member, job, {}))
+    return encoded
+
+
+def _encode(member: str, job: FoldedJob, counts: dict[int, int]) -> list[object]:
     identity = (*job.identity[:-1], str(job.identity.attempt))
     return [
         member,
@@ -115,7 +123,7 @@ def _encode(member: str, entry: _Entry) -> list[object]:
         score_of(unix_seconds(job.created)),
         _flat(job.stages) + _flat(job.details),
         len(job.stages),
-        _flat(entry.counts),
+        _flat(counts),
     ]
 
 

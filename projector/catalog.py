@@ -11,14 +11,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
+import orjson
+
 from projector.errors import ForeignProjectionError, LeaseHeldError, LeaseLostError
 from projector.generation import Script, limited
 from schemas.redis_layout import (
+    BEGAN,
     CUTOFF,
     EPOCH,
     KEPT,
     LEASE,
     SKIPPED,
+    STARTS,
     KeptGeneration,
     Pointer,
     incarnation_field,
@@ -34,10 +38,12 @@ class State:
     """What the catalog says.
 
     `skipped` has for each partition, by its name, the ranges of offsets passed over by command, as start -> end.
-    `cutoff` is empty when no job expires.
+    `began` and `starts` are of the live generation, as in KeptGeneration. `cutoff` is empty when no job expires.
     """
 
     live: Pointer | None
+    began: int
+    starts: Mapping[str, int]
     kept: Mapping[int, KeptGeneration]
     skipped: Mapping[str, Mapping[int, int]]
     cutoff: str
@@ -59,6 +65,8 @@ class State:
                 skipped.setdefault(partition, {})[int(start)] = int(content)
         return cls(
             Pointer.from_fields(fields) if "live" in text else None,
+            int(text.get(BEGAN, 0)),
+            orjson.loads(text.get(STARTS, b"{}")),
             dict(sorted(kept.items())),
             skipped,
             text.get(CUTOFF, b"").decode(),
@@ -85,8 +93,8 @@ class Catalog:
     def __init__(self, redis: AnyRedis, prefix: str) -> None:
         self._redis = redis
         self._key = pointer_key(prefix)
-        self._point, self._lease, self._end_lease, self._change = (
-            Script(redis, name) for name in ("point", "lease", "end_lease", "change")
+        self._point, self._lease, self._end_lease, self._change, self._clock = (
+            Script(redis, name) for name in ("point", "lease", "end_lease", "change", "clock")
         )
 
     async def read(self) -> State:
@@ -94,6 +102,10 @@ class Catalog:
         async with limited():
             fields = await read_hash(self._redis, self._key)
         return self._state(fields)
+
+    async def now(self) -> int:
+        """Return the time in milliseconds of Redis' clock."""
+        return int(await self._clock([self._key]))
 
     async def ensure(self, first: Pointer) -> State:
         """Return what the catalog says, once a generation is live."""
@@ -144,16 +156,16 @@ class Catalog:
         """Write down a generation that is not live."""
         await self.change(lease, {f"{KEPT}{kept.pointer.number}": kept.as_json()})
 
-    async def switch(self, lease: Lease, new: Pointer, old: KeptGeneration | None) -> None:
+    async def switch(self, lease: Lease, new: KeptGeneration, old: KeptGeneration | None) -> None:
         """Make a generation the live one and keep the old one, in one step; the lease ends with it."""
-        fields = new.as_fields()
+        starts = orjson.dumps(dict(new.starts)).decode()
+        fields = {**new.pointer.as_fields(), BEGAN: str(new.began), STARTS: starts, EPOCH: str(lease.epoch + 1)}
         if old:
             fields[f"{KEPT}{old.pointer.number}"] = old.as_json()
-        gone = [f"{KEPT}{new.number}", LEASE]
+        gone = [f"{KEPT}{new.pointer.number}", LEASE]
         if old:
-            surplus = range(new.buckets, old.pointer.buckets)
-            gone += [incarnation_field(bucket) for bucket in surplus]
-        await self.change(lease, fields | {EPOCH: str(lease.epoch + 1)}, gone)
+            gone += [incarnation_field(bucket) for bucket in range(new.pointer.buckets, old.pointer.buckets)]
+        await self.change(lease, fields, gone)
 
     async def forget(self, lease: Lease, number: int) -> None:
         """Strike out a generation that is gone."""

@@ -8,7 +8,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -76,6 +76,16 @@ async def write_letter(
         await (await producer.send_batch(batch, topic, partition=0))
     else:
         await producer.send_and_wait(topic, value=value, key=key, headers=headers)
+
+
+class Letters(Protocol):
+    """Where the letters of a batch go before it is applied."""
+
+    def is_back(self) -> bool:
+        """Whether letters can be written again after a failure."""
+
+    async def deliver(self, letters: Sequence[DeadLetter]) -> None:
+        """Return when every letter is in the log; DeadLetterError."""
 
 
 class DeadLetterWriter:

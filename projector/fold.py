@@ -7,14 +7,17 @@ any number of times, split in any way, give the same job. The script in Redis ap
 stored.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 import orjson
 
 from schemas.event_time import SORTABLE_CHARACTERS
 from schemas.identity import JobIdentity
 from schemas.job_event import JobEvent
-from schemas.redis_layout import SEPARATOR
+from schemas.lifecycle import STAGE_NAMES
+from schemas.redis_layout import IDENTITY_FIELDS, SEPARATOR
 
 # Field name -> register.
 Registers = dict[str, str]
@@ -44,6 +47,14 @@ class FoldedJob:
             for name, value in details.items():
                 text = value if value.__class__ is str else orjson.dumps(value).decode()
                 _keep_greater(self.details, name, stamp + text)
+
+    @classmethod
+    def from_hash(cls, fields: Mapping[bytes, bytes]) -> Self:
+        """Return the job that a hash in Redis holds; KeyError or ValueError when it is no job's."""
+        text = {name.decode(): value.decode() for name, value in fields.items()}
+        owner, agreement_id, job_id, attempt = (text.pop(name) for name in IDENTITY_FIELDS)
+        stages = {name: text.pop(name) for name in STAGE_NAMES if name in text}
+        return cls(JobIdentity(owner, agreement_id, job_id, int(attempt)), stages, text)
 
     def join(self, other: "FoldedJob") -> None:
         """Join in what other reports of the same attempt gave."""

@@ -91,12 +91,15 @@ class Generation:
         """The numbers of its buckets."""
         return range(self.pointer.buckets)
 
-    async def begin(self, pointer: Pointer, bucket: int, floors: Offsets) -> Begun:
-        """Make a bucket with these floors unless it is there."""
+    async def open(self, log_ends: Offsets) -> None:
+        """Make it ready to be written; `log_ends` become the floor of what has to be begun."""
+        raise NotImplementedError
+
+    async def begin(self, pointer: Pointer, bucket: int, floors: Offsets, incarnation: str | None = None) -> Begun:
+        """Make a bucket with these floors, as this incarnation or a new one, unless it is there."""
         keys = self._keys(pointer, bucket, META, POSITIONS, HEARTBEATS)
-        answer = await self._begin(keys, [secrets.token_hex(8), INCARNATION, *floor_arguments(floors)])
-        incarnation, was_made, sealed = answer
-        return Begun(incarnation.decode(), bool(was_made), None if sealed is None else int(sealed))
+        answer = await self._begin(keys, [incarnation or secrets.token_hex(8), INCARNATION, *floor_arguments(floors)])
+        return Begun(answer[0].decode(), bool(answer[1]), None if answer[2] is None else int(answer[2]))
 
     async def raise_floor_of(self, pointer: Pointer, bucket: int, floors: Offsets) -> None:
         """Hide a bucket until these offsets have been applied again."""
@@ -169,6 +172,14 @@ class Generation:
             _check(answer)
             answers.append([int(position) for position in answer[1:]])
         return dict(zip(log_ends, zip(*answers, strict=True), strict=True))
+
+    async def take_heartbeats(self, other: "Generation") -> None:
+        """Take over what another generation knows of the log's ends."""
+        async with limited():
+            known = await read_hash(self._redis, other._key(0, HEARTBEATS))  # noqa: SLF001 - ours too
+        for bucket in self.buckets if known else ():
+            async with limited():
+                await self._redis.hset(self._key(bucket, HEARTBEATS), mapping=cast("dict[Any, Any]", known))
 
     async def ledgers(self) -> dict[str, Ledger]:
         """Return the ledger of every partition, by its name."""

@@ -25,7 +25,7 @@ from service.errors import ServiceUnavailableError
 INTERVAL_SECONDS: Final = 1.0
 LOG_END_TIMEOUT_SECONDS: Final = 3.0
 COMMIT_EVERY_BEATS: Final = 5
-COLLECT_EVERY_BEATS: Final = 30  # the process collects garbage only here, see app.py
+COLLECT_EVERY_BEATS: Final = 30  # the process collects garbage only here, see garbage.py
 STUCK_AFTER_SECONDS: Final = 60.0
 
 _log = structlog.get_logger(__name__)

@@ -41,7 +41,7 @@ class LogRange:
 class Log(ConsumerRebalanceListener):  # type: ignore[misc]
     """The partitions of the topic that this member of the group reads."""
 
-    def __init__(self, topic: str, group_id: str, client_options: Mapping[str, Any]) -> None:
+    def __init__(self, topic: str, group_id: str | None, client_options: Mapping[str, Any]) -> None:
         self._topic = topic
         self._consumer = AIOKafkaConsumer(
             **client_options,
@@ -58,6 +58,7 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
             heartbeat_interval_ms=1_000,
         )
         self._unplaced: set[TopicPartition] = set()
+        self._poll_records = MAX_BATCH_RECORDS
 
     async def start(self) -> None:
         """Connect to Kafka (the topic must exist); join the group with `join`."""
@@ -109,7 +110,7 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
         """
         try:
             records: Mapping[TopicPartition, Sequence[Record]] = await self._consumer.getmany(
-                timeout_ms=POLL_MILLISECONDS, max_records=MAX_BATCH_RECORDS
+                timeout_ms=POLL_MILLISECONDS, max_records=self._poll_records
             )
         except NoOffsetForPartitionError:  # assigned a moment ago, and not placed yet
             return {}
@@ -127,7 +128,7 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
         A fetch that holds something unreadable gives nothing at all when it is polled at once.
         """
         records: list[Record] = []
-        while len(records) < MAX_BATCH_RECORDS:
+        while len(records) < self._poll_records:
             try:
                 polled = await self._consumer.getmany(partition, timeout_ms=POLL_MILLISECONDS, max_records=1)
             except Exception as error:  # noqa: BLE001 - a codec or a parser raises what it likes

@@ -24,7 +24,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from projector.assignment import Assignment
 from projector.batch import Batch
-from projector.dead_letters import DeadLetterWriter
+from projector.dead_letters import Letters
 from projector.errors import (
     BucketMissingError,
     BucketSealedError,
@@ -34,10 +34,10 @@ from projector.errors import (
     ProjectorError,
 )
 from projector.folding import batches
+from projector.generation import Generation
 from projector.log import Log, is_unreadable
 from projector.metrics import Metrics
 from projector.partition import HOLD_RETRY_SECONDS, Hold, Partition, Record, after
-from projector.store import Store
 
 # Turns of the event loop that a new call to Redis needs until its bytes are sent.
 _TURNS_TO_SEND: Final = 6
@@ -50,9 +50,7 @@ _log = structlog.get_logger(__name__)
 class Projector:
     """Folds the partitions assigned to it until it is told to stop."""
 
-    def __init__(
-        self, log: Log, store: Store, letters: DeadLetterWriter, assignment: Assignment, metrics: Metrics
-    ) -> None:
+    def __init__(self, log: Log, store: Generation, letters: Letters, assignment: Assignment, metrics: Metrics) -> None:
         self._log = log
         self._store = store
         self._letters = letters

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from projector.batch import Batch
 from projector.catalog import Catalog
 from projector.dead_letters import HEADER_PREFIX, STAGE, new_producer, write_letter
+from projector.generation import Generation
 from projector.log import LogRange, partition_ranges
 from projector.settings import ProjectorSettings
 from projector.startup import cluster_of, require_redis, require_topics
@@ -54,7 +55,7 @@ async def skip(settings: ProjectorSettings, partition: int | None, to: int | Non
         for item in skipped:
             await _write_letter(settings, item)
             await Catalog(redis, settings.redis_prefix).note_skipped(item.partition, item.start, item.to)
-            await _move(store, item)
+            await pass_over(store, item)
     finally:
         await redis.aclose()
     return skipped
@@ -74,7 +75,7 @@ async def _plan(store: Store, name: str, held: LogRange, to: int | None) -> Skip
     return Skipped(name, position, target) if position < target else None
 
 
-async def _move(store: Store, skipped: Skipped) -> None:
+async def pass_over(store: Generation, skipped: Skipped) -> None:
     """Move every bucket; one that already stands further than the others is reached in steps."""
     while True:
         standing = (await store.standings([skipped.partition]))[skipped.partition].next

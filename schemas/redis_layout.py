@@ -19,6 +19,7 @@ its indexes, its positions. A bucket holds:
 | `lease` | `<token> <end in milliseconds of Redis' clock> <who holds it>`; only its holder changes generations |
 | `generation:<number>` | `KeptGeneration` as JSON: a generation that is not live |
 | `skipped:<topic>/<partition>/<offset>` | the offset up to which records were passed over by command |
+| `began`, `starts` | of the live generation, as in `KeptGeneration` |
 | `cutoff` | time in sortable form; a job without news since then is not shown |
 """
 
@@ -53,6 +54,10 @@ LEASE: Final = "lease"
 KEPT: Final = "generation:"
 SKIPPED: Final = "skipped:"
 CUTOFF: Final = "cutoff"
+BEGAN: Final = "began"
+STARTS: Final = "starts"
+# A job's field: the generation from which a rebuild took what the log no longer holds.
+CARRIED: Final = "carried"
 
 # What follows `<topic>/<partition>` in `positions`. Next - start = the sum of the four counts.
 FINGERPRINT: Final = "#fingerprint"

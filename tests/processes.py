@@ -19,7 +19,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from redis import Redis
 
 from devstack import free_port
-from schemas.redis_layout import bucket_prefix
+from schemas.redis_layout import bucket_prefix, pointer_key
 from tests.services import Services
 
 WAIT_SECONDS = 60.0
@@ -155,9 +155,14 @@ class Deployment:
         """Return a hash of Redis."""
         return cast("dict[bytes, bytes]", self.redis.hgetall(key))
 
+    @property
+    def generation(self) -> int:
+        """The number of the live generation; 1 while there is none."""
+        return int(cast("bytes | None", self.redis.hget(pointer_key(self.prefix), "live")) or 1)
+
     def positions(self, bucket: int = 0) -> dict[str, int]:
         """Return the stored position of each partition, by its number as text."""
-        stored = self.hash(bucket_prefix(self.prefix, 1, bucket) + "positions")
+        stored = self.hash(bucket_prefix(self.prefix, self.generation, bucket) + "positions")
         return {name.decode().rpartition("/")[2]: int(value) for name, value in stored.items() if b"#" not in name}
 
     def wait_until_applied(self, seconds: float = WAIT_SECONDS) -> None:

@@ -45,7 +45,7 @@ def content_of(jobs: Mapping[JobIdentity, FoldedJob]) -> Content:
 
 def stored(deployment: Deployment, bucket: int = 0) -> Content:
     """Return what a bucket holds of jobs and indexes."""
-    base = bucket_prefix(deployment.prefix, 1, bucket)
+    base = bucket_prefix(deployment.prefix, deployment.generation, bucket)
     content: Content = {}
     keys: Iterator[bytes] = deployment.redis.scan_iter(match=base.replace("{", "[{]") + "*", count=10_000)
     for key in keys:

@@ -8,6 +8,8 @@ if redis.call('HEXISTS', KEYS[1], 'live') == 0 then
   local until_time = string.match(redis.call('HGET', KEYS[1], 'lease') or '', '^%S+ (%d+)')
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
-  if not until_time or tonumber(until_time) <= now then redis.call('HSET', KEYS[1], unpack(ARGV)) end
+  if not until_time or tonumber(until_time) <= now then
+    redis.call('HSET', KEYS[1], 'began', string.format('%.0f', now), unpack(ARGV))
+  end
 end
 return redis.call('HGETALL', KEYS[1])

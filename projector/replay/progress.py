@@ -43,17 +43,17 @@ def progress(what: str, unit: str = "records") -> Iterator[Show]:
 
 
 class _Rate:
-    """Done per second since the first look."""
+    """Done per second since the beginning; what was done before that does not count."""
 
     def __init__(self) -> None:
-        self._first: tuple[float, int] | None = None
+        self._since = time.monotonic()
+        self._before: int | None = None
 
     def of(self, done: int) -> float:
-        now = time.monotonic()
-        if self._first is None:
-            self._first = now, done
-        since, before = self._first
-        return (done - before) / (now - since) if now > since else 0.0
+        """Return the rate, when so much is done now."""
+        if self._before is None:
+            self._before = done
+        return (done - self._before) / max(0.001, time.monotonic() - self._since)
 
 
 class _Bars:
@@ -82,6 +82,7 @@ class _Lines:
 
     def __call__(self, done: Counts, totals: Counts) -> None:
         self._done, self._totals = dict(done), dict(totals)
+        self._rate.of(sum(self._done.values()))
         if time.monotonic() - self._said_at >= LINE_SECONDS:
             self.say()
 

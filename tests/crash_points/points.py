@@ -14,7 +14,7 @@ from projector.app import run_projector
 from projector.settings import ProjectorSettings
 
 # Coroutines whose awaits are points: the loop, the step that applies a batch, the letters it waits for.
-APPLY_PATH = ("Projector.", "Store.", "DeadLetterWriter.")
+APPLY_PATH = ("Projector.", "Generation.", "DeadLetterWriter.")
 
 
 class Points:
@@ -59,8 +59,8 @@ class Driven(Coroutine[Any, Any, Any]):
         return self._driven.__await__()
 
 
-def run_in_child(settings: ProjectorSettings, is_done: Callable[[], bool], wanted: int = 0) -> tuple[int, int]:
-    """Run a projector in a child process until it dies at the wanted point, or has applied everything.
+def run_in_child(main: Callable[[Points], Coroutine[Any, Any, None]], wanted: int = 0) -> tuple[int, int]:
+    """Run a coroutine in a child process until it is over, or the process dies at the wanted point.
 
     Returns the number of points passed, 0 when it was killed, and the signal that ended it, 0 when none did.
     """
@@ -70,7 +70,7 @@ def run_in_child(settings: ProjectorSettings, is_done: Callable[[], bool], wante
         os.close(reading)
         points = Points(wanted)
         try:
-            asyncio.run(_run(settings, is_done, points))
+            asyncio.run(main(points))
         finally:
             os.write(writing, str(points.passed).encode())
             os._exit(0)
@@ -81,7 +81,8 @@ def run_in_child(settings: ProjectorSettings, is_done: Callable[[], bool], wante
     return passed, os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
-async def _run(settings: ProjectorSettings, is_done: Callable[[], bool], points: Points) -> None:
+async def project(settings: ProjectorSettings, is_done: Callable[[], bool], points: Points) -> None:
+    """Run a projector until everything is applied; the awaits of its apply path are points."""
     if is_done():
         return
     loop = asyncio.get_running_loop()

@@ -17,7 +17,7 @@ from projector.ledger import ledgers
 from projector.settings import ProjectorSettings
 from projector.topics import create_topics
 from schemas.redis_layout import POSITIONS, bucket_prefix
-from tests.crash_points.points import run_in_child
+from tests.crash_points.points import project, run_in_child
 from tests.processes import Deployment, Message
 from tests.projector.events import event, record
 from tests.refold import Content, refold, stored
@@ -74,7 +74,9 @@ class Scene:
 
     def run(self, wanted: int = 0) -> tuple[int, int]:
         """Run a projector until it has applied everything or dies at the wanted point."""
-        return run_in_child(self.settings(), lambda: self.positions() == self.ends, wanted)
+        return run_in_child(
+            lambda points: project(self.settings(), lambda: self.positions() == self.ends, points), wanted
+        )
 
 
 @pytest.fixture

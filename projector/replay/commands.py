@@ -1,0 +1,117 @@
+"""Commands: `python -m projector rebuild` and `python -m projector generations`."""
+
+from collections.abc import Awaitable, Callable
+
+import click
+import orjson
+
+from projector.replay.drop import QUIET_SECONDS, drop
+from projector.replay.errors import as_command_errors
+from projector.replay.listing import as_table, list_generations
+from projector.replay.rebuild import Options, rebuild
+from projector.replay.rollback import roll_back, roll_back_now
+from projector.settings import ProjectorSettings
+from projector.startup import require_redis
+from service.command_line import run_async, settings_options
+from service.logs import configure_logs
+from service.redis import AnyRedis, connect
+
+MAX_PROCESSES = 64
+MAX_BUCKETS = 256
+
+
+@click.command(name="rebuild")
+@click.option("--processes", default=1, show_default=True, type=click.IntRange(1, MAX_PROCESSES), help="How many fold.")
+@click.option("--rate", type=click.FloatRange(1), help="At most so many events a second, to spare live traffic.")
+@click.option("--buckets", type=click.IntRange(1, MAX_BUCKETS), help="Buckets of the new generation; as many as now.")
+@click.option("--carry-over", is_flag=True, help="Take jobs that the log no longer knows from the live generation.")
+@settings_options(ProjectorSettings)
+def rebuild_command(
+    settings: ProjectorSettings, processes: int, rate: float | None, buckets: int | None, *, carry_over: bool
+) -> None:
+    """Fold the whole log into a new generation beside the live one, then switch to it.
+
+    Readers and projectors go on meanwhile and follow by themselves. After a crash, the next rebuild resumes. The
+    generation that was live is kept: see `generations`.
+    """
+    options = Options(processes, rate, buckets, carry_over)
+
+    async def main(redis: AnyRedis) -> None:
+        click.echo(await rebuild(settings, redis, options))
+
+    _run(settings, main)
+
+
+@click.group()
+def generations() -> None:
+    """List, switch and drop the generations of the projection."""
+
+
+@generations.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object for each generation, with its positions.")
+@settings_options(ProjectorSettings)
+def list_command(settings: ProjectorSettings, *, as_json: bool) -> None:
+    """Show every generation: state, jobs, size, buckets, fold version, events behind the log, age."""
+
+    async def main(redis: AnyRedis) -> None:
+        listed = await list_generations(settings, redis)
+        lines = [orjson.dumps(one.as_dict()).decode() for one in listed] if as_json else as_table(listed)
+        for line in lines:
+            click.echo(line)
+
+    _run(settings, main)
+
+
+@generations.command()
+@click.argument("number", required=False, type=click.IntRange(1))
+@click.option("--now", is_flag=True, help="Switch first; answers are old, and say so, until projectors catch up.")
+@click.option("--processes", default=1, show_default=True, type=click.IntRange(1, MAX_PROCESSES), help="How many fold.")
+@settings_options(ProjectorSettings)
+def rollback(settings: ProjectorSettings, number: int | None, processes: int, *, now: bool) -> None:
+    """Switch back to generation NUMBER, or to the one that was live last.
+
+    It catches up on what it missed and then goes live, so that readers see nothing older than before.
+    """
+
+    async def main(redis: AnyRedis) -> None:
+        if now:
+            click.echo(await roll_back_now(settings, redis, number))
+        else:
+            click.echo(await roll_back(settings, redis, number, processes=processes))
+
+    _run(settings, main)
+
+
+@generations.command(name="drop")
+@click.argument("number", type=click.IntRange(1))
+@click.option(
+    "--wait",
+    default=QUIET_SECONDS,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="Seconds since it was live, so that whoever began to read it can finish.",
+)
+@settings_options(ProjectorSettings)
+def drop_command(settings: ProjectorSettings, number: int, wait: float) -> None:
+    """Delete generation NUMBER, in small steps; never the live one."""
+
+    async def main(redis: AnyRedis) -> None:
+        deleted = await drop(redis, settings, number, wait)
+        click.echo(f"generation {number} is gone: {deleted} keys deleted")
+
+    _run(settings, main)
+
+
+def _run(settings: ProjectorSettings, main: Callable[[AnyRedis], Awaitable[None]]) -> None:
+    configure_logs(settings.log_format)
+
+    async def connected() -> None:
+        redis = connect(settings, max_connections=8)
+        try:
+            await require_redis(redis, settings)
+            with as_command_errors(settings):
+                await main(redis)
+        finally:
+            await redis.aclose()
+
+    run_async(connected())

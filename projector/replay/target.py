@@ -1,0 +1,37 @@
+"""The target: a generation that is not live yet, folded up to where the live one stands."""
+
+from projector.catalog import Catalog
+from projector.errors import ProjectorError
+from projector.generation import Generation, Offsets, limited
+from schemas.redis_layout import INCARNATION, META, Pointer, bucket_prefix
+from service.redis import AnyRedis
+
+
+class TargetLostError(ProjectorError):
+    """The generation in the making is gone from Redis: run the command again."""
+
+    retriable = False
+
+    def __str__(self) -> str:
+        """Return the sentence for people."""
+        return str(self.__doc__)
+
+
+class Target(Generation):
+    """A generation that is folded beside the live one."""
+
+    def __init__(self, redis: AnyRedis, prefix: str, pointer: Pointer) -> None:
+        super().__init__(redis, prefix, pointer)
+        self._catalog = Catalog(redis, prefix)
+
+    async def open(self, log_ends: Offsets) -> None:  # noqa: ARG002 - it was begun by whoever holds the lease
+        """Return when it is there as it was begun; TargetLostError otherwise."""
+        kept = (await self._catalog.read()).kept.get(self.pointer.number)
+        if kept is None or kept.pointer != self.pointer:
+            raise TargetLostError
+        for bucket, incarnation in enumerate(self.pointer.incarnations):
+            key = bucket_prefix(self._prefix, self.pointer.number, bucket) + META
+            async with limited():
+                stored = await self._redis.hget(key, INCARNATION)
+            if stored != incarnation.encode():
+                raise TargetLostError
