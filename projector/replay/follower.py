@@ -38,12 +38,12 @@ COLLECT_SECONDS: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a follower does: which partitions, by their numbers, into which target, how fast (events a second)."""
+    """What a follower does: into which target, how fast (events a second), which partitions by their numbers."""
 
     settings: ProjectorSettings
     target: Pointer
-    partitions: Collection[int]
     rate: float | None
+    partitions: Collection[int] = ()
 
 
 def follow(task: Task, connection: Connection) -> None:

@@ -1,6 +1,7 @@
 """Followers: the processes that fold the partitions of the log into a target, each its own share of them."""
 
 import multiprocessing
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
@@ -25,10 +26,10 @@ class _Follower:
 
 
 class Followers(AbstractContextManager["Followers"]):
-    """Processes that follow the live generation until this is left."""
+    """Processes that fold the named partitions, up to where the live generation stands, until this is left."""
 
-    def __init__(self, task: Task, processes: int) -> None:
-        partitions = sorted(task.partitions)
+    def __init__(self, task: Task, names: Sequence[str], processes: int) -> None:
+        partitions = sorted(int(name.rpartition("/")[2]) for name in names)
         shares = [partitions[at::processes] for at in range(processes)]
         rate = task.rate / processes if task.rate else None
         self._tasks = [replace(task, partitions=share, rate=rate) for share in shares if share]

@@ -64,12 +64,21 @@ async def _keep(catalog: Catalog, lease: Lease, holder: str) -> None:
 
 async def _take(catalog: Catalog, holder: str) -> Lease:
     """Return the lease; wait for one that is not renewed, because its holder died, to end."""
-    seen: LeaseHeldError | None = None
+    try:
+        return await catalog.take_lease(holder)
+    except LeaseHeldError as error:
+        held = error
+    loop = asyncio.get_running_loop()
+    ends_at = loop.time() + held.seconds_left
     while True:
+        await asyncio.sleep(_LOOK_SECONDS)
         try:
-            return await catalog.take_lease(holder)
+            lease = await catalog.take_lease(holder)
         except LeaseHeldError as error:
-            if seen and error.lease != seen.lease:
+            if error.lease != held.lease:
                 raise CommandError(f"{error}; wait for it, or end it") from error
-            seen = error
-            await asyncio.sleep(_LOOK_SECONDS)
+            continue
+        if loop.time() < ends_at:  # it was given back, so its holder was alive
+            await catalog.release(lease)
+            raise CommandError(f"{held}; it has finished just now")
+        return lease

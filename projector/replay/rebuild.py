@@ -9,7 +9,7 @@ Case 3: it dies around the switch: see switch.py.
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from projector.batch import Batch
@@ -68,33 +68,34 @@ async def rebuild(settings: ProjectorSettings, redis: AnyRedis, options: Options
     log = LogIdentity(await cluster_of(settings), settings.kafka_topic)
     ranges = await partition_ranges(settings)
     catalog = Catalog(redis, settings.redis_prefix)
-    state = await catalog.read()
-    live = _live(state, log, settings)
-    starts = _starts(ranges, state, is_accepted=options.carry_over)
     async with leased(catalog, "rebuild") as lease:
+        state = await catalog.read()
+        live = _live(state, log, settings)
+        starts = _starts(ranges, state, is_accepted=options.carry_over)
         began = time.monotonic()
         work = Work(redis, settings.redis_prefix, catalog, lease, live)
         await work.generation(live).unseal(lease.epoch)
         target = await _target(work, log, options, starts)
-        carried = await _fill_and_switch(settings, work, target, options, sorted(ranges))
-    records = sum((await work.lowest(target.pointer, list(ranges))).values())
+        task = Task(settings, target.pointer, options.rate)
+        carried = 0
+        with progress("rebuild") as show:
+            is_live = False
+            while not is_live:
+                names = sorted(await partition_ranges(settings))
+                with Followers(task, names, options.processes) as followers:
+                    switch = Switch(work, target, names, followers, Room(work.redis), show)
+                    await switch.catch_up()
+                    carried = await _carry_over(work, target)
+                    is_live = await switch.run()
+    records = sum((await work.lowest(target.pointer, names)).values())
     return Rebuilt(target.pointer.number, live.number, records, carried, time.monotonic() - began)
 
 
-async def _fill_and_switch(
-    settings: ProjectorSettings, work: Work, target: KeptGeneration, options: Options, names: Sequence[str]
-) -> int:
-    numbers = [int(name.rpartition("/")[2]) for name in names]
-    task = Task(settings, target.pointer, numbers, options.rate)
-    with Followers(task, options.processes) as followers, progress("rebuild") as show:
-        switch = Switch(work, target, names, followers, Room(work.redis), show)
-        await switch.catch_up()
-        carried = 0
-        if target.starts:
-            source, sink = work.generation(work.live), work.generation(target.pointer)
-            carried = await carry_over(work.redis, work.prefix, source, sink, target.starts)
-        await switch.run()
-    return carried
+async def _carry_over(work: Work, target: KeptGeneration) -> int:
+    if not target.starts:
+        return 0
+    source, sink = work.generation(work.live), work.generation(target.pointer)
+    return await carry_over(work.redis, work.prefix, source, sink, target.starts)
 
 
 def _live(state: State, log: LogIdentity, settings: ProjectorSettings) -> Pointer:

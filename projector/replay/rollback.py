@@ -20,7 +20,6 @@ async def roll_back(settings: ProjectorSettings, redis: AnyRedis, number: int | 
     """Bring a kept generation (the one retired last, when none is named) to what is shown, and make it live."""
     await require_topics(settings)
     await require_redis(redis, settings)
-    names = sorted(await partition_ranges(settings))
     catalog = Catalog(redis, settings.redis_prefix)
     async with leased(catalog, "generations rollback") as lease:
         state = await catalog.read()
@@ -34,9 +33,13 @@ async def roll_back(settings: ProjectorSettings, redis: AnyRedis, number: int | 
         work = Work(redis, settings.redis_prefix, catalog, lease, _live(state))
         await work.generation(work.live).unseal(lease.epoch)
         await work.generation(target.pointer).unseal(lease.epoch)
-        task = Task(settings, target.pointer, [int(name.rpartition("/")[2]) for name in names], None)
-        with Followers(task, processes) as followers, progress("rollback") as show:
-            await Switch(work, target, names, followers, Room(redis), show).run()
+        task = Task(settings, target.pointer, None)
+        with progress("rollback") as show:
+            is_live = False
+            while not is_live:
+                names = sorted(await partition_ranges(settings))
+                with Followers(task, names, processes) as followers:
+                    is_live = await Switch(work, target, names, followers, Room(redis), show).run()
     return f"generation {target.pointer.number} is live again; generation {work.live.number} is kept"
 
 

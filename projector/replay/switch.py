@@ -95,14 +95,19 @@ class Switch:
                 return
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def run(self) -> None:
-        """Make the target live once it has reached all that the live generation shows; readers notice nothing."""
+    async def run(self) -> bool:
+        """Make the target live once it has reached all that the live generation shows; readers notice nothing.
+
+        Returns whether that was done: not when there are partitions that nobody follows, because they are new.
+        """
         for _ in range(ATTEMPTS):
             await self.catch_up()
             async with sealed(self.work) as reached:
+                if reached.keys() - set(self.names):
+                    return False
                 if await self._reaches(reached):
                     await make_live(self.work, self.target, reached)
-                    return
+                    return True
         raise CommandError(
             "the log grows faster than the other generation follows: try again with more --processes or a higher --rate"
         )

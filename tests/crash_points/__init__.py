@@ -1,1 +1,1 @@
-"""The projector killed before and after each await of its apply path."""
+"""A process killed before and after each of its awaits."""
