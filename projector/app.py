@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
@@ -22,14 +22,14 @@ from projector.projector import Projector
 from projector.settings import ProjectorSettings
 from projector.startup import cluster_of, require_redis, require_topics
 from projector.store import LogIdentity, Store
+from service.closing import close
 from service.errors import ServiceUnavailableError
 from service.health import Check, health_routes
 from service.kafka import start_client, unreachable
 from service.redis import connect
 
-# Together less than the 10 seconds that a supervisor waits: the batch at hand, then each client.
+# With CLOSE_SECONDS for each client less than the 10 seconds that a supervisor waits.
 FINISH_SECONDS: Final = 4.0
-CLOSE_SECONDS: Final = 1.5
 
 _log = structlog.get_logger(__name__)
 
@@ -65,24 +65,17 @@ async def _clients(settings: ProjectorSettings, stack: AsyncExitStack) -> tuple[
     await require_topics(settings)
     cluster = await cluster_of(settings)
     redis = connect(settings, max_connections=8)
-    stack.push_async_callback(_close, redis.aclose)
+    stack.push_async_callback(close, redis.aclose)
     await require_redis(redis, settings)
     producer = new_producer(settings)
     await start_client(producer, settings)
     letters = DeadLetterWriter(producer, settings.dead_letter_topic)
-    stack.push_async_callback(_close, letters.stop)
+    stack.push_async_callback(close, letters.stop)
     log = Log(settings.kafka_topic, settings.kafka_group_id, settings.kafka_client_options())
     await start_client(log, settings)
-    stack.push_async_callback(_close, log.stop)
+    stack.push_async_callback(close, log.stop)
     store = Store(redis, settings.redis_prefix, LogIdentity(cluster, settings.kafka_topic))
     return store, log, letters
-
-
-async def _close(close: Callable[[], Awaitable[None]]) -> None:
-    """Close a client, or leave it: aiokafka's wait for a Kafka that is away, one of them for ever."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await close()
 
 
 async def _run_together(projector: Projector, heartbeat: Heartbeat) -> None:

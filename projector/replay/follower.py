@@ -25,6 +25,7 @@ from projector.replay.target import Target
 from projector.settings import ProjectorSettings
 from projector.skip import Skipped, pass_over
 from schemas.redis_layout import Pointer, partition_name
+from service.closing import close
 from service.command_line import run_async
 from service.errors import CommandError
 from service.kafka import start_client
@@ -73,8 +74,8 @@ async def _follow(task: Task, connection: Connection) -> None:
         with as_command_errors(settings):
             await _first_of(projector.run(), guide.run(), _closed(connection), _tell_holds(assignment, connection))
     finally:
-        await log.stop()
-        await redis.aclose()
+        await close(log.stop)
+        await close(redis.aclose)
 
 
 async def _first_of(*parts: Coroutine[Any, Any, None]) -> None:
