@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 import structlog
 from aiokafka import TopicPartition
 
+from projector.expansion import MAX_EXPANDED_BYTES
 from projector.folding import Polled
 from projector.generation import Generation, Standing
 from projector.log import Log, LogRange, is_unreadable
-from projector.partition import Hold, Partition, Record, fingerprint_of, fingerprint_offset
+from projector.partition import Hold, Partition, Record, fingerprint_of, fingerprint_offset, value_bytes
 from schemas.redis_layout import partition_name
 
 _log = structlog.get_logger(__name__)
@@ -66,12 +67,17 @@ class Assignment:
                 self._place(item, standings[names[item]], ranges[item])
 
     async def poll_carefully(self) -> dict[TopicPartition, Sequence[Record]]:
-        """Return what can be read of each partition; one that cannot be read on where it stands is held."""
+        """Return what can be read of each partition; one that cannot be read on where it stands is held.
+
+        All of it together is no more than one poll may expand: those that find no room have their turn later.
+        """
         records: dict[TopicPartition, Sequence[Record]] = {}
+        room_bytes = MAX_EXPANDED_BYTES
         for item, partition in list(self.partitions.items()):
             if partition.hold or item not in self.log.assignment:
                 continue
-            records[item], error = await self.log.poll_carefully(item)
+            records[item], error = await self.log.poll_carefully(item, room_bytes)
+            room_bytes -= value_bytes(records[item])
             if error and not is_unreadable(error):
                 raise error
             if error and records[item]:

@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_fixed
 
 from projector.errors import DeadLetterError
+from projector.expansion import MAX_EXPANDED_BYTES
 from projector.partition import Record
 from projector.settings import ProjectorSettings
 from schemas.decode import Reason
@@ -25,8 +26,9 @@ HEADER_PREFIX: Final = "__connect.errors."
 STAGE: Final = "VALUE_CONVERTER"  # Kafka Connect's name for the step that failed
 DELIVERY_TIMEOUT_SECONDS: Final = 5.0
 PROBE_PAUSE_SECONDS: Final = 1.0
-# A record of the log, with our headers around it, has to fit.
+# A batch of the log with one record, with our headers around it, has to fit: as it is compressed, and as it is.
 MAX_LETTER_BYTES: Final = 2 * 1024 * 1024
+MAX_EXPANDED_LETTER_BYTES: Final = MAX_EXPANDED_BYTES + MAX_LETTER_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ def new_producer(settings: ProjectorSettings) -> AIOKafkaProducer:
         **settings.kafka_client_options(),
         acks="all",
         enable_idempotence=True,
-        max_request_size=MAX_LETTER_BYTES,
+        compression_type="zstd",  # a record that fitted into the log only when compressed fits into a letter as well
+        max_request_size=MAX_EXPANDED_LETTER_BYTES,
         request_timeout_ms=REQUEST_TIMEOUT_MILLISECONDS,
     )
 

@@ -17,7 +17,8 @@ from aiokafka.errors import (
 )
 
 from projector.batch import MAX_BATCH_RECORDS
-from projector.partition import Record
+from projector.expansion import Expansion, require_codecs
+from projector.partition import Record, value_bytes
 from schemas.redis_layout import partition_name
 from service.errors import ServiceUnavailableError
 from service.kafka import REQUEST_TIMEOUT_MILLISECONDS, start_client
@@ -43,6 +44,7 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def __init__(self, topic: str, group_id: str | None, client_options: Mapping[str, Any]) -> None:
         self._topic = topic
+        self._expansion = Expansion()
         self._consumer = AIOKafkaConsumer(
             **client_options,
             group_id=group_id,
@@ -61,7 +63,12 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
         self._poll_records = MAX_BATCH_RECORDS
 
     async def start(self) -> None:
-        """Connect to Kafka (the topic must exist); join the group with `join`."""
+        """Connect to Kafka (the topic must exist); join the group with `join`.
+
+        Raises ServiceUnavailableError when batches of some codec could not be read.
+        """
+        self._expansion.install()
+        require_codecs(self._expansion)
         await self._consumer.start()
 
     async def join(self) -> None:
@@ -108,6 +115,7 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
         Raises KafkaError; then what had been drained is lost and every partition must be sought again. Raises
         ServiceUnavailableError when this consumer cannot recover.
         """
+        self._expansion.begin()
         try:
             records: Mapping[TopicPartition, Sequence[Record]] = await self._consumer.getmany(
                 timeout_ms=POLL_MILLISECONDS, max_records=self._poll_records
@@ -122,13 +130,15 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
             raise
         return records
 
-    async def poll_carefully(self, partition: TopicPartition) -> tuple[list[Record], Exception | None]:
-        """Return what can be read of one partition, record by record, and the error that ended it.
+    async def poll_carefully(self, partition: TopicPartition, room_bytes: int) -> tuple[list[Record], Exception | None]:
+        """Return what can be read of one partition, record by record until the room is full, and what ended it.
 
-        A fetch that holds something unreadable gives nothing at all when it is polled at once.
+        A fetch that holds something unreadable, or more than one poll may expand, gives nothing at all when it is
+        polled at once.
         """
         records: list[Record] = []
-        while len(records) < self._poll_records:
+        while len(records) < self._poll_records and room_bytes > 0:
+            self._expansion.begin()
             try:
                 polled = await self._consumer.getmany(partition, timeout_ms=POLL_MILLISECONDS, max_records=1)
             except Exception as error:  # noqa: BLE001 - a codec or a parser raises what it likes
@@ -136,6 +146,7 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
             if not polled:
                 break
             records += polled[partition]
+            room_bytes -= value_bytes(polled[partition])
         return records, None
 
     async def position(self, partition: TopicPartition) -> int:

@@ -103,3 +103,8 @@ def fingerprint_of(record: Record) -> str:
 def fingerprint_offset(fingerprint: str) -> int:
     """Return the offset of the record that a fingerprint is of."""
     return int(fingerprint.partition(":")[0])
+
+
+def value_bytes(records: Sequence[Record]) -> int:
+    """Return the size of the records' values."""
+    return sum(len(record.value or b"") for record in records)

@@ -58,9 +58,9 @@ class FollowedLog(Log):
             self._free_at = max(self._free_at, now) + sum(map(len, polled.values())) / self._rate
         return polled
 
-    async def poll_carefully(self, partition: TopicPartition) -> tuple[list[Record], Exception | None]:
-        """Return what can be read of one partition below its limit, and the error that ended it."""
-        records, error = await super().poll_carefully(partition)
+    async def poll_carefully(self, partition: TopicPartition, room_bytes: int) -> tuple[list[Record], Exception | None]:
+        """Return what can be read of one partition below its limit until the room is full, and what ended it."""
+        records, error = await super().poll_carefully(partition, room_bytes)
         below = self._cut(partition, records)
         return list(below), error if len(below) == len(records) else None
 
