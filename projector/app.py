@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 from projector.assignment import Assignment
 from projector.dead_letters import DeadLetterWriter, new_producer
 from projector.errors import ForeignProjectionError
+from projector.eviction import EvictionWatch
 from projector.garbage import collect_on_purpose
 from projector.heartbeat import Heartbeat
 from projector.log import Log
@@ -26,7 +27,7 @@ from service.closing import close
 from service.errors import ServiceUnavailableError
 from service.health import Check, health_routes
 from service.kafka import start_client, unreachable
-from service.redis import connect
+from service.redis import address, connect
 
 # With CLOSE_SECONDS for each client less than the 10 seconds that a supervisor waits.
 FINISH_SECONDS: Final = 4.0
@@ -40,12 +41,13 @@ async def run_projector(settings: ProjectorSettings) -> None:
     Raises ServiceUnavailableError when Kafka or Redis cannot be reached or used in time.
     """
     async with AsyncExitStack() as stack:
-        store, log, letters = await _clients(settings, stack)
+        store, log, letters, eviction = await _clients(settings, stack)
         metrics = Metrics()
         assignment = Assignment(log, store, accept_truncated_log=settings.kafka_accept_truncated_log)
         projector = Projector(log, store, letters, assignment, metrics)
-        heartbeat = Heartbeat(projector, assignment, log, store, metrics)
-        await stack.enter_async_context(_health_server(settings, _checks(projector, heartbeat, assignment), metrics))
+        heartbeat = Heartbeat(projector, assignment, log, store, eviction=eviction, metrics=metrics)
+        checks = _checks(projector, heartbeat, assignment, eviction)
+        await stack.enter_async_context(_health_server(settings, checks, metrics))
         _stop_on_signals(projector)
         collect_on_purpose()
         await _join(log, settings)
@@ -61,7 +63,9 @@ async def _join(log: Log, settings: ProjectorSettings) -> None:
         raise ServiceUnavailableError(unreachable(settings, error)) from error
 
 
-async def _clients(settings: ProjectorSettings, stack: AsyncExitStack) -> tuple[Store, Log, DeadLetterWriter]:
+async def _clients(
+    settings: ProjectorSettings, stack: AsyncExitStack
+) -> tuple[Store, Log, DeadLetterWriter, EvictionWatch]:
     await require_topics(settings)
     cluster = await cluster_of(settings)
     redis = connect(settings, max_connections=8)
@@ -75,7 +79,7 @@ async def _clients(settings: ProjectorSettings, stack: AsyncExitStack) -> tuple[
     await start_client(log, settings)
     stack.push_async_callback(close, log.stop)
     store = Store(redis, settings.redis_prefix, LogIdentity(cluster, settings.kafka_topic))
-    return store, log, letters
+    return store, log, letters, EvictionWatch(redis, address(settings))
 
 
 async def _run_together(projector: Projector, heartbeat: Heartbeat) -> None:
@@ -106,7 +110,9 @@ def _stop_on_signals(projector: Projector) -> None:
         loop.add_signal_handler(number, projector.stop)
 
 
-def _checks(projector: Projector, heartbeat: Heartbeat, assignment: Assignment) -> dict[str, Check]:
+def _checks(
+    projector: Projector, heartbeat: Heartbeat, assignment: Assignment, eviction: EvictionWatch
+) -> dict[str, Check]:
     async def folding() -> str | None:
         return projector.trouble
 
@@ -116,7 +122,10 @@ def _checks(projector: Projector, heartbeat: Heartbeat, assignment: Assignment) 
     async def partitions() -> str | None:
         return "; ".join(f"{name} is held: {reason}" for name, reason in assignment.held.items()) or None
 
-    return {"projector": folding, "heartbeat": confirming, "partitions": partitions}
+    async def keeping() -> str | None:
+        return eviction.trouble
+
+    return {"projector": folding, "heartbeat": confirming, "partitions": partitions, "redis memory": keeping}
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from typing import Final
 from aiokafka.admin import AIOKafkaAdminClient
 from redis.exceptions import RedisError
 
+from projector.eviction import why_incomplete
 from projector.ledger import ledgers
 from projector.log import partition_ranges
 from projector.settings import ProjectorSettings
@@ -78,10 +79,10 @@ async def _redis(redis: AnyRedis, settings: ProjectorSettings) -> list[Finding]:
         memory = await require_redis(redis, settings)
     except ServiceUnavailableError as error:
         return [Finding("redis", "cannot be used", str(error))]
-    used, limit = memory.get("used_memory_human", "?"), memory.get("maxmemory_human", "0B")
+    room = f" of {memory.limit}" if memory.limit != "0B" else ", no limit set"
     return [
         Finding("redis", f"{address(settings)} answers and never evicts"),
-        Finding("redis memory", f"{used} used" + (f" of {limit}" if limit != "0B" else ", no limit set")),
+        Finding("redis memory", f"{memory.used} used{room}", why_incomplete(memory, address(settings))),
     ]
 
 

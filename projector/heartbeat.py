@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 
 from projector.assignment import Assignment
 from projector.errors import PositionMovedError, ProjectorError
+from projector.eviction import EvictionWatch
 from projector.log import Log
 from projector.metrics import Metrics
 from projector.partition import Partition
@@ -34,11 +35,21 @@ _log = structlog.get_logger(__name__)
 class Heartbeat:
     """Confirms positions and log ends until it is cancelled."""
 
-    def __init__(self, projector: Projector, assignment: Assignment, log: Log, store: Store, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        projector: Projector,
+        assignment: Assignment,
+        log: Log,
+        store: Store,
+        *,
+        eviction: EvictionWatch,
+        metrics: Metrics,
+    ) -> None:
         self._projector = projector
         self._assignment = assignment
         self._log = log
         self._store = store
+        self._eviction = eviction
         self._metrics = metrics
         self.trouble: str | None = "no heartbeat yet"
 
@@ -57,6 +68,7 @@ class Heartbeat:
             if beats % COMMIT_EVERY_BEATS == 0:
                 await self._commit()
                 await self._account()
+                await self._look_for_eviction()
             if beats % COLLECT_EVERY_BEATS == 0:
                 gc.collect()
             self._watch()
@@ -106,6 +118,10 @@ class Heartbeat:
         with contextlib.suppress(ProjectorError):
             for name, account in (await self._store.ledgers()).items():
                 self._metrics.show(name, account)
+
+    async def _look_for_eviction(self) -> None:
+        await self._eviction.look()
+        self._metrics.evicted_keys.set(self._eviction.evicted_keys)
 
     def _watch(self) -> None:
         """End the process when records are there, nothing hinders, and still nothing moves."""

@@ -53,6 +53,10 @@ class Metrics:
         )
         self.held = Gauge("projector_held_partitions", "Partitions that wait for a reason.", registry=self.registry)
 
+        self.evicted_keys = Gauge(
+            "projector_redis_evicted_keys", "Keys that Redis has dropped for want of memory.", registry=self.registry
+        )
+
     def show(self, name: str, account: Ledger) -> None:
         """Show the ledger of a partition; `unaccounted` is anything but 0 only when offsets were skipped."""
         kinds = {

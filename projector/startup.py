@@ -7,12 +7,12 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
+from projector.eviction import Memory, read_memory, why_unsafe
 from projector.settings import ProjectorSettings
 from service.errors import ServiceUnavailableError
 from service.kafka import admin_client
 from service.redis import AnyRedis, address, unreachable
 
-NO_EVICTION: Final = "noeviction"
 _PAUSE_SECONDS: Final = 0.5
 
 
@@ -50,28 +50,24 @@ async def topic_setting(admin: AIOKafkaAdminClient, topic: str, name: str) -> st
     return next(str(entry[1]) for entry in entries if entry[0] == name)
 
 
-async def require_redis(redis: AnyRedis, settings: ProjectorSettings) -> dict[str, str]:
+async def require_redis(redis: AnyRedis, settings: ProjectorSettings) -> Memory:
     """Return what Redis says of its memory once it answers, and is set never to drop keys.
 
     Raises ServiceUnavailableError, which says what to do.
     """
     memory = await _memory(redis, settings)
-    policy = memory.get("maxmemory_policy", NO_EVICTION)
-    if policy != NO_EVICTION:
-        raise ServiceUnavailableError(
-            f"Redis at {address(settings)} may drop keys without an error (maxmemory-policy is {policy}): "
-            f"set it with `redis-cli CONFIG SET maxmemory-policy {NO_EVICTION}` and in its configuration"
-        )
+    if fault := why_unsafe(memory, address(settings)):
+        raise ServiceUnavailableError(fault)
     return memory
 
 
-async def _memory(redis: AnyRedis, settings: ProjectorSettings) -> dict[str, str]:
+async def _memory(redis: AnyRedis, settings: ProjectorSettings) -> Memory:
     failure: Exception | None = None
     try:
         async with asyncio.timeout(settings.start_timeout_seconds):
             while True:
                 try:
-                    return _one_node(await redis.info("memory"))
+                    return await read_memory(redis)
                 except (AuthenticationError, NoPermissionError) as error:
                     raise ServiceUnavailableError(f"Redis at {address(settings)} refuses us: {error}") from error
                 except (RedisError, OSError) as error:
@@ -79,14 +75,6 @@ async def _memory(redis: AnyRedis, settings: ProjectorSettings) -> dict[str, str
                 await asyncio.sleep(_PAUSE_SECONDS)
     except TimeoutError:
         raise ServiceUnavailableError(unreachable(settings, failure)) from failure
-
-
-def _one_node(memory: dict[str, object]) -> dict[str, str]:
-    """Return what INFO says; of a cluster, what the first node says that may drop keys, else any."""
-    if "maxmemory_policy" in memory:
-        return {name: str(value) for name, value in memory.items()}
-    nodes = [node for node in memory.values() if isinstance(node, dict)]
-    return next((node for node in nodes if node.get("maxmemory_policy") != NO_EVICTION), nodes[0])
 
 
 async def _missing_topics(admin: AIOKafkaAdminClient, settings: ProjectorSettings) -> list[str]:

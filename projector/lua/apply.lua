@@ -51,23 +51,6 @@ local function damaged_index(job)
   end
 end
 
--- What is stored of each job: its registers in the order of the batch's, or false when it is new.
-local stored_jobs = {}
-for at, job in ipairs(jobs) do
-  local key, registers = job_prefix .. job[1], job[4]
-  local known = pcall('HGET', key, identity_fields[1])
-  if type(known) == 'table' then return {'damaged', key, job[1]} end
-  if known then
-    local wanted = {}
-    for i = 1, #registers, 2 do wanted[#wanted + 1] = registers[i] end
-    stored_jobs[at] = call('HMGET', key, unpack(wanted))
-  else
-    local damaged = damaged_index(job)
-    if damaged then return {'damaged', damaged, job[1]} end
-    stored_jobs[at] = false
-  end
-end
-
 -- Answers the registers to write, and whether a stage is among them: times take the smaller, details the greater.
 local function improvements(registers, stage_count, stored)
   local writes, has_stage = {}, false
@@ -82,29 +65,45 @@ local function improvements(registers, stage_count, stored)
   return writes, has_stage
 end
 
--- A score only rises (dateCreated only falls). The first index is written last and says whether all have been.
-local function index_job(job, is_new)
-  if not is_new then
-    local current = call('ZSCORE', index_prefixes[1] .. job[2][1], job[1])
-    if current and tonumber(current) >= job[3] then return end
-  end
-  for i = #index_prefixes, 1, -1 do call('ZADD', index_prefixes[i] .. job[2][i], 'GT', job[3], job[1]) end
+-- Answers whether a job that is stored must be indexed anew, or the key that is damaged. A score only rises (dateCreated
+-- only falls). The first index is written last and says whether all have been.
+local function is_to_index(job)
+  local first = index_prefixes[1] .. job[2][1]
+  local current = pcall('ZSCORE', first, job[1])
+  if type(current) == 'table' then return false, first end
+  return not current or tonumber(current) < job[3]
 end
 
--- Answers whether the job changed. Indexes first: a job that was half written is found to be new or changed again, and
--- so is mended.
-local function write_job(job, stored)
-  local writes, has_stage = job[4], true
-  if stored then
-    writes, has_stage = improvements(job[4], job[5], stored)
-    if #writes == 0 then return false end
+-- What each job needs: the registers to write, and whether to index it.
+local needs = {}
+for at, job in ipairs(jobs) do
+  local key, registers = job_prefix .. job[1], job[4]
+  local known = pcall('HGET', key, identity_fields[1])
+  if type(known) == 'table' then return {'damaged', key, job[1]} end
+  local writes, must_index, damaged = registers, true, nil
+  if known then
+    local wanted = {}
+    for i = 1, #registers, 2 do wanted[#wanted + 1] = registers[i] end
+    writes, must_index = improvements(registers, job[5], call('HMGET', key, unpack(wanted)))
+    if must_index then must_index, damaged = is_to_index(job) end
   else
     for i, name in ipairs(identity_fields) do
       writes[#writes + 1] = name
       writes[#writes + 1] = job[2][i]
     end
   end
-  if has_stage then index_job(job, not stored) end
+  if must_index then damaged = damaged_index(job) end
+  if damaged then return {'damaged', damaged, job[1]} end
+  needs[at] = {writes, must_index}
+end
+
+-- Answers whether the job changed. Indexes first: a job that was half written is found to be new or changed again, and
+-- so is mended.
+local function write_job(job, writes, must_index)
+  if #writes == 0 then return false end
+  if must_index then
+    for i = #index_prefixes, 1, -1 do call('ZADD', index_prefixes[i] .. job[2][i], 'GT', job[3], job[1]) end
+  end
   call('HSET', job_prefix .. job[1], unpack(writes))
   return true
 end
@@ -113,7 +112,7 @@ local applied, known = {}, {}
 local changed_jobs = 0
 for at, job in ipairs(jobs) do
   local tally, counts = known, job[6]
-  if write_job(job, stored_jobs[at]) then
+  if write_job(job, needs[at][1], needs[at][2]) then
     tally = applied
     changed_jobs = changed_jobs + 1
   end

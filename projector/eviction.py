@@ -1,0 +1,79 @@
+"""Eviction: whether Redis may drop keys when its memory is full, and whether it has. It drops them without an error."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, Final
+
+from redis.exceptions import RedisError
+
+from service.redis import AnyRedis
+
+NO_EVICTION: Final = "noeviction"
+LOOK_TIMEOUT_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What Redis says of its memory; of a cluster, what the node says that is worst."""
+
+    policy: str
+    evicted_keys: int
+    used: str
+    limit: str
+
+
+async def read_memory(redis: AnyRedis) -> Memory:
+    """Return what Redis says of its memory; raises RedisError or OSError."""
+    answer: dict[str, Any] = await redis.info("memory", "stats")
+    nodes = [answer] if "maxmemory_policy" in answer else list(answer.values())
+    memories = [
+        Memory(
+            str(node.get("maxmemory_policy", NO_EVICTION)),
+            int(node.get("evicted_keys", 0)),
+            str(node.get("used_memory_human", "?")),
+            str(node.get("maxmemory_human", "0B")),
+        )
+        for node in nodes
+    ]
+    return max(memories, key=lambda memory: (memory.policy != NO_EVICTION, memory.evicted_keys))
+
+
+def why_unsafe(memory: Memory, address: str) -> str | None:
+    """Return what is to be done about a Redis that may drop keys; None when it never does."""
+    if memory.policy == NO_EVICTION:
+        return None
+    return (
+        f"Redis at {address} may drop keys without an error (maxmemory-policy is {memory.policy}): "
+        f"set it with `redis-cli CONFIG SET maxmemory-policy {NO_EVICTION}` and in its configuration"
+    )
+
+
+def why_incomplete(memory: Memory, address: str) -> str | None:
+    """Return what is to be done about a Redis that has dropped keys; None when it has not."""
+    if not memory.evicted_keys:
+        return None
+    return (
+        f"Redis at {address} has dropped {memory.evicted_keys} keys without an error, jobs may be missing: delete the "
+        "keys of the prefix, so that the log is folded again, and then `redis-cli CONFIG RESETSTAT`"
+    )
+
+
+class EvictionWatch:
+    """Looks now and then whether Redis, which was safe at the start, may drop keys by now, or has."""
+
+    def __init__(self, redis: AnyRedis, address: str) -> None:
+        self._redis = redis
+        self._address = address
+        self.evicted_keys = 0
+        self.trouble: str | None = None
+
+    async def look(self) -> None:
+        """Ask Redis; the next time will do when it does not answer."""
+        try:
+            async with asyncio.timeout(LOOK_TIMEOUT_SECONDS):
+                memory = await read_memory(self._redis)
+        except (RedisError, OSError, TimeoutError):
+            return
+        self.evicted_keys = memory.evicted_keys
+        faults = (why_unsafe(memory, self._address), why_incomplete(memory, self._address))
+        self.trouble = "; ".join(filter(None, faults)) or None
