@@ -1,0 +1,68 @@
+"""A projector that a test can hinder while it runs, by signals: blocked, without a consumer, frozen before a write."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import click
+
+from projector import heartbeat
+from projector.app import run_projector
+from projector.batch import Batch
+from projector.log import POLL_MILLISECONDS, Log
+from projector.settings import ProjectorSettings
+from projector.store import Store
+from service.command_line import run_async, run_command
+from service.logs import configure_logs
+
+BLOCK: Final = signal.SIGUSR1
+SILENCE: Final = signal.SIGUSR2
+FREEZE: Final = signal.SIGHUP
+BLOCKED_SECONDS: Final = 15.0  # more than twice the session that the group allows
+STUCK_AFTER_SECONDS: Final = 4.0
+
+
+async def _nothing(_: Log) -> dict[object, object]:
+    await asyncio.sleep(POLL_MILLISECONDS / 1000)
+    return {}
+
+
+def _silence() -> None:
+    """From now on the consumer delivers nothing, and raises nothing, as one does that is stuck."""
+    setattr(Log, "poll", _nothing)  # noqa: B010 - mypy would not have it otherwise
+
+
+def _freeze() -> None:
+    """Stop the process, as SIGSTOP does at the worst moment: when its next batch is folded and about to be written."""
+    apply = Store.apply
+
+    async def freeze(store: Store, batch: Batch, stored: Mapping[str, Sequence[int]]) -> int:
+        setattr(Store, "apply", apply)  # noqa: B010 - as above
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return await apply(store, batch, stored)
+
+    setattr(Store, "apply", freeze)  # noqa: B010 - as above
+
+
+async def _run(settings: ProjectorSettings) -> None:
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(BLOCK, time.sleep, BLOCKED_SECONDS)
+    loop.add_signal_handler(SILENCE, _silence)
+    loop.add_signal_handler(FREEZE, _freeze)
+    setattr(heartbeat, "STUCK_AFTER_SECONDS", STUCK_AFTER_SECONDS)  # noqa: B010 - as above
+    await run_projector(settings)
+
+
+@click.command()
+def main() -> None:
+    """Run it until SIGTERM, with the settings of the environment."""
+    settings = ProjectorSettings.load(os.environ)
+    configure_logs(settings.log_format)
+    run_async(_run(settings))
+
+
+if __name__ == "__main__":
+    run_command(main, "hindered")
