@@ -1,6 +1,7 @@
 """A Redis that is full, locked, frozen, busy or damaged: the running projector names it and mends by itself."""
 
 import json
+import resource
 import signal
 import subprocess
 import threading
@@ -151,6 +152,21 @@ def test_without_its_disk(scene: Scene) -> None:
     scene.admin.bgsave()
     scene.is_right_again()
     scene.admin.config_set("save", "")
+
+
+def test_with_a_full_disk(scene: Scene) -> None:
+    """A Redis whose append-only file cannot grow takes no writes; when there is room, the projector goes on."""
+    scene.admin.config_set("appendfsync", "everysec")  # with `always` it ends itself
+    files = (scene.server.directory / "data" / "appendonlydir").iterdir()
+    _, most = resource.prlimit(scene.server.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(scene.server.pid, resource.RLIMIT_FSIZE, (max(file.stat().st_size for file in files), most))
+    scene.report()
+    scene.names("MISCONF Errors writing to the AOF file")
+    resource.prlimit(scene.server.pid, resource.RLIMIT_FSIZE, (most, most))
+    scene.is_right_again()
+    scene.server.stop()
+    scene.server.start()
+    scene.is_right_again()
 
 
 def test_busy(scene: Scene) -> None:
