@@ -33,6 +33,7 @@ acceptance: $(INSTALLED) ## Hold 100,000 simulated jobs against an independent c
 
 torture: $(INSTALLED) ## Break everything, again and again: make torture MINUTES=60 SEED=1
 	CRASH_POINT_STRIDE=1 $(BIN)/python -m pytest tests/crash_points
+	STORM_ROUNDS=50 $(BIN)/python -m pytest tests/projector/test_process_faults.py
 	$(BIN)/python -m tests.torture --minutes $(or $(MINUTES),60) $(and $(SEED),--seed $(SEED))
 
 lint: $(INSTALLED) ## Lint, check formatting and types
