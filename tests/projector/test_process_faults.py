@@ -25,7 +25,7 @@ from tests.projector.test_recovery import assert_right, messages, ready
 from tests.services import Services
 
 # How often the second projector comes and goes: 50 times for a long run, a few in `make test`.
-STORM_ROUNDS = int(os.environ.get("STORM_ROUNDS", "10"))
+STORM_ROUNDS = int(os.environ.get("STORM_ROUNDS", "8"))
 STORM_JOBS = 10  # in each piece of what is published meanwhile
 STORM_PAUSE_SECONDS = 0.1
 SESSION_SECONDS = 6.0  # after which the group takes a silent member's partitions away
