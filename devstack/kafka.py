@@ -17,7 +17,8 @@ from devstack.server import Server
 from devstack.waiting import wait_until
 
 FORMAT_LIMIT_SECONDS = 60.0
-JVM_OPTIONS = ("-Xmx512m", "-XX:+UseSerialGC")
+JVM_OPTIONS = ("-XX:+UseSerialGC",)
+HEAP_MEGABYTES = 512
 SETTINGS = {
     "process.roles": "broker,controller",
     "node.id": "1",
@@ -69,6 +70,8 @@ class Kafka(Server):
         log_path: Path | None = None,
         say: Say = say_nothing,
         advertised_port: int | None = None,
+        cluster_id: str | None = None,
+        heap_megabytes: int = HEAP_MEGABYTES,
     ) -> None:
         """Describe it; nothing starts yet.
 
@@ -80,10 +83,14 @@ class Kafka(Server):
             say: told in one line what the user should know.
             advertised_port: the port of a proxy that clients shall use instead; its own when not given. The broker
                 does not go through it to reach itself.
+            cluster_id: the cluster that its empty data directory is made for; a new one when not given.
+            heap_megabytes: the most that its heap may grow to.
 
         """
         super().__init__(directory, port=port, settings=settings, log_path=log_path, say=say)
         self.advertised_port = advertised_port
+        self._cluster_id = cluster_id or new_cluster_id()
+        self._heap_megabytes = heap_megabytes
 
     @property
     def bootstrap_servers(self) -> str:
@@ -94,7 +101,8 @@ class Kafka(Server):
         properties = self._write("server.properties", self._properties())
         log4j = self._write("log4j2.properties", LOG4J)
         classpath = os.pathsep.join(str(jar) for jar in kafka_jars(self._say))
-        java = [java_binary(), *JVM_OPTIONS, f"-Dlog4j2.configurationFile={log4j}", "-cp", classpath]
+        heap = f"-Xmx{self._heap_megabytes}m"
+        java = [java_binary(), heap, *JVM_OPTIONS, f"-Dlog4j2.configurationFile={log4j}", "-cp", classpath]
         if not (self._data / "meta.properties").exists():
             self._format(java, properties)
         return [*java, "kafka.Kafka", str(properties)]
@@ -124,7 +132,7 @@ class Kafka(Server):
 
     def _format(self, java: list[str], properties: Path) -> None:
         """Make the empty data directory of a new cluster."""
-        tool = [*java, "kafka.tools.StorageTool", "format", "-t", _new_cluster_id(), "-c", str(properties)]
+        tool = [*java, "kafka.tools.StorageTool", "format", "-t", self._cluster_id, "-c", str(properties)]
         child = Child(tool, self.log_path)
         try:
             wait_until(lambda: not child.is_running, FORMAT_LIMIT_SECONDS)
@@ -139,6 +147,6 @@ class Kafka(Server):
             )
 
 
-def _new_cluster_id() -> str:
+def new_cluster_id() -> str:
     """Return a random UUID as Kafka writes it; a dash in front would be taken for an option."""
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode().replace("-", "A")

@@ -29,11 +29,13 @@ class Assignment:
     partitions: dict[TopicPartition, Partition] = field(default_factory=dict)
     # By partition name: what is to be held as soon as it is placed.
     hold_when_placed: dict[str, Hold] = field(default_factory=dict)
+    _unled: frozenset[TopicPartition] = frozenset()
 
     @property
     def held(self) -> dict[str, str]:
         """The reason of every partition that waits, by its name."""
-        return {partition.name: partition.hold.reason for partition in self.partitions.values() if partition.hold}
+        held = {partition.name: partition.hold.reason for partition in self.partitions.values() if partition.hold}
+        return held | {partition_name(item.topic, item.partition): _UNLED for item in self._unled}
 
     @property
     def applied(self) -> dict[str, int]:
@@ -51,20 +53,38 @@ class Assignment:
     async def place(self) -> None:
         """Place what was assigned and not placed yet, or whose hold is over.
 
-        Raises StoreUnavailableError or KafkaError; whatever was not placed is tried again by the next call.
+        A partition that another broker leads now is placed anew: it may lack records that were applied. One that no
+        broker answers for waits, and the others go on. Raises StoreUnavailableError or KafkaError; whatever was not
+        placed is tried again by the next call.
         """
         assigned = self.log.assignment
-        for gone in (self.partitions.keys() - assigned) | (self.partitions.keys() & self.log.take_unplaced()):
+        led_anew = {item for item, partition in self.partitions.items() if not self._is_led_as_placed(partition)}
+        unplaced = self.log.take_unplaced() | led_anew
+        for gone in (self.partitions.keys() - assigned) | (self.partitions.keys() & unplaced):
             del self.partitions[gone]
         new = [item for item in assigned if item not in self.partitions or self.partitions[item].may_try_again]
         if not new:
+            self._unled = frozenset()
             return
-        names = {item: partition_name(item.topic, item.partition) for item in new}
+        leaders = {item: self.log.leader(item) for item in new}  # before anything is asked or fetched
         ranges = await self.log.ranges(new)
-        standings = await self.store.standings(list(names.values()))
-        for item in new:
-            if item in self.log.assignment:
-                self._place(item, standings[names[item]], ranges[item])
+        names = {item: partition_name(item.topic, item.partition) for item in ranges}
+        standings = await self.store.standings(list(names.values())) if names else {}
+        for item in self.log.assignment.intersection(ranges):
+            self._place(item, standings[names[item]], ranges[item], leaders[item])
+        self._leave(self.log.assignment.intersection(new) - ranges.keys())
+
+    def _leave(self, unled: set[TopicPartition]) -> None:
+        """Leave alone what no broker answers for."""
+        for item in unled:
+            self.partitions.pop(item, None)
+            self.log.park(item)
+            if item not in self._unled:
+                _log.warning("partition waits", partition=partition_name(item.topic, item.partition), reason=_UNLED)
+        self._unled = frozenset(unled)
+
+    def _is_led_as_placed(self, partition: Partition) -> bool:
+        return partition.leader is not None and partition.leader == self.log.leader(partition.topic_partition)
 
     async def poll_carefully(self) -> dict[TopicPartition, Sequence[Record]]:
         """Return what can be read of each partition; one that cannot be read on where it stands is held.
@@ -92,13 +112,14 @@ class Assignment:
     def polled(self, records: Mapping[TopicPartition, Sequence[Record]]) -> list[tuple[Partition, Sequence[Record]]]:
         """Return the records that may be folded, of every partition that is neither unplaced nor held.
 
-        One that was assigned anew during the poll is unplaced: its records are from where the group stood.
+        One that was assigned anew during the poll is unplaced: its records are from where the group stood. One that
+        another broker leads since may have other records.
         """
         unplaced = self.log.unplaced
         return [
             (partition, self._unread(partition, records.get(item, ())))
             for item, partition in self.partitions.items()
-            if partition.hold is None and item not in unplaced
+            if partition.hold is None and item not in unplaced and self._is_led_as_placed(partition)
         ]
 
     async def positioned(self, polled: list[tuple[Partition, Sequence[Record]]]) -> list[Polled]:
@@ -125,10 +146,10 @@ class Assignment:
             partition = self.partitions[item]
             self.log.seek(item, _place_to_read(partition))
 
-    def _place(self, item: TopicPartition, standing: Standing, held: LogRange) -> None:
+    def _place(self, item: TopicPartition, standing: Standing, held: LogRange, leader: int | None) -> None:
         first = min(standing.next)
         fingerprint = standing.fingerprints[standing.next.index(first)]
-        partition = Partition(item, list(standing.next), first, applied=first, end=held.end)
+        partition = Partition(item, list(standing.next), first, leader, applied=first, end=held.end)
         self.partitions[item] = partition
         if first > held.end:
             self.hold(partition, Hold(f"the log ends at {held.end}, before position {first}: {_REPLACED}"))
@@ -158,6 +179,7 @@ _REPLACED = (
     "the topic was re-created or cut, so this projection is of another log; delete the projection "
     "(or set another REDIS_PREFIX) to fold the log that is there"
 )
+_UNLED = "no broker leads it, or the one that does not answer: start the brokers that hold it"
 _UNREADABLE = "pass it with `python -m projector skip --partition N --to OFFSET`"
 _TRUNCATED = "go on without them by `python -m projector skip --to-log-start` or KAFKA_ACCEPT_TRUNCATED_LOG=true"
 

@@ -24,7 +24,7 @@ from projector.store import Store
 from service.errors import ServiceUnavailableError
 
 INTERVAL_SECONDS: Final = 1.0
-LOG_END_TIMEOUT_SECONDS: Final = 3.0
+COMMIT_TIMEOUT_SECONDS: Final = 3.0
 COMMIT_EVERY_BEATS: Final = 5
 COLLECT_EVERY_BEATS: Final = 30  # the process collects garbage only here, see garbage.py
 STUCK_AFTER_SECONDS: Final = 60.0
@@ -89,15 +89,18 @@ class Heartbeat:
             raise
         if was_idle and self._projector.is_idle and handed_over == self._projector.handed_over:
             self._compare(partitions, stored)
+        if missing := partitions.keys() - ends.keys():
+            raise TimeoutError(f"Kafka does not say where {', '.join(sorted(missing))} ends")
 
     async def _ends(self, partitions: dict[str, Partition]) -> dict[str, int]:
-        """Return the log's end of each of our partitions, which they learn too."""
-        async with asyncio.timeout(LOG_END_TIMEOUT_SECONDS):
-            ends = await self._log.ends()
-        ours = {name: end for name, end in ends.items() if name in partitions}
-        for name, end in ours.items():
-            partitions[name].end = end
-        return ours
+        """Return the log's end of each of our partitions, which they learn too, as far as Kafka says it."""
+        ends = await self._log.ends_known([partition.topic_partition for partition in partitions.values()])
+        for partition in partitions.values():
+            if (end := ends.get(partition.topic_partition)) is None:
+                partition.doubt()
+            else:
+                partition.end = end
+        return {name: ends[item.topic_partition] for name, item in partitions.items() if item.topic_partition in ends}
 
     def _compare(self, partitions: dict[str, Partition], stored: dict[str, tuple[int, ...]]) -> None:
         for name, positions in stored.items():
@@ -110,7 +113,7 @@ class Heartbeat:
         """Tell Kafka, for tools that show lag; it does not matter when this fails."""
         positions = {item: partition.applied for item, partition in self._assignment.partitions.items()}
         with contextlib.suppress(KafkaError, TimeoutError):
-            async with asyncio.timeout(LOG_END_TIMEOUT_SECONDS):
+            async with asyncio.timeout(COMMIT_TIMEOUT_SECONDS):
                 await self._log.commit(positions)
 
     async def _account(self) -> None:

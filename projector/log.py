@@ -1,16 +1,17 @@
 """The log: Kafka as the projector sees it. Positions are ours alone; Kafka assigns partitions and delivers records."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import (
     CorruptRecordException,
     KafkaError,
-    NoOffsetForPartitionError,
+    KafkaTimeoutError,
     RecordTooLargeError,
     UnknownTopicOrPartitionError,
     UnsupportedCodecError,
@@ -27,8 +28,11 @@ from service.settings import KafkaSettings
 POLL_MILLISECONDS: Final = 250
 METADATA_MAX_AGE_MILLISECONDS: Final = 10_000  # how soon partitions that were added are found
 METADATA_POLL_SECONDS: Final = 0.02
+LEADER_TIMEOUT_SECONDS: Final = 3.0  # what one broker may take to say how far its partitions go
 _FETCH_BYTES: Final = 4 * 1024 * 1024
 _PARTITION_BYTES: Final = 2 * 1024 * 1024
+_NOBODY: Final = (None, -1)  # how aiokafka says that a partition has no leader
+Told = TypeVar("Told")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +124,6 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
             records: Mapping[TopicPartition, Sequence[Record]] = await self._consumer.getmany(
                 timeout_ms=POLL_MILLISECONDS, max_records=self._poll_records
             )
-        except NoOffsetForPartitionError:  # assigned a moment ago, and not placed yet
-            return {}
         except KafkaError as error:
             if type(error) is KafkaError:  # how aiokafka tells that its own task for the group has ended, for good
                 raise ServiceUnavailableError(
@@ -155,9 +157,22 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
             position: int = await self._consumer.position(partition)
         return position
 
+    def leader(self, partition: TopicPartition) -> int | None:
+        """Return the broker that leads a partition, as far as is known; None when none does.
+
+        It is known before anything is fetched from a new one.
+        """
+        cluster = self._consumer._client.cluster  # noqa: SLF001 - there is no public way to a leader
+        leader: int | None = cluster.leader_for_partition(partition)
+        return None if leader in _NOBODY else leader
+
     async def ranges(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, LogRange]:
-        """Return what each partition holds."""
-        return await _ranges(self._consumer, partitions)
+        """Return what each partition holds whose leader says so in time."""
+        return await self._from_leaders(partitions, lambda led: _ranges(self._consumer, led))
+
+    async def ends_known(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return the end of each partition whose leader says so in time: the last stable offset."""
+        return await self._from_leaders(partitions, self._consumer.end_offsets)
 
     async def ends(self) -> dict[str, int]:
         """Return the end of every partition of the topic, by its name: the last stable offset."""
@@ -170,6 +185,11 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """Read from this offset on."""
         self._consumer.seek(partition, offset)
+
+    def park(self, partition: TopicPartition) -> None:
+        """Leave a partition alone that cannot be placed: without an offset of ours every poll would fail."""
+        self._consumer.seek(partition, 0)
+        self._consumer.pause(partition)
 
     def pause(self, partition: TopicPartition) -> None:
         """Stop fetching from a partition."""
@@ -185,12 +205,38 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
         if held:
             await self._consumer.commit(held)
 
+    async def _from_leaders(
+        self,
+        partitions: Collection[TopicPartition],
+        ask: Callable[[list[TopicPartition]], Awaitable[dict[TopicPartition, Told]]],
+    ) -> dict[TopicPartition, Told]:
+        """Ask each leader for its partitions, so that one that is away leaves the others' answers alone."""
+        led = defaultdict(list)
+        for partition in partitions:
+            led[self.leader(partition)].append(partition)
+        led.pop(None, None)
+        answers = await asyncio.gather(*(_in_time(ask(items)) for items in led.values()))
+        return {partition: told for answer in answers for partition, told in answer.items()}
+
 
 def is_unreadable(error: Exception) -> bool:
     """Tell whether an error is about what the log holds (a broken batch, an unknown codec), so that it will stay."""
     if isinstance(error, KafkaError):
         return isinstance(error, CorruptRecordException | UnsupportedCodecError | RecordTooLargeError)
     return not isinstance(error, TimeoutError | OSError)  # whatever a parser or a codec raises
+
+
+async def _in_time(asked: Awaitable[dict[TopicPartition, Told]]) -> dict[TopicPartition, Told]:
+    """Return the answer, nothing when it does not come; raises KafkaError when it is a refusal."""
+    try:
+        async with asyncio.timeout(LEADER_TIMEOUT_SECONDS):
+            return await asked
+    except (TimeoutError, KafkaTimeoutError):
+        return {}
+    except KafkaError as error:
+        if error.retriable:
+            return {}
+        raise
 
 
 async def partition_ranges(settings: KafkaSettings) -> dict[str, LogRange]:

@@ -2,7 +2,7 @@
 
     unplaced: its position is read from Redis; when a record was applied before -> checking, else -> folding
     checking: the record before the position is the one that was applied -> folding, else -> held
-    folding:  what hinders it is found -> held
+    folding:  what hinders it is found -> held; its broker is away, or another one leads it -> unplaced
     held:     the hold is over, or it is assigned anew -> unplaced
 
 A held partition is not read further while the others go on; readiness names the reason.
@@ -58,12 +58,14 @@ class Partition:
     """The state of one assigned partition.
 
     `stored` has the position of each bucket once every batch handed over is applied; `next` is the offset to fold
-    next; `applied` is what Redis has confirmed; `end` is the log's end as last asked.
+    next; `leader` is the broker that led it when it was placed, None once that did not answer; `applied` is what Redis
+    has confirmed; `end` is the log's end as last asked.
     """
 
     topic_partition: TopicPartition
     stored: list[int]
     next: int
+    leader: int | None
     fingerprint: str = ""
     applied: int = 0
     end: int = 0
@@ -84,6 +86,10 @@ class Partition:
     def may_try_again(self) -> bool:
         """Whether the partition was held and the hold is over."""
         return self.hold is not None and self.hold.is_over()
+
+    def doubt(self) -> None:
+        """Have it placed anew: its broker did not answer, and may have lost records before it does again."""
+        self.leader = None
 
     def hand_over(self, start: int, to: int) -> None:
         """Note that the records from `start` up to `to` were handed to every bucket that stood at `start`."""

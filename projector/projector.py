@@ -20,7 +20,7 @@ from typing import Final
 
 import structlog
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from projector.assignment import Assignment
 from projector.batch import Batch
@@ -126,6 +126,9 @@ class Projector:
             return await self._log.poll()
         except OffsetOutOfRangeError:
             self._assignment.forget()  # placing finds out whether the log was cut or its start was deleted
+            return {}
+        except NoOffsetForPartitionError:  # assigned a moment ago, and not placed yet
+            self._assignment.seek_back()
             return {}
         except Exception as error:
             if not is_unreadable(error):

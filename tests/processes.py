@@ -41,12 +41,15 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = WAIT_SECO
 class Deployment:
     """Projectors and APIs on one topic and one prefix; everything started here is ended with it."""
 
-    def __init__(self, services: Services, name: str, directory: Path, *, partitions: int = 3) -> None:
+    def __init__(
+        self, services: Services, name: str, directory: Path, *, partitions: int = 3, replicas: int = 1
+    ) -> None:
         self.services = services
         self.topic = name
         self.prefix = name
         self.directory = directory
         self.partitions = partitions
+        self.replicas = replicas
         self.environment = {
             **os.environ,
             "KAFKA_BOOTSTRAP_SERVERS": services.kafka_bootstrap_servers,
@@ -63,7 +66,7 @@ class Deployment:
 
     def __enter__(self) -> Self:
         """Create the topics."""
-        self.command("projector", "topics", "create", "--partitions", str(self.partitions))
+        self.create_topics()
         return self
 
     def __exit__(
@@ -76,6 +79,11 @@ class Deployment:
             process.wait()
         self.forget()
         self.redis.close()
+
+    def create_topics(self) -> None:
+        """Create what is missing of the topics."""
+        counts = ("--partitions", str(self.partitions), "--replicas", str(self.replicas))
+        self.command("projector", "topics", "create", *counts)
 
     def forget(self) -> None:
         """Delete every key of the prefix."""
@@ -187,7 +195,7 @@ class Deployment:
         """Delete the topic and create it again, empty."""
         asyncio.run(self._delete_topic())
         wait_for(lambda: not self.log_ends(), "the topic is gone")
-        self.command("projector", "topics", "create", "--partitions", str(self.partitions))
+        self.create_topics()
 
     async def _delete_topic(self) -> None:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.services.kafka_bootstrap_servers)

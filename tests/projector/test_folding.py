@@ -15,7 +15,7 @@ from tests.projector.events import PolledRecord, event, record
 
 def partition(stored: list[int], number: int = 0) -> Partition:
     """Return a partition whose buckets stand at these positions."""
-    return Partition(TopicPartition("t", number), stored, min(stored))
+    return Partition(TopicPartition("t", number), stored, min(stored), leader=1)
 
 
 async def collect(one: Partition, records: list[PolledRecord], position: int) -> list[Batch]:
