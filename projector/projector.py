@@ -106,7 +106,8 @@ class Projector:
             interruption, self._interruption = self._interruption, None
             raise interruption
         if not self._is_open:
-            await self._store.open(await self._log.ends())
+            if not await self._store.reopen():
+                await self._store.open(await self._log.ends())
             self._is_open = True
         if self._owed_floors:
             await self._store.raise_floors(self._owed_floors)

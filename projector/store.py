@@ -29,6 +29,17 @@ class Store(Generation):
         self._log = log
         self._buckets_of_new = buckets
 
+    async def reopen(self) -> bool:
+        """Open the live generation when all of it is there, which needs no look at the log; tell whether it was."""
+        pointer = await self._ensure_pointer()
+        for bucket, incarnation in enumerate(pointer.incarnations):
+            async with _limited():
+                meta = await read_hash(self._redis, self._keys(pointer, bucket, META)[0])
+            if meta.get(INCARNATION.encode()) != incarnation.encode():
+                return False
+        self._pointer = pointer
+        return True
+
     async def open(self, log_ends: Offsets) -> None:
         """Open the live generation, beginning it or those of its buckets that are missing.
 

@@ -25,6 +25,7 @@ SETTINGS: Final = {
     "min.insync.replicas": "2",
     "offsets.topic.replication.factor": "3",
     "replica.lag.time.max.ms": "3000",
+    "unclean.leader.election.interval.ms": "500",  # where it is allowed; five minutes by default
     "num.network.threads": "1",
     "num.io.threads": "2",
     "log.cleaner.enable": "false",

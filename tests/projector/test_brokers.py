@@ -37,10 +37,17 @@ STATUS = "/api/v1/operator/status?owner=0x1111"
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
-    """Three brokers."""
+def brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
+    """Three brokers for all tests here."""
     with running_cluster(tmp_path_factory.mktemp("brokers")) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def cluster(brokers: KafkaCluster) -> KafkaCluster:
+    """The three brokers, all running."""
+    brokers.start()
+    return brokers
 
 
 @pytest.fixture
@@ -219,4 +226,6 @@ def write_and_see(deployment: Deployment, counts: dict[int, int]) -> None:
     before = deployment.positions()
     write(deployment, counts)
     wanted = before | {str(number): before.get(str(number), 0) + count for number, count in counts.items()}
-    wait_for(lambda: deployment.positions() == wanted, f"{wanted} is reached", GOES_ON_SECONDS)
+    wait_for(
+        lambda: deployment.positions() == wanted, f"{wanted} is reached\n{deployment.logs()[-3000:]}", GOES_ON_SECONDS
+    )

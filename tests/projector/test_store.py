@@ -262,6 +262,20 @@ async def test_opening_again_keeps_what_is_there(store: Store, redis: Redis, pre
     assert await redis.hget(bucket_prefix(prefix, 1, 0) + "meta", "floor:t/0") == b"0"
 
 
+async def test_what_is_whole_is_opened_without_the_log(store: Store, redis: Redis, prefix: str) -> None:
+    """A generation is opened as it is when all of it is there, and not when its bucket or its announcement is gone."""
+    other = Store(redis, prefix, LOG)
+    assert await other.reopen()
+    assert other.pointer == store.pointer
+    meta = bucket_prefix(prefix, 1, 0) + "meta"
+    await redis.hset(meta, "incarnation", "of another node")
+    assert not await Store(redis, prefix, LOG).reopen()
+    await redis.delete(meta)
+    assert not await Store(redis, prefix, LOG).reopen()
+    await redis.delete(pointer_key(prefix))
+    assert not await Store(redis, prefix, LOG).reopen()
+
+
 async def test_a_bucket_that_was_replaced_is_hidden_until_it_caught_up(store: Store, redis: Redis, prefix: str) -> None:
     """When the pointer knows another incarnation, the bucket is adopted with the log's end as its floor."""
     await redis.hset(pointer_key(prefix), "incarnation:0", "of another node")
