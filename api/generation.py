@@ -1,11 +1,13 @@
 """The generation that is read, and its buckets."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from api.errors import NotReadyError, UnavailableError
 from schemas.identity import bucket_of
-from schemas.redis_layout import FOLD_VERSION, Pointer, bucket_prefix
+from schemas.redis_layout import CUTOFF, FOLD_VERSION, Pointer, bucket_prefix
+
+_CUTOFF: Final = CUTOFF.encode()
 
 
 class Bucket(NamedTuple):
@@ -18,10 +20,11 @@ class Bucket(NamedTuple):
 
 
 class Generation(NamedTuple):
-    """The live generation."""
+    """The live generation; jobs without news since the cutoff, a sortable time, are not shown. Empty: all are."""
 
     number: int
     buckets: tuple[Bucket, ...]
+    cutoff: bytes = b""
 
     def asked(self, digest: str | None) -> tuple[Bucket, ...]:
         """Return the buckets that can hold an answer: one when the digest of the job is known, else all."""
@@ -45,4 +48,4 @@ def generation(prefix: str, fields: Mapping[bytes, bytes]) -> Generation:
         Bucket(pointer.number, number, bucket_prefix(prefix, pointer.number, number), incarnation)
         for number, incarnation in enumerate(pointer.incarnations)
     )
-    return Generation(pointer.number, buckets)
+    return Generation(pointer.number, buckets, fields.get(_CUTOFF, b""))

@@ -26,7 +26,7 @@ class Projection:
             await scan.fill(count)
         except StaleGenerationError:
             renewed = await self._store.read_generation()
-            if renewed == generation:
+            if renewed.buckets == generation.buckets:
                 raise
             scan = Scan(self._reader.ask, renewed, renewed.asked(digest), indexes, after)
             await scan.fill(count)

@@ -7,9 +7,12 @@ from typing import Final
 from api.generation import Bucket, Generation
 from api.lookup import Answer, Lookup, Place, Row, place_of
 from api.standing import Freshness, Standing, freshness
+from schemas.expiry import is_expired
 
 FIRST: Final = Place(-(2**63), "")
 LAST: Final = Place(2**63, "")
+# How many jobs are asked for at least once all that came were too old to be shown, as can be many before the next.
+SEARCHED_JOBS: Final = 1000
 Ask = Callable[[Bucket, Lookup], asyncio.Future[Answer]]
 
 
@@ -59,6 +62,7 @@ class Scan:
         self._ask = ask
         self._indexes = indexes
         self._branches = [Branch(bucket, after) for bucket in buckets]
+        self._is_searching = False
 
     @property
     def is_done(self) -> bool:
@@ -70,6 +74,8 @@ class Scan:
 
     async def fill(self, count: int) -> None:
         """Ask every bucket that has no rows at hand; UnavailableError when one cannot answer or must not be shown."""
+        if self._is_searching:
+            count = max(count, SEARCHED_JOBS)
         asked = [
             (branch, self._ask(branch.bucket, Lookup(self._indexes, count, branch.reached)))
             for branch in self._branches
@@ -79,8 +85,17 @@ class Scan:
             branch.take_in(await answer)
 
     def take_rows(self) -> list[Row]:
-        """Return the rows that are due next; none when there is no more before the next `fill`."""
-        return merge(self._branches)
+        """Return the rows that are due next; none when there is no more before the next `fill`.
+
+        Jobs without news since the generation's cutoff are left out.
+        """
+        rows = merge(self._branches)
+        cutoff = self.generation.cutoff
+        if not cutoff or not rows:
+            return rows
+        shown = [row for row in rows if not is_expired(row, cutoff)]
+        self._is_searching = not shown
+        return shown
 
     @property
     def freshness(self) -> Freshness:

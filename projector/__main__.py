@@ -8,6 +8,7 @@ from projector.app import run_projector
 from projector.dead_letter_commands import dead_letters
 from projector.doctor import examine
 from projector.replay.commands import generations, rebuild_command
+from projector.replay.expire import expire
 from projector.settings import ProjectorSettings
 from projector.skip import skip
 from projector.topics import create_topics
@@ -91,7 +92,7 @@ def create(settings: ProjectorSettings, partitions: int, replicas: int) -> None:
     run_async(main())
 
 
-for command in (dead_letters, rebuild_command, generations):
+for command in (dead_letters, rebuild_command, generations, expire):
     commands.add_command(command)
 
 

@@ -12,6 +12,7 @@ from aiohttp import web
 from aiokafka.errors import KafkaError
 
 from projector.assignment import Assignment
+from projector.collector import Collector
 from projector.dead_letters import DeadLetterWriter, new_producer
 from projector.errors import ForeignProjectionError
 from projector.eviction import EvictionWatch
@@ -27,7 +28,7 @@ from service.closing import close
 from service.errors import ServiceUnavailableError
 from service.health import Check, health_routes
 from service.kafka import start_client, unreachable
-from service.redis import address, connect
+from service.redis import AnyRedis, address, connect
 
 # With CLOSE_SECONDS for each client less than the 10 seconds that a supervisor waits.
 FINISH_SECONDS: Final = 4.0
@@ -41,18 +42,20 @@ async def run_projector(settings: ProjectorSettings) -> None:
     Raises ServiceUnavailableError when Kafka or Redis cannot be reached or used in time.
     """
     async with AsyncExitStack() as stack:
-        store, log, letters, eviction = await _clients(settings, stack)
+        redis, store, log, letters = await _clients(settings, stack)
         metrics = Metrics()
+        eviction = EvictionWatch(redis, address(settings))
         assignment = Assignment(log, store, accept_truncated_log=settings.kafka_accept_truncated_log)
         projector = Projector(log, store, letters, assignment, metrics)
         heartbeat = Heartbeat(projector, assignment, log, store, eviction=eviction, metrics=metrics)
+        collector = Collector(redis, settings.redis_prefix, store, metrics)
         checks = _checks(projector, heartbeat, assignment, eviction)
         await stack.enter_async_context(_health_server(settings, checks, metrics))
         _stop_on_signals(projector)
         collect_on_purpose()
         await _join(log, settings)
         _log.info("projecting", topic=settings.kafka_topic, group=settings.kafka_group_id)
-        await _run_together(projector, heartbeat)
+        await _run_together(projector, heartbeat, collector)
         _log.info("stopped", applied=assignment.applied)
 
 
@@ -63,9 +66,7 @@ async def _join(log: Log, settings: ProjectorSettings) -> None:
         raise ServiceUnavailableError(unreachable(settings, error)) from error
 
 
-async def _clients(
-    settings: ProjectorSettings, stack: AsyncExitStack
-) -> tuple[Store, Log, DeadLetterWriter, EvictionWatch]:
+async def _clients(settings: ProjectorSettings, stack: AsyncExitStack) -> tuple[AnyRedis, Store, Log, DeadLetterWriter]:
     await require_topics(settings)
     cluster = await cluster_of(settings)
     redis = connect(settings, max_connections=8)
@@ -79,17 +80,18 @@ async def _clients(
     await start_client(log, settings)
     stack.push_async_callback(close, log.stop)
     store = Store(redis, settings.redis_prefix, LogIdentity(cluster, settings.kafka_topic))
-    return store, log, letters, EvictionWatch(redis, address(settings))
+    return redis, store, log, letters
 
 
-async def _run_together(projector: Projector, heartbeat: Heartbeat) -> None:
-    """Run the projector and its heartbeat; what ends one ends both, and the reason is raised as it is."""
-    beating = asyncio.create_task(heartbeat.run())
+async def _run_together(projector: Projector, heartbeat: Heartbeat, collector: Collector) -> None:
+    """Run the projector and what runs beside it; what ends one ends all, and the reason is raised as it is."""
+    beside = [asyncio.create_task(heartbeat.run()), asyncio.create_task(collector.run())]
     folding = asyncio.create_task(projector.run())
     stopping = asyncio.create_task(projector.told_to_stop())
-    await asyncio.wait({beating, folding, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({*beside, folding, stopping}, return_when=asyncio.FIRST_COMPLETED)
     projector.stop()
-    beating.cancel()
+    for task in beside:
+        task.cancel()
     try:
         async with asyncio.timeout(FINISH_SECONDS):
             await folding
@@ -100,8 +102,9 @@ async def _run_together(projector: Projector, heartbeat: Heartbeat) -> None:
     except ForeignProjectionError as error:
         raise ServiceUnavailableError(str(error)) from error
     finally:
-        with contextlib.suppress(asyncio.CancelledError):
-            await beating
+        for task in beside:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
 
 
 def _stop_on_signals(projector: Projector) -> None:

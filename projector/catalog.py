@@ -96,6 +96,7 @@ class Catalog:
         self._point, self._lease, self._end_lease, self._change, self._clock = (
             Script(redis, name) for name in ("point", "lease", "end_lease", "change", "clock")
         )
+        self._raise_cutoff = Script(redis, "raise_cutoff")
 
     async def read(self) -> State:
         """Return what the catalog says; ForeignProjectionError when it is damaged."""
@@ -121,6 +122,11 @@ class Catalog:
         """Note for every later fold of the log that a range of offsets is passed over."""
         async with limited():
             await self._redis.hset(self._key, f"{SKIPPED}{partition}/{start}", str(to))
+
+    async def raise_cutoff(self, cutoff: str) -> str:
+        """Let jobs without news since then go, unless more are let go already; return the cutoff in force."""
+        in_force: bytes = await self._raise_cutoff([self._key], [CUTOFF, cutoff])
+        return in_force.decode()
 
     async def take_lease(self, holder: str) -> Lease:
         """Return the lease; LeaseHeldError while somebody else has it. `holder` says to people who that is."""

@@ -20,6 +20,11 @@ class Metrics:
         self.jobs_changed = Counter(
             "projector_jobs_changed_total", "Jobs that a batch changed.", registry=self.registry
         )
+        self.jobs_collected = Counter(
+            "projector_jobs_collected_total",
+            "Jobs that left the projection, without news since the cutoff.",
+            registry=self.registry,
+        )
         self.recoveries = Counter(
             "projector_recoveries_total",
             "Times the position was read again, by reason.",

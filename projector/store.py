@@ -28,6 +28,8 @@ class Store(Generation):
         self._catalog = Catalog(redis, prefix)
         self._log = log
         self._buckets_of_new = buckets
+        # What the catalog said when it was read last: jobs without news since then are let go; empty when none are.
+        self.cutoff = ""
 
     async def reopen(self) -> bool:
         """Open the live generation when all of it is there, which needs no look at the log; tell whether it was."""
@@ -63,6 +65,7 @@ class Store(Generation):
     async def check_pointer(self) -> None:
         """Raise BucketMissingError when another generation, or none, is live than the one that was opened."""
         state = await self._catalog.read()
+        self.cutoff = state.cutoff
         if state.live != self.pointer:
             raise BucketMissingError("the pointer to the live generation is gone or changed")
 

@@ -9,9 +9,9 @@ from typing import Any, Final, Literal
 
 import orjson
 
-from schemas.event_time import SORTABLE_CHARACTERS, iso_seconds, unix_seconds
+from schemas.event_time import iso_seconds, unix_seconds
 from schemas.lifecycle import FINISHED, STAGES, Stage
-from schemas.redis_layout import STORED_FIELDS
+from schemas.redis_layout import DETAIL_TIME, STAGE_TIME, STORED_FIELDS
 
 # A job as stored: the values of STORED_FIELDS, in their order; None where it has none.
 StoredJob = Sequence[bytes | None]
@@ -64,15 +64,15 @@ class View:
 
 _FIRST_STAGE_AT: Final = STORED_FIELDS.index(STAGES[0].name)
 _DETAILS_AT: Final = _FIRST_STAGE_AT + len(STAGES)
+# Where a stored job has its registers.
+STAGE_REGISTERS: Final = slice(_FIRST_STAGE_AT, _DETAILS_AT)
+DETAIL_REGISTERS: Final = slice(_DETAILS_AT, len(STORED_FIELDS))
 _FINISHED_AT: Final = STORED_FIELDS.index(FINISHED.name)
 _FURTHEST_FIRST: Final = tuple((stage, STORED_FIELDS.index(stage.name)) for stage in reversed(STAGES))
 _OWNER, _AGREEMENT, _JOB = (STORED_FIELDS.index(name) for name in ("owner", "agreementId", "jobId"))
 _CONFIGLOG, _PUBLISHLOG, _ALGOLOG, _OUTPUTS = (
     STORED_FIELDS.index(name) for name in ("configlogURL", "publishlogURL", "algologURL", "outputsURL")
 )
-# A stage's register begins with its time; a detail's is `<stage code, 2 digits>\t<time>\t<event id>\t<value>`.
-_STAGE_TIME: Final = slice(SORTABLE_CHARACTERS)
-_DETAIL_TIME: Final = slice(3, 3 + SORTABLE_CHARACTERS)
 
 
 def render(job: StoredJob, view: View) -> dict[str, Any] | None:
@@ -104,8 +104,8 @@ def _as_of(job: StoredJob, moment: bytes) -> StoredJob:
     """Return the job without what was reported later than the moment."""
     return [
         *job[:_FIRST_STAGE_AT],
-        *[it if it and it[_STAGE_TIME] <= moment else None for it in job[_FIRST_STAGE_AT:_DETAILS_AT]],
-        *[it if it and it[_DETAIL_TIME] <= moment else None for it in job[_DETAILS_AT:]],
+        *[it if it and it[STAGE_TIME] <= moment else None for it in job[_FIRST_STAGE_AT:_DETAILS_AT]],
+        *[it if it and it[DETAIL_TIME] <= moment else None for it in job[_DETAILS_AT:]],
     ]
 
 
@@ -117,11 +117,11 @@ def _furthest_stage(job: StoredJob) -> Stage | None:
 
 
 def _iso(register: bytes) -> str:
-    return iso_seconds(register[_STAGE_TIME].decode())
+    return iso_seconds(register[STAGE_TIME].decode())
 
 
 def _unix(register: bytes) -> int:
-    return unix_seconds(register[_STAGE_TIME].decode())
+    return unix_seconds(register[STAGE_TIME].decode())
 
 
 def _text(value: bytes | None) -> str:

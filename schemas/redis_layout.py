@@ -29,6 +29,7 @@ from typing import Any, Final, Self
 
 import orjson
 
+from schemas.event_time import SORTABLE_CHARACTERS
 from schemas.job_event import DETAIL_NAMES
 from schemas.lifecycle import STAGE_NAMES
 
@@ -62,6 +63,11 @@ CARRIED: Final = "carried"
 # What follows `<topic>/<partition>` in `positions`. Next - start = the sum of the four counts.
 FINGERPRINT: Final = "#fingerprint"
 LEDGER: Final = ("#applied", "#known", "#deadlettered", "#norecord")
+
+# Where the time is in a register. That of a stage is `<time>\t<source>\t<event id>\t<record>`, that of a detail
+# `<stage code, 2 digits>\t<time>\t<event id>\t<value>`.
+STAGE_TIME: Final = slice(SORTABLE_CHARACTERS)
+DETAIL_TIME: Final = slice(3, 3 + SORTABLE_CHARACTERS)
 
 # Smaller than every character of an identifier, so that a shorter text sorts before a longer one that begins with it.
 SEPARATOR: Final = "\t"

@@ -1,0 +1,102 @@
+-- Lets jobs of a bucket go whose last news is before a cutoff, with their index entries: all of it in one step.
+--
+-- KEYS[1]  meta of the bucket (hash)
+-- KEYS[2]  positions of the bucket (hash)
+-- KEYS[3]  heartbeats of the bucket (hash)
+-- ARGV[1]  msgpack array:
+--   1 base         what every key of the bucket starts with
+--   2 incarnation  the one the caller knows the bucket by
+--   3 cutoff       a sortable time
+--   4 mode         count: nothing is changed; collect: jobs go; settled: jobs go, if the bucket has caught up
+--   5 keys         array of the keys of jobs
+--   6 names        array of {identity field names, index names, stage names, detail names, job key name, floor prefix}
+--   7 places       where the time begins and ends in a stage's register, and where in a detail's; from 1
+-- Answers an array whose first element is the reason:
+--   done {jobs looked at, of these: too old}, missing {}, sealed {epoch}, behind {partition}
+--
+-- A job's last news is the greatest time of any of its registers, as in schemas/expiry.py. A job is left alone when it
+-- or an index of it has a wrong type, or its identity is not whole: that is for a repair. Its hash goes last, so that
+-- a job whose index entries are gone is found again.
+
+local call, pcall = redis.call, redis.pcall
+local sub, byte = string.sub, string.byte
+local base, incarnation, cutoff, mode, keys, names, places = unpack(cmsgpack.unpack(ARGV[1]))
+local identity_fields, index_names, stages, details, job_prefix, floor_prefix = unpack(names)
+
+-- Lua's own < follows the server's locale; times are compared as bytes.
+local function is_less(a, b)
+  for i = 1, math.max(#a, #b) do
+    local x, y = byte(a, i) or -1, byte(b, i) or -1
+    if x ~= y then return x < y end
+  end
+  return false
+end
+
+-- A job that looks old in a bucket that has not caught up may have news in the log. Answers such a partition.
+local function partition_behind()
+  local function is_behind(name, offset)
+    return tonumber(call('HGET', KEYS[2], name) or '0') < tonumber(offset)
+  end
+  local meta = call('HGETALL', KEYS[1])
+  for i = 1, #meta, 2 do
+    local name = sub(meta[i], #floor_prefix + 1)
+    if sub(meta[i], 1, #floor_prefix) == floor_prefix and is_behind(name, meta[i + 1]) then return name end
+  end
+  local heartbeats = call('HGETALL', KEYS[3])
+  for i = 1, #heartbeats, 2 do
+    if is_behind(heartbeats[i], string.match(heartbeats[i + 1], '%d+$') or '0') then return heartbeats[i] end
+  end
+end
+
+local fields = {}
+for _, group in ipairs({identity_fields, stages, details}) do
+  for _, name in ipairs(group) do fields[#fields + 1] = name end
+end
+local first_stage = #identity_fields + 1
+local first_detail = first_stage + #stages
+
+local function has_news(job)
+  for i = first_stage, #fields do
+    local at = i < first_detail and 1 or 3
+    if job[i] and not is_less(sub(job[i], places[at], places[at + 1]), cutoff) then return true end
+  end
+  return false
+end
+
+-- Answers the job's index keys, or nil when it must be left alone.
+local function indexes_of(job)
+  local indexes = {}
+  for i, name in ipairs(index_names) do
+    if not job[i] then return nil end
+    indexes[i] = base .. name .. job[i]
+    local kind = call('TYPE', indexes[i]).ok
+    if kind ~= 'zset' and kind ~= 'none' then return nil end
+  end
+  return indexes
+end
+
+local meta = call('HMGET', KEYS[1], 'incarnation', 'sealed')
+if meta[1] ~= incarnation then return {'missing'} end
+if meta[2] then return {'sealed', meta[2]} end
+if mode == 'settled' then
+  local partition = partition_behind()
+  if partition then return {'behind', partition} end
+end
+
+local looked_at, old = 0, 0
+for _, key in ipairs(keys) do
+  local job = pcall('HMGET', key, unpack(fields))
+  local indexes = not job.err and indexes_of(job)
+  if indexes then
+    looked_at = looked_at + 1
+    if not has_news(job) then
+      old = old + 1
+      if mode ~= 'count' then
+        local member = sub(key, #base + #job_prefix + 1)
+        for _, index in ipairs(indexes) do call('ZREM', index, member) end
+        call('DEL', key)
+      end
+    end
+  end
+end
+return {'done', looked_at, old}

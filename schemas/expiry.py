@@ -1,0 +1,26 @@
+"""Letting old jobs go: a job whose last news is before the catalog's cutoff is not shown and not kept.
+
+A job's last news is the greatest time of any of its registers. So it is a function of the job as it is folded, and
+whoever folds the same events lets the same jobs go.
+"""
+
+from collections.abc import Iterable
+from typing import AnyStr
+
+from schemas.job_status import DETAIL_REGISTERS, STAGE_REGISTERS, StoredJob
+from schemas.redis_layout import DETAIL_TIME, STAGE_TIME
+
+
+def has_news_since(cutoff: AnyStr, stages: Iterable[AnyStr | None], details: Iterable[AnyStr | None]) -> bool:
+    """Tell whether a job with these registers had news at the cutoff, a sortable time, or later.
+
+    `projector/lua/collect.lua` applies the same rule to what is stored.
+    """
+    return any(register[STAGE_TIME] >= cutoff for register in stages if register) or any(
+        register[DETAIL_TIME] >= cutoff for register in details if register
+    )
+
+
+def is_expired(job: StoredJob, cutoff: bytes) -> bool:
+    """Tell whether the last news of a stored job is before the cutoff."""
+    return not has_news_since(cutoff, job[STAGE_REGISTERS], job[DETAIL_REGISTERS])

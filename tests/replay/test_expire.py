@@ -1,0 +1,172 @@
+"""Old jobs are let go by command: hidden at once, deleted by running projectors."""
+
+import json
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from devstack import free_port
+from schemas.expiry import has_news_since
+from schemas.job_event import DETAIL_NAMES
+from schemas.lifecycle import STAGE_NAMES
+from schemas.redis_layout import JOB, pointer_key
+from tests.processes import Deployment, Message, get, wait_for
+from tests.projector.events import event
+from tests.refold import Content, refold, stored
+
+CUTOFF = "2020-10-01T01:00:30.000000"
+BEFORE = "2020-10-01T01:00:30Z"
+STATUS = "/api/v1/operator/status"
+HIDDEN_WITHIN_SECONDS = 2.0
+
+
+def message(value: Mapping[str, Any]) -> Message:
+    """Return the record of an event."""
+    return value["data"]["jobId"].encode(), json.dumps(value).encode(), []
+
+
+def messages(jobs: int) -> Iterator[Message]:
+    """Yield events of jobs that began in the minute around the cutoff; every third one finished ten seconds later."""
+    for number in range(jobs):
+        second = number % 60
+        name = {"job": f"job-{number}", "owner": f"0x{number % 5}", "agreementId": f"a-{number % 100}"}
+        yield message(event(time=f"2020-10-01T01:00:{second:02d}Z", **name))
+        if number % 3 == 0:
+            minute, second = divmod(second + 10, 60)
+            yield message(event("finished", time=f"2020-10-01T01:{minute:02d}:{second:02d}Z", event_id="e2", **name))
+
+
+def without_old(content: Content) -> Content:
+    """Return what stays of jobs and indexes."""
+    old = {
+        name.removeprefix(JOB)
+        for name, fields in content.items()
+        if name.startswith(JOB)
+        and not has_news_since(CUTOFF, map(fields.get, STAGE_NAMES), map(fields.get, DETAIL_NAMES))
+    }
+    indexes = {
+        name: {member: score for member, score in members.items() if member not in old}
+        for name, members in content.items()
+        if not name.startswith(JOB)
+    }
+    jobs = {name: fields for name, fields in content.items() if name.startswith(JOB) and name[len(JOB) :] not in old}
+    return jobs | {name: members for name, members in indexes.items() if members}
+
+
+def cutoff_of(deployment: Deployment) -> bytes | None:
+    """Return the cutoff in force."""
+    return deployment.hash(pointer_key(deployment.prefix)).get(b"cutoff")
+
+
+def jobs_stored(deployment: Deployment) -> int:
+    """Return how many jobs are stored."""
+    return sum(name.startswith(JOB) for name in stored(deployment))
+
+
+def collected(port: int) -> float:
+    """Return how many jobs a projector says it has collected."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        text: str = answer.read().decode()
+    return float(text.partition("\nprojector_jobs_collected_total ")[2].partition("\n")[0])
+
+
+def test_old_jobs_are_hidden_at_once_and_deleted_soon(deployment: Deployment) -> None:
+    """After the command the API hides them within two seconds; then they are gone, and all else is as it was."""
+    deployment.publish(messages(600))
+    port = free_port()
+    deployment.start_projector(METRICS_PORT=str(port))
+    deployment.wait_until_applied()
+    whole = refold(deployment)
+    assert stored(deployment) == whole
+    positions = deployment.positions()
+    old = jobs_stored(deployment) - sum(name.startswith(JOB) for name in without_old(whole))
+    api = deployment.start_api()
+    assert len(get(api, f"{STATUS}?owner=0x1")[2]) == 120
+    rehearsed = deployment.command("projector", "expire", "--before", BEFORE, "--dry-run")
+    assert f"{old} of 600 jobs have no news since {BEFORE} and would go" in rehearsed
+    assert (cutoff_of(deployment), stored(deployment)) == (None, whole)
+    said = deployment.command("projector", "expire", "--before", BEFORE)
+    began = time.monotonic()
+    shown = sum(f"0x{number % 5}" == "0x1" for number in range(600) if number % 60 >= (20 if number % 3 == 0 else 30))
+    wait_for(lambda: len(get(api, f"{STATUS}?owner=0x1")[2]) == shown, "old jobs are hidden", HIDDEN_WITHIN_SECONDS)
+    assert time.monotonic() - began < HIDDEN_WITHIN_SECONDS
+    assert said.startswith(f"jobs without news since {BEFORE} are hidden now")
+    assert cutoff_of(deployment) == CUTOFF.encode()
+    wait_for(lambda: stored(deployment) == without_old(whole), "they are deleted")
+    wait_for(lambda: collected(port) == old, "they are counted", 10)
+    assert deployment.positions() == positions
+    assert len(get(api, f"{STATUS}?owner=0x1")[2]) == shown
+    assert f"0 of {600 - old} jobs" in deployment.command("projector", "expire", "--before", BEFORE, "--dry-run")
+    deployment.command("projector", "doctor")
+
+
+def test_the_cutoff_does_not_fall_and_is_not_in_the_future(deployment: Deployment) -> None:
+    """An older time than the one in force, or one to come, is refused with a sentence, and nothing is changed."""
+    expire = ("projector", "expire", "--before")
+    assert "start the projector first" in deployment.command(*expire, "90d", code=1)
+    assert cutoff_of(deployment) is None
+    deployment.start_projector()
+    wait_for(lambda: deployment.redis.hexists(pointer_key(deployment.prefix), "live"), "the projection is begun")
+    deployment.command(*expire, BEFORE)
+    for earlier in ("2020-10-01T01:00:29Z", "2020-10-01", "2020-10-01T03:00:29+02:00"):
+        for more in ((), ("--dry-run",)):
+            said = deployment.command(*expire, earlier, *more, code=1)
+            assert f"jobs without news since {BEFORE} are hidden already" in said
+    assert "is in the future" in deployment.command(*expire, "2999-01-01", code=1)
+    assert "before the year 1" in deployment.command(*expire, "9999999d", code=1)
+    assert "ISO 8601" in deployment.command(*expire, "yesterday", code=2)
+    assert cutoff_of(deployment) == CUTOFF.encode()
+    for again in (BEFORE, "2020-10-01T03:00:30+02:00", "2020-10-01T01:00:30"):
+        deployment.command(*expire, again)
+        assert cutoff_of(deployment) == CUTOFF.encode()
+    deployment.command(*expire, "30d")
+    raised = cutoff_of(deployment)
+    assert raised is not None
+    assert raised > CUTOFF.encode()
+    assert raised.endswith(b".000000")
+    away = deployment.command(*expire, "1d", code=75, REDIS_URL="redis://127.0.0.1:1/0", START_TIMEOUT_SECONDS="1")
+    assert "Redis cannot be reached" in away
+
+
+def test_killed_while_it_collects(deployment: Deployment) -> None:
+    """A projector that is killed between two steps leaves whole jobs only, and the next ones finish its work."""
+    deployment.publish(messages(3000))
+    first = deployment.start_projector()
+    deployment.wait_until_applied()
+    whole = refold(deployment)
+    left = without_old(whole)
+    assert stored(deployment) == whole
+    deployment.command("projector", "expire", "--before", BEFORE)
+    wait_for(lambda: jobs_stored(deployment) < 3000, "some are deleted")
+    first.kill()
+    first.wait()
+    half = stored(deployment)
+    assert len(left) < len(half) < len(whole)
+    jobs = {name.removeprefix(JOB) for name in half if name.startswith(JOB)}
+    assert all(half[name] == whole[name] for name in half if name.startswith(JOB))
+    assert {member for name, members in half.items() if name.startswith("owner:") for member in members} == jobs
+    deployment.start_projector()
+    deployment.start_projector()
+    wait_for(lambda: stored(deployment) == left, "the rest is deleted")
+
+
+def test_a_late_event_of_a_job_that_has_gone(deployment: Deployment) -> None:
+    """A job that speaks again is shown with that event alone; when even that is old news it stays hidden and goes."""
+    deployment.publish_event(event(job="speaks"), partition=0)
+    deployment.publish_event(event(job="mumbles"), partition=0)
+    process = deployment.start_projector()
+    deployment.wait_until_applied()
+    deployment.command("projector", "expire", "--before", BEFORE)
+    wait_for(lambda: not stored(deployment), "both are deleted")
+    deployment.publish_event(event("finished", time="2020-10-01T01:00:40Z", job="speaks", event_id="e2"), partition=0)
+    deployment.publish_event(event("running", time="2020-10-01T01:00:20Z", job="mumbles", event_id="e2"), partition=0)
+    deployment.wait_until_applied()
+    api = deployment.start_api()
+    [job] = get(api, f"{STATUS}?owner=0x1111")[2]
+    assert (job["jobId"], job["dateCreated"], job["status"]) == ("speaks", "2020-10-01T01:00:40Z", 5)
+    deployment.stop(process)
+    assert "jobid:mumbles" in stored(deployment)
+    deployment.start_projector()
+    wait_for(lambda: "jobid:mumbles" not in stored(deployment), "the other goes again")
+    assert jobs_stored(deployment) == 1
