@@ -26,7 +26,7 @@ from service.redis import AnyRedis
 
 INTERVAL_SECONDS: Final = 1.0
 # Between two steps: this long, and so many times as long as the step took, for then Redis has other work too.
-PAUSE_SECONDS: Final = 0.1
+PAUSE_SECONDS: Final = 0.05
 PAUSE_PER_STEP: Final = 20
 # After a walk that found nothing, for late events can bring old jobs back.
 REST_SECONDS: Final = 600.0

@@ -26,7 +26,7 @@ from schemas.redis_layout import (
 )
 from service.redis import AnyRedis
 
-JOBS_PER_STEP: Final = 250
+JOBS_PER_STEP: Final = 100
 
 _NAMES: Final = (IDENTITY_FIELDS, INDEXES, STAGE_NAMES, DETAIL_NAMES, JOB, FLOOR)
 # Lua counts from 1, and to the last one.

@@ -23,13 +23,17 @@ local sub, byte = string.sub, string.byte
 local base, incarnation, cutoff, mode, keys, names, places = unpack(cmsgpack.unpack(ARGV[1]))
 local identity_fields, index_names, stages, details, job_prefix, floor_prefix = unpack(names)
 
--- Lua's own < follows the server's locale; times are compared as bytes.
+-- Lua's own < follows the server's locale; times are compared as bytes, for the most part the same ones.
 local function is_less(a, b)
-  for i = 1, math.max(#a, #b) do
-    local x, y = byte(a, i) or -1, byte(b, i) or -1
-    if x ~= y then return x < y end
+  local at = 1
+  while sub(a, at, at + 7) == sub(b, at, at + 7) do
+    if at > #a then return false end
+    at = at + 8
   end
-  return false
+  for i = at, at + 7 do
+    local x, y = byte(a, i), byte(b, i)
+    if x ~= y then return x == nil or (y ~= nil and x < y) end
+  end
 end
 
 -- A job that looks old in a bucket that has not caught up may have news in the log. Answers such a partition.
@@ -56,7 +60,7 @@ local first_stage = #identity_fields + 1
 local first_detail = first_stage + #stages
 
 local function has_news(job)
-  for i = first_stage, #fields do
+  for i = #fields, first_stage, -1 do
     local at = i < first_detail and 1 or 3
     if job[i] and not is_less(sub(job[i], places[at], places[at + 1]), cutoff) then return true end
   end
@@ -86,10 +90,10 @@ end
 local looked_at, old = 0, 0
 for _, key in ipairs(keys) do
   local job = pcall('HMGET', key, unpack(fields))
-  local indexes = not job.err and indexes_of(job)
-  if indexes then
+  if not job.err then
     looked_at = looked_at + 1
-    if not has_news(job) then
+    local indexes = not has_news(job) and indexes_of(job)
+    if indexes then
       old = old + 1
       if mode ~= 'count' then
         local member = sub(key, #base + #job_prefix + 1)
