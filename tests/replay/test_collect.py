@@ -9,6 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from projector.batch import Batch
+from projector.catalog import Catalog
 from projector.errors import BucketMissingError, BucketSealedError
 from projector.expired import ExpiredJobs, Mode, Step, collect_all, count_all
 from projector.fold import FoldedJob
@@ -117,6 +118,15 @@ async def others(redis: Redis, prefix: str, buckets: int) -> list[dict[bytes, by
         for bucket in range(buckets)
         for name in names
     ]
+
+
+async def test_the_cutoff_only_grows(redis: Redis, prefix: str) -> None:
+    """Whoever asks for an earlier time than another one who was faster is told the time in force."""
+    catalog = Catalog(redis, prefix)
+    later = sortable_timestamp((FIRST_SECOND + 31) * 1000)
+    for wanted, in_force in ((CUTOFF, CUTOFF), (later, later), (CUTOFF, later), (later, later)):
+        assert await catalog.raise_cutoff(wanted) == in_force
+        assert (await catalog.read()).cutoff == in_force
 
 
 @pytest.mark.parametrize(("seed", "buckets"), [(1, 1), (2, 1), (3, 3)])
