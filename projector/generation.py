@@ -30,6 +30,7 @@ from schemas.redis_layout import (
     INCARNATION,
     META,
     POSITIONS,
+    SEALED,
     Pointer,
     bucket_prefix,
 )
@@ -91,9 +92,20 @@ class Generation:
         """The numbers of its buckets."""
         return range(self.pointer.buckets)
 
+    async def reopen(self) -> bool:
+        """Make it ready to be written when all of it is there; tell whether it was."""
+        raise NotImplementedError
+
     async def open(self, log_ends: Offsets) -> None:
         """Make it ready to be written; `log_ends` become the floor of what has to be begun."""
         raise NotImplementedError
+
+    async def find(self, pointer: Pointer, bucket: int) -> tuple[str | None, int | None]:
+        """Return the incarnation of a bucket and the epoch of its seal; None where there is none."""
+        async with limited():
+            meta = await read_hash(self._redis, self._keys(pointer, bucket, META)[0])
+        incarnation, sealed = meta.get(INCARNATION.encode()), meta.get(SEALED.encode())
+        return incarnation.decode() if incarnation else None, int(sealed) if sealed else None
 
     async def begin(self, pointer: Pointer, bucket: int, floors: Offsets, incarnation: str | None = None) -> Begun:
         """Make a bucket with these floors, as this incarnation or a new one, unless it is there."""

@@ -35,10 +35,11 @@ class Store(Generation):
         """Open the live generation when all of it is there, which needs no look at the log; tell whether it was."""
         pointer = await self._ensure_pointer()
         for bucket, incarnation in enumerate(pointer.incarnations):
-            async with _limited():
-                meta = await read_hash(self._redis, self._keys(pointer, bucket, META)[0])
-            if meta.get(INCARNATION.encode()) != incarnation.encode():
+            found, sealed = await self.find(pointer, bucket)
+            if found != incarnation:
                 return False
+            if sealed is not None:
+                await self._remove_left_over_seal(pointer, sealed)
         self._pointer = pointer
         return True
 

@@ -2,8 +2,8 @@
 
 from projector.catalog import Catalog
 from projector.errors import ProjectorError
-from projector.generation import Generation, Offsets, limited
-from schemas.redis_layout import INCARNATION, META, Pointer, bucket_prefix
+from projector.generation import Generation
+from schemas.redis_layout import Pointer
 from service.redis import AnyRedis
 
 
@@ -24,14 +24,12 @@ class Target(Generation):
         super().__init__(redis, prefix, pointer)
         self._catalog = Catalog(redis, prefix)
 
-    async def open(self, log_ends: Offsets) -> None:  # noqa: ARG002 - it was begun by whoever holds the lease
+    async def reopen(self) -> bool:
         """Return when it is there as it was begun; TargetLostError otherwise."""
         kept = (await self._catalog.read()).kept.get(self.pointer.number)
         if kept is None or kept.pointer != self.pointer:
             raise TargetLostError
         for bucket, incarnation in enumerate(self.pointer.incarnations):
-            key = bucket_prefix(self._prefix, self.pointer.number, bucket) + META
-            async with limited():
-                stored = await self._redis.hget(key, INCARNATION)
-            if stored != incarnation.encode():
+            if (await self.find(self.pointer, bucket))[0] != incarnation:
                 raise TargetLostError
+        return True
