@@ -42,6 +42,7 @@ class Expansion:
     def __init__(self, limit_bytes: int = MAX_EXPANDED_BYTES) -> None:
         self._buffer = mmap(-1, limit_bytes)  # a bytearray would be in memory as a whole
         self._limit_bytes = self._left = limit_bytes
+        self._replaced: list[tuple[object, str, object]] = []
 
     def begin(self) -> None:
         """Allow the whole limit again."""
@@ -57,7 +58,14 @@ class Expansion:
         for reader in (DefaultRecordBatch, LegacyRecordBatch):
             module = sys.modules[reader.__module__]
             for codec, expand in _EXPAND.items():
-                setattr(module, f"{codec}_decode", self._decoder(codec, expand))
+                name = f"{codec}_decode"
+                self._replaced.append((module, name, getattr(module, name, None)))
+                setattr(module, name, self._decoder(codec, expand))
+
+    def remove(self) -> None:
+        """Give aiokafka its codecs back; harmless when they are there."""
+        while self._replaced:
+            setattr(*self._replaced.pop())
 
     def _decoder(self, codec: str, expand: Expand) -> Callable[[bytes], bytes]:
         def decode(payload: bytes) -> bytes:

@@ -84,6 +84,7 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def stop(self) -> None:
         """Leave the group and close the connections."""
+        self._expansion.remove()
         await self._consumer.stop()
 
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:

@@ -33,6 +33,7 @@ async def _nothing(_: Log) -> dict[object, object]:
 def _silence() -> None:
     """From now on the consumer delivers nothing, and raises nothing, as one does that is stuck."""
     setattr(Log, "poll", _nothing)  # noqa: B010 - mypy would not have it otherwise
+    setattr(heartbeat, "STUCK_AFTER_SECONDS", STUCK_AFTER_SECONDS)  # noqa: B010 - as above
 
 
 def _freeze() -> None:
@@ -52,7 +53,6 @@ async def _run(settings: ProjectorSettings) -> None:
     loop.add_signal_handler(BLOCK, time.sleep, BLOCKED_SECONDS)
     loop.add_signal_handler(SILENCE, _silence)
     loop.add_signal_handler(FREEZE, _freeze)
-    setattr(heartbeat, "STUCK_AFTER_SECONDS", STUCK_AFTER_SECONDS)  # noqa: B010 - as above
     await run_projector(settings)
 
 
