@@ -17,9 +17,8 @@ class Metrics:
         self.dead_letters = Counter(
             "projector_dead_letters_total", "Records refused, by reason.", ["reason"], registry=self.registry
         )
-        self.jobs_changed = Counter(
-            "projector_jobs_changed_total", "Jobs that a batch changed.", registry=self.registry
-        )
+        changed = "Jobs that a batch changed."
+        self.jobs_changed = Counter("projector_jobs_changed_total", changed, registry=self.registry)
         self.jobs_collected = Counter(
             "projector_jobs_collected_total",
             "Jobs that left the projection, without news since the cutoff.",
@@ -58,9 +57,8 @@ class Metrics:
         )
         self.held = Gauge("projector_held_partitions", "Partitions that wait for a reason.", registry=self.registry)
 
-        self.evicted_keys = Gauge(
-            "projector_redis_evicted_keys", "Keys that Redis has dropped for want of memory.", registry=self.registry
-        )
+        dropped = "Keys that Redis has dropped for want of memory."
+        self.evicted_keys = Gauge("projector_redis_evicted_keys", dropped, registry=self.registry)
 
     def show(self, name: str, account: Ledger) -> None:
         """Show the ledger of a partition; `unaccounted` is anything but 0 only when offsets were skipped."""
