@@ -32,10 +32,14 @@ class Assignment:
     _unled: frozenset[TopicPartition] = frozenset()
 
     @property
+    def holds(self) -> dict[str, str]:
+        """The reason of every partition that is held, by its name."""
+        return {partition.name: partition.hold.reason for partition in self.partitions.values() if partition.hold}
+
+    @property
     def held(self) -> dict[str, str]:
-        """The reason of every partition that waits, by its name."""
-        held = {partition.name: partition.hold.reason for partition in self.partitions.values() if partition.hold}
-        return held | {partition_name(item.topic, item.partition): _UNLED for item in self._unled}
+        """The reason of every partition that is held, or waits for its broker, by its name."""
+        return self.holds | {partition_name(item.topic, item.partition): _UNLED for item in self._unled}
 
     @property
     def applied(self) -> dict[str, int]:

@@ -98,8 +98,8 @@ async def _closed(connection: Connection) -> None:
 async def _tell_holds(assignment: Assignment, connection: Connection) -> None:
     told: dict[str, str] = {}
     while True:
-        if assignment.held != told:
-            told = assignment.held
+        if assignment.holds != told:  # not what only waits for its broker
+            told = assignment.holds
             connection.send((None, told))
         await asyncio.sleep(LOOK_SECONDS)
 
