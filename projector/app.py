@@ -69,7 +69,7 @@ async def _join(log: Log, settings: ProjectorSettings) -> None:
 async def _clients(settings: ProjectorSettings, stack: AsyncExitStack) -> tuple[AnyRedis, Store, Log, DeadLetterWriter]:
     await require_topics(settings)
     cluster = await cluster_of(settings)
-    redis = connect(settings, max_connections=8)
+    redis = connect(settings)
     stack.push_async_callback(close, redis.aclose)
     await require_redis(redis, settings)
     producer = new_producer(settings)

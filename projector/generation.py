@@ -37,6 +37,8 @@ from schemas.redis_layout import (
 from service.redis import AnyRedis, read_hash
 
 CALL_TIMEOUT_SECONDS: Final = 10.0
+# Each call takes a connection of its own, and a client that has no more of them fails.
+BUCKETS_AT_ONCE: Final = 16
 # Partition name -> offset.
 Offsets = Mapping[str, int]
 
@@ -76,6 +78,7 @@ class Generation:
         self._redis = redis
         self._prefix = prefix
         self._pointer = pointer
+        self._at_once = asyncio.Semaphore(BUCKETS_AT_ONCE)
         self._apply, self._begin, self._clock, self._beat, self._raise_floor, self._seal, self._unseal = (
             Script(redis, name) for name in ("apply", "begin", "clock", "heartbeat", "raise_floor", "seal", "unseal")
         )
@@ -210,7 +213,8 @@ class Generation:
                 await self._write(bucket, {}, jobs[bucket])
 
     async def _apply_to(self, bucket: int, jobs: list[list[object]], due: Mapping[int, Span]) -> int:
-        return await self._write(bucket, due, jobs) if due else 0
+        async with self._at_once:
+            return await self._write(bucket, due, jobs) if due else 0
 
     async def _write(self, bucket: int, due: Mapping[int, Span], jobs: list[list[object]]) -> int:
         base = bucket_prefix(self._prefix, self.pointer.number, bucket)

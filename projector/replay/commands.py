@@ -106,7 +106,7 @@ def _run(settings: ProjectorSettings, main: Callable[[AnyRedis], Awaitable[None]
     configure_logs(settings.log_format)
 
     async def connected() -> None:
-        redis = connect(settings, max_connections=8)
+        redis = connect(settings)
         try:
             await require_redis(redis, settings)
             with as_command_errors(settings):

@@ -61,7 +61,7 @@ def follow(task: Task, connection: Connection) -> None:
 
 async def _follow(task: Task, connection: Connection) -> None:
     settings = task.settings
-    redis = connect(settings, max_connections=4)
+    redis = connect(settings)
     log = FollowedLog(settings.kafka_topic, task.partitions, settings.kafka_client_options(), task.rate)
     target = Target(redis, settings.redis_prefix, task.target)
     assignment = Assignment(log, target)
