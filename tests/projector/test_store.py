@@ -16,7 +16,7 @@ from projector.errors import (
     PositionMovedError,
     StoreUnavailableError,
 )
-from projector.generation import BUCKETS_AT_ONCE, Standing
+from projector.generation import Standing
 from projector.ledger import ledgers
 from projector.store import LogIdentity, Store
 from schemas.decode import decode
@@ -243,16 +243,6 @@ async def test_several_buckets_each_take_what_they_miss(redis: Redis, prefix: st
     accounts = ledgers([await read_hash(redis, bucket_prefix(prefix, 1, number) + "positions") for number in range(3)])
     assert accounts["t/0"].is_closed
     assert base.startswith(prefix)
-
-
-async def test_many_buckets_need_few_connections(services: Services, prefix: str) -> None:
-    """A batch for more buckets than a client has connections is applied to all of them."""
-    client = Redis.from_url(services.redis_url, max_connections=BUCKETS_AT_ONCE)
-    store = Store(client, prefix, LOG, buckets=3 * BUCKETS_AT_ONCE)
-    await store.open({"t/0": 0})
-    await store.apply(batch_of(event()), {"t/0": (0,) * store.pointer.buckets})
-    assert set((await store.standings(["t/0"]))["t/0"].next) == {1}
-    await client.aclose()
 
 
 async def test_another_log_is_refused(store: Store, redis: Redis, prefix: str) -> None:

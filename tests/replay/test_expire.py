@@ -177,3 +177,18 @@ def test_a_late_event_of_a_job_that_has_gone(deployment: Deployment) -> None:
     deployment.start_projector()
     wait_for(lambda: "jobid:mumbles" not in stored(deployment), "the other goes again")
     assert jobs_stored(deployment) == 1
+
+
+def test_a_rebuilt_generation_lets_them_go_too(deployment: Deployment) -> None:
+    """After a rebuild, which folds the whole log, running projectors collect the old jobs of the new generation."""
+    deployment.publish(messages(300))
+    deployment.start_projector()
+    deployment.wait_until_applied()
+    deployment.command("projector", "expire", "--before", BEFORE)
+    deployment.command("projector", "rebuild", "--buckets", "24")
+    jobs = sum(name.startswith(JOB) for name in without_old(refold(deployment)))
+
+    def job_keys() -> int:
+        return len(list(deployment.redis.scan_iter(match=f"{deployment.prefix}:[{{]g2.*job:*", count=10_000)))
+
+    wait_for(lambda: job_keys() == jobs, "only those with news are left")

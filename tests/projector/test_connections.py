@@ -1,0 +1,27 @@
+"""How many connections to Redis a projector needs."""
+
+import uuid
+
+from redis.asyncio import Redis
+
+from projector.batch import Batch
+from projector.generation import BUCKETS_AT_ONCE
+from projector.store import LogIdentity, Store
+from tests.services import Services
+
+
+async def test_many_buckets_need_few_connections(services: Services) -> None:
+    """A batch for more buckets than a client has connections is applied to all of them."""
+    prefix = f"connections-{uuid.uuid4().hex[:8]}"
+    client = Redis.from_url(services.redis_url, max_connections=BUCKETS_AT_ONCE)
+    try:
+        store = Store(client, prefix, LogIdentity("cluster", "t"), buckets=3 * BUCKETS_AT_ONCE)
+        await store.open({"t/0": 0})
+        batch = Batch()
+        _, span = batch.span_of("t/0", 0)
+        span.next = 1
+        await store.apply(batch, {"t/0": (0,) * store.pointer.buckets})
+        assert set((await store.standings(["t/0"]))["t/0"].next) == {1}
+    finally:
+        await client.delete(*[key async for key in client.scan_iter(match=f"{prefix}:*", count=10_000)])
+        await client.aclose()
