@@ -7,6 +7,7 @@ import click
 from projector.app import run_projector
 from projector.dead_letter_commands import dead_letters
 from projector.doctor import examine
+from projector.replay.archive_commands import export_command, import_command
 from projector.replay.commands import generations, rebuild_command
 from projector.replay.expire import expire
 from projector.settings import ProjectorSettings
@@ -92,7 +93,7 @@ def create(settings: ProjectorSettings, partitions: int, replicas: int) -> None:
     run_async(main())
 
 
-for command in (dead_letters, rebuild_command, generations, expire):
+for command in (dead_letters, rebuild_command, generations, expire, export_command, import_command):
     commands.add_command(command)
 
 

@@ -134,8 +134,9 @@ class Pointer:
 class KeptGeneration:
     """A generation that is not live.
 
-    States: building (a rebuild or an import fills it) -> complete; live -> complete (another one went live);
-    complete -> live (rolled back to it); building or complete -> dropping (its keys are being deleted) -> gone.
+    States: building (a rebuild fills it, and the next one resumes it) -> complete; importing (an import fills it, and
+    the next one removes it) -> complete; live -> complete (another one went live); complete -> live (rolled back to
+    it); building, importing or complete -> dropping (its keys are being deleted) -> gone.
     `began` and `retired` are milliseconds of Redis' clock, `retired` 0 when it was never live. `starts` has the offset
     of each partition at which its fold begins, where that is not 0: what came before was gone from the log.
     """
@@ -172,6 +173,7 @@ class KeptGeneration:
 
 
 BUILDING: Final = "building"
+IMPORTING: Final = "importing"
 COMPLETE: Final = "complete"
 DROPPING: Final = "dropping"
 

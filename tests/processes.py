@@ -139,6 +139,11 @@ class Deployment:
         process.send_signal(signal.SIGTERM)
         return process.wait(WAIT_SECONDS)
 
+    def stop_all(self) -> None:
+        """End every process with SIGTERM."""
+        for process in self._processes:
+            self.stop(process)
+
     def logs(self) -> str:
         """Return what the processes have printed."""
         return "\n".join(path.read_text() for path in sorted(self.directory.glob("*.log")))

@@ -24,3 +24,10 @@ def folded(deployment: Deployment) -> Deployment:
     deployment.start_projector()
     deployment.wait_until_applied()
     return deployment
+
+
+@pytest.fixture
+def stopped(folded: Deployment) -> Deployment:
+    """The same, once its projector has ended."""
+    folded.stop_all()
+    return folded

@@ -1,0 +1,12 @@
+-- Sets where a bucket is gone on from, if it stands nowhere yet.
+--
+-- KEYS[1]  meta of the bucket (hash)
+-- KEYS[2]  positions of the bucket (hash)
+-- ARGV[1]  incarnation the caller knows the bucket by
+-- ARGV[2..] field, value, field, value ... of the positions
+-- Answers {'set'}, {'missing'} or {'standing'}.
+
+if redis.call('HGET', KEYS[1], 'incarnation') ~= ARGV[1] then return {'missing'} end
+if redis.call('EXISTS', KEYS[2]) == 1 then return {'standing'} end
+if #ARGV > 1 then redis.call('HSET', KEYS[2], unpack(ARGV, 2)) end
+return {'set'}

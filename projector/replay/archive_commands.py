@@ -1,0 +1,75 @@
+"""Commands: `python -m projector export` and `python -m projector import`."""
+
+import sys
+from collections.abc import Awaitable, Callable
+
+import click
+
+from projector.replay.archive_stream import STANDARD, ArchiveReader, ArchiveWriter, archive_sink, archive_source
+from projector.replay.commands import MAX_BUCKETS
+from projector.replay.errors import as_command_errors
+from projector.replay.export import export
+from projector.replay.importing import import_archive
+from projector.replay.progress import progress
+from projector.settings import ProjectorSettings
+from projector.startup import require_redis
+from service.command_line import run_async, settings_options
+from service.logs import configure_logs
+from service.redis import AnyRedis, connect
+
+
+@click.command(name="export")
+@click.option("--generation", "number", type=click.IntRange(1), help="Which one; the live one when not given.")
+@click.option("--output", default=STANDARD, metavar="FILE|-", help="Where to; standard output when not given.")
+@click.option("--zstd", "is_compressed", is_flag=True, help="Compress it.")
+@settings_options(ProjectorSettings)
+def export_command(settings: ProjectorSettings, number: int | None, output: str, *, is_compressed: bool) -> None:
+    """Write the projection with its positions as JSON lines, while projectors go on.
+
+    This is a backup that `import` goes on from, and a way to another Redis. Kafka is not asked.
+    """
+    if output == STANDARD and is_compressed and sys.stdout.isatty():
+        raise click.UsageError("a compressed archive is not for a terminal: name a file with --output, or use a pipe")
+
+    async def main(redis: AnyRedis) -> None:
+        with archive_sink(output, is_compressed=is_compressed) as sink, progress("export", "jobs") as show:
+            exported = await export(redis, settings.redis_prefix, number, ArchiveWriter(sink), show)
+        click.echo(exported, err=True)
+
+    _run(settings, main)
+
+
+@click.command(name="import")
+@click.argument("file", default=STANDARD, metavar="[FILE|-]")
+@click.option("--buckets", type=click.IntRange(1, MAX_BUCKETS), help="Into how many; as many as there were.")
+@settings_options(ProjectorSettings)
+def import_command(settings: ProjectorSettings, file: str, buckets: int | None) -> None:
+    """Make a generation of the archive in FILE, or standard input, compressed or not.
+
+    Where no generation is live it goes live, and projectors go on from the archive's positions. Else the live one
+    stays, and `generations rollback` switches to what was imported. An archive that is not whole changes nothing.
+    """
+    if file == STANDARD and sys.stdin.isatty():
+        raise click.UsageError("name the FILE of an archive, or pipe one in")
+
+    async def main(redis: AnyRedis) -> None:
+        with archive_source(file) as source, progress("import", "jobs") as show:
+            imported = await import_archive(settings, redis, ArchiveReader(source), buckets, show)
+        click.echo(imported)
+
+    _run(settings, main)
+
+
+def _run(settings: ProjectorSettings, main: Callable[[AnyRedis], Awaitable[None]]) -> None:
+    configure_logs(settings.log_format)
+
+    async def connected() -> None:
+        redis = connect(settings, max_connections=8)
+        try:
+            await require_redis(redis, settings)
+            with as_command_errors(settings):
+                await main(redis)
+        finally:
+            await redis.aclose()
+
+    run_async(connected())

@@ -1,0 +1,245 @@
+"""Export: a generation as an archive, while events are applied to it.
+
+The archive is right when the positions on its first line are older than every job in it, and those on its last line
+younger. Case 1: Redis loses everything meanwhile. The buckets are other ones afterwards. Case 2: it loses its last
+writes. Then a position has gone back, or, once a projector applies them again, a floor was raised first. In both cases
+the archive gets no last line.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from projector.catalog import Catalog, State
+from projector.errors import BucketMissingError
+from projector.generation import Script, limited
+from projector.ledger import Ledger, ledgers
+from projector.replay.archive import Header, Resumption, content_of, line_of
+from projector.replay.archive_stream import ArchiveWriter
+from projector.replay.keys import keys_of
+from projector.replay.progress import Show
+from schemas.redis_layout import (
+    COMPLETE,
+    FINGERPRINT,
+    FLOOR,
+    INCARNATION,
+    JOB,
+    META,
+    POSITIONS,
+    SEALED,
+    KeptGeneration,
+    Pointer,
+    bucket_prefix,
+)
+from service.errors import CommandError
+from service.redis import AnyRedis
+
+MAX_READ_BYTES: Final = 1024 * 1024
+# How often it is looked whether all buckets stand together; otherwise the ledger is made to fit the slowest.
+_LOOKS: Final = 5
+
+Hash = Mapping[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was exported: the generation, its jobs, and whether it was still catching up."""
+
+    generation: int
+    jobs: int
+    is_whole: bool
+
+    def __str__(self) -> str:
+        """Return the sentence for people."""
+        rest = "" if self.is_whole else "; it was catching up, so it is older than what was shown before"
+        return f"{self.jobs} jobs of generation {self.generation} exported{rest}"
+
+
+async def export(redis: AnyRedis, prefix: str, number: int | None, writer: ArchiveWriter, show: Show) -> Exported:
+    """Write the live generation, or the one named, as an archive. Raises CommandError or ProjectorError."""
+    catalog = Catalog(redis, prefix)
+    state = await catalog.read()
+    chosen = _chosen(state, number)
+    source = Source(redis, prefix, chosen.pointer)
+    before = await source.settled()
+    now = datetime.fromtimestamp(await catalog.now() // 1000, UTC)
+    count = await source.count()
+    writer.begin(_header(state, chosen, before, now, count))
+    name = f"generation {chosen.pointer.number}"
+    async for jobs in source.jobs():
+        writer.add(jobs)
+        show({name: writer.jobs}, {name: max(count, writer.jobs)})
+    after = await source.stood()
+    _check_unchanged(before, after)
+    if (await catalog.read()).cutoff != state.cutoff:
+        raise CommandError("jobs expired while they were exported, so the archive is not whole: run it again")
+    floors = after.floors
+    writer.end({partition: max(floors.get(partition, 0), end) for partition, end in after.greatest.items()})
+    is_whole = all(before.smallest.get(partition, 0) >= floor for partition, floor in before.floors.items())
+    return Exported(chosen.pointer.number, writer.jobs, is_whole)
+
+
+@dataclass(frozen=True, slots=True)
+class Stood:
+    """Where the buckets of a generation stood: the hashes `meta` and `positions` of each."""
+
+    metas: Sequence[Hash]
+    positions: Sequence[Hash]
+
+    @property
+    def ledgers(self) -> dict[str, Ledger]:
+        """The ledger of each partition, by its name."""
+        return ledgers(self.positions)
+
+    @property
+    def smallest(self) -> dict[str, int]:
+        """The position that every bucket has reached, by partition."""
+        return {name: ledger.next for name, ledger in self.ledgers.items()}
+
+    @property
+    def greatest(self) -> dict[str, int]:
+        """The furthest position that a bucket has reached, by partition."""
+        names = {*self.ledgers, *self.floors}
+        return {name: max(int(bucket.get(name.encode(), 0)) for bucket in self.positions) for name in sorted(names)}
+
+    @property
+    def floors(self) -> dict[str, int]:
+        """The highest floor of a bucket, by partition."""
+        floors: dict[str, int] = {}
+        for meta in self.metas:
+            for field, offset in meta.items():
+                name = field.decode()
+                if name.startswith(FLOOR):
+                    partition = name.removeprefix(FLOOR)
+                    floors[partition] = max(int(offset), floors.get(partition, 0))
+        return floors
+
+    def resumption(self, name: str) -> Resumption:
+        """Return where a partition is gone on from."""
+        ledger = self.ledgers[name]
+        slowest = min(self.positions, key=lambda bucket: int(bucket.get(name.encode(), 0)))
+        fingerprint = slowest.get((name + FINGERPRINT).encode(), b"").decode()
+        return Resumption(ledger.next, fingerprint, _fitting(ledger))
+
+
+class Source:
+    """A generation that is read while it is written."""
+
+    def __init__(self, redis: AnyRedis, prefix: str, pointer: Pointer) -> None:
+        self._redis = redis
+        self._prefix = prefix
+        self._pointer = pointer
+        self._read_jobs = Script(redis, "read_jobs")
+
+    async def settled(self) -> Stood:
+        """Return where it stands, if possible at a moment when all buckets stand together."""
+        for _ in range(_LOOKS):
+            stood = await self.stood()
+            if all(ledger.is_settled for ledger in stood.ledgers.values()):
+                break
+        return stood
+
+    async def stood(self) -> Stood:
+        """Return where it stands; CommandError when a bucket is gone."""
+        metas, positions = [], []
+        for bucket in range(self._pointer.buckets):
+            base = bucket_prefix(self._prefix, self._pointer.number, bucket)
+            async with limited(), self._redis.pipeline(transaction=True) as pipeline:
+                pipeline.hgetall(base + META)
+                pipeline.hgetall(base + POSITIONS)
+                meta, stored = await pipeline.execute()
+            positions.append(stored)
+            if INCARNATION.encode() not in meta:
+                raise BucketMissingError(f"generation {self._pointer.number} is gone from Redis: nothing to export")
+            metas.append({name: value for name, value in meta.items() if name != SEALED.encode()})
+        return Stood(metas, positions)
+
+    async def count(self) -> int:
+        """Return about how many jobs it has."""
+        count = 0
+        for bucket in range(self._pointer.buckets):
+            async for keys in keys_of(self._redis, self._prefix, self._pointer.number, bucket, JOB):
+                count += len(keys)
+        return count
+
+    async def jobs(self) -> AsyncIterator[list[bytes]]:
+        """Yield the lines of the jobs, some at a time."""
+        for bucket in range(self._pointer.buckets):
+            async for keys in keys_of(self._redis, self._prefix, self._pointer.number, bucket, JOB):
+                waiting = [key.decode() for key in keys]
+                while waiting:
+                    answer = await self._read_jobs(waiting, [str(MAX_READ_BYTES)])
+                    if answer[0] != b"read":
+                        raise _damaged(answer[1].decode())
+                    hashes = answer[1:]
+                    yield [_line(key, flat) for key, flat in zip(waiting, hashes, strict=False) if flat]
+                    waiting = waiting[len(hashes) :]
+
+
+def _line(key: str, flat: Sequence[bytes]) -> bytes:
+    """Return the line of a job; what could not be imported is no backup, so it is checked."""
+    try:
+        line = line_of({name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)})
+        content_of(line)
+    except ValueError as error:
+        raise _damaged(key) from error
+    return line
+
+
+def _damaged(key: str) -> CommandError:
+    return CommandError(
+        f"the key {key} holds no job, so it cannot be exported: delete it, and have its job folded again from the log "
+        "by `python -m projector rebuild`"
+    )
+
+
+def _chosen(state: State, number: int | None) -> KeptGeneration:
+    """Return the generation to export; CommandError when it is not there or not complete."""
+    if state.live and number in {None, state.live.number}:
+        return KeptGeneration(state.live, COMPLETE, state.began, starts=state.starts)
+    if number is None:
+        raise CommandError("there is no projection yet: start a projector")
+    kept = state.kept.get(number)
+    if kept is None or kept.state != COMPLETE:
+        numbers = [state.live.number] if state.live else []
+        numbers += [each for each, one in state.kept.items() if one.state == COMPLETE]
+        raise CommandError(f"generation {number} cannot be exported: {', '.join(map(str, numbers)) or 'none'} can")
+    return kept
+
+
+def _header(state: State, chosen: KeptGeneration, stood: Stood, now: datetime, jobs: int) -> Header:
+    pointer = chosen.pointer
+    return Header(
+        fold=pointer.fold_version,
+        cluster=pointer.cluster,
+        topic=pointer.topic,
+        generation=pointer.number,
+        buckets=pointer.buckets,
+        cutoff=state.cutoff,
+        starts=dict(chosen.starts),
+        skipped={name: {str(start): end for start, end in ranges.items()} for name, ranges in state.skipped.items()},
+        time=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        jobs=jobs,
+        positions={name: stood.resumption(name) for name in stood.ledgers},
+    )
+
+
+def _fitting(ledger: Ledger) -> tuple[int, ...]:
+    """Return the counts below the position of the slowest bucket.
+
+    Buckets that stand further have counted what will be applied, and counted, once more.
+    """
+    counts = [ledger.applied, ledger.known, ledger.dead_lettered, ledger.no_record]
+    surplus = 0 if ledger.is_settled else max(0, sum(counts) - ledger.next)
+    for index, count in enumerate(counts):
+        counts[index] -= min(count, surplus)
+        surplus -= count - counts[index]
+    return tuple(counts)
+
+
+def _check_unchanged(before: Stood, after: Stood) -> None:
+    reached = after.smallest
+    has_gone_back = any(reached.get(name, 0) < position for name, position in before.smallest.items())
+    if has_gone_back or before.metas != after.metas:
+        raise CommandError("Redis lost writes while it was exported, so the archive is not whole: run it again")
