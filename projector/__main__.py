@@ -10,6 +10,7 @@ from projector.doctor import examine
 from projector.replay.archive_commands import export_command, import_command
 from projector.replay.commands import generations, rebuild_command
 from projector.replay.expire import expire
+from projector.replay.verify_command import verify_command
 from projector.settings import ProjectorSettings
 from projector.skip import skip
 from projector.topics import create_topics
@@ -93,7 +94,7 @@ def create(settings: ProjectorSettings, partitions: int, replicas: int) -> None:
     run_async(main())
 
 
-for command in (dead_letters, rebuild_command, generations, expire, export_command, import_command):
+for command in (dead_letters, rebuild_command, generations, verify_command, export_command, import_command, expire):
     commands.add_command(command)
 
 

@@ -1,0 +1,50 @@
+-- Makes right what was found to differ in a bucket, if nothing was applied since it was compared.
+--
+-- KEYS[1]  meta of the bucket (hash)
+-- KEYS[2]  positions of the bucket (hash)
+-- ARGV[1]  msgpack array:
+--   1 base         what every key of the bucket starts with
+--   2 incarnation  the one the caller knows the bucket by
+--   3 expected     positions at which it was compared: {partition, position, partition, position ...}
+--   4 jobs         array of {member, fields: {name, value, name, value ...}, or none of them to delete the job}
+--   5 entries      array of {index key without base, member, score}
+--   6 gone         array of {index key without base, member}
+--   7 keys         array of index keys without base, that are no sorted set and are deleted
+--   8 positions    {name, value, name, value ...} to set in positions
+--   9 meta         {name, value, name, value ...} to set in meta
+--   10 job_name    what the key of a job starts with, after base
+-- Answers {'mended'}, {'missing'}, {'sealed'} or {'moved', partition, expected, stored}.
+
+local call = redis.call
+local base, incarnation, expected, jobs, entries, gone, keys, positions, meta, job_name =
+  unpack(cmsgpack.unpack(ARGV[1]))
+
+local known = call('HMGET', KEYS[1], 'incarnation', 'sealed')
+if known[1] ~= incarnation then return {'missing'} end
+if known[2] then return {'sealed'} end
+for i = 1, #expected, 2 do
+  local stored = call('HGET', KEYS[2], expected[i]) or '0'
+  if stored ~= expected[i + 1] then return {'moved', expected[i], expected[i + 1], stored} end
+end
+
+local function delete_unless_index(key)
+  if call('TYPE', key).ok ~= 'zset' then call('DEL', key) end
+end
+
+for _, key in ipairs(keys) do delete_unless_index(base .. key) end
+for _, entry in ipairs(entries) do
+  delete_unless_index(base .. entry[1])
+  call('ZADD', base .. entry[1], entry[3], entry[2])
+end
+for _, entry in ipairs(gone) do
+  delete_unless_index(base .. entry[1])
+  call('ZREM', base .. entry[1], entry[2])
+end
+for _, job in ipairs(jobs) do
+  local key = base .. job_name .. job[1]
+  call('DEL', key)
+  if #job[2] > 0 then call('HSET', key, unpack(job[2])) end
+end
+if #positions > 0 then call('HSET', KEYS[2], unpack(positions)) end
+if #meta > 0 then call('HSET', KEYS[1], unpack(meta)) end
+return {'mended'}

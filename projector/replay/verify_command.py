@@ -1,0 +1,100 @@
+"""Command: `python -m projector verify`."""
+
+import gc
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import click
+import orjson
+
+from projector.replay.errors import as_command_errors
+from projector.replay.progress import progress
+from projector.replay.verify import Options, verify
+from projector.replay.verify_difference import Difference
+from projector.settings import ProjectorSettings
+from projector.startup import require_redis
+from service.command_line import run_async, settings_options
+from service.errors import CommandError
+from service.logs import configure_logs
+from service.redis import connect
+
+SHOWN = 100
+
+
+class _Output:
+    """Tells differences: the first of them as lines, all of them to the report."""
+
+    def __init__(self, report: IO[bytes] | None) -> None:
+        self._report = report
+        self._count = 0
+
+    def __call__(self, difference: Difference, is_mended: bool) -> None:  # noqa: FBT001 - what Found says
+        self._count += 1
+        if self._count <= SHOWN:
+            click.echo(f"{difference}{' (mended)' if is_mended else ''}")
+        self.write({**difference.as_dict(), "mended": is_mended})
+
+    def write(self, line: dict[str, object]) -> None:
+        if self._report:
+            self._report.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+
+    @property
+    def left_out(self) -> int:
+        """How many were not shown."""
+        return max(0, self._count - SHOWN)
+
+
+@click.command(name="verify")
+@click.option("--generation", type=click.IntRange(1), help="The generation; the live one when not given.")
+@click.option("--sample", "fraction", default=1.0, show_default=True, type=click.FloatRange(0, 1, min_open=True))
+@click.option("--repair", is_flag=True, help="Mend what differs, and nothing else; a report is written.")
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="File for every difference, as NDJSON.")
+@settings_options(ProjectorSettings)
+def verify_command(
+    settings: ProjectorSettings, generation: int | None, fraction: float, report: Path | None, *, repair: bool
+) -> None:
+    """Fold the log again and compare: jobs, index entries, positions, ledgers; projectors may go on meanwhile.
+
+    Exit code 1 when anything differs; with --repair, when anything could not be mended.
+    """
+    configure_logs(settings.log_format)
+    if repair and report is None:
+        report = Path(f"verify-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.ndjson")
+
+    async def main() -> None:
+        redis = connect(settings, max_connections=4)
+        try:
+            await require_redis(redis, settings)
+            gc.freeze()  # what start-up made need not be looked at by each collection
+            with as_command_errors(settings), _opened(report) as file, progress("verify", "records and jobs") as show:
+                output = _Output(file)
+                findings = await verify(settings, redis, Options(generation, fraction, repair), output, show)
+                output.write({"summary": findings.as_dict()})
+        finally:
+            await redis.aclose()
+        if output.left_out:
+            click.echo(f"... and {output.left_out} more" + ("" if report else ": --report FILE has all of them"))
+        click.echo(findings)
+        if report:
+            click.echo(f"report: {report}")
+        if not findings.is_right:
+            sys.exit(CommandError.exit_code)
+
+    run_async(main())
+
+
+@contextmanager
+def _opened(report: Path | None) -> Iterator[IO[bytes] | None]:
+    if report is None:
+        yield None
+        return
+    try:
+        file = report.open("wb")
+    except OSError as error:
+        raise CommandError(f"the report cannot be written to {report}: {error.strerror}") from error
+    with file:
+        yield file

@@ -1,0 +1,67 @@
+"""Differences: what is stored and is not as the log says."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What can differ."""
+
+    FIELD = "field"
+    MISSING_JOB = "missing job"
+    SURPLUS_JOB = "surplus job"
+    WRONG_TYPE = "wrong type"
+    MISSING_ENTRY = "missing index entry"
+    SURPLUS_ENTRY = "surplus index entry"
+    SCORE = "score"
+    POSITION = "position"
+    LEDGER = "ledger"
+    FLOOR = "floor"
+    LOST = "damaged, and the log no longer holds it"
+
+
+class Note(StrEnum):
+    """Why a job that is not as the log says is right nevertheless, or cannot be held against the log."""
+
+    EXPIRED = "expired"
+    SPOKE_AGAIN = "spoke again after it had expired"
+    CARRIED = "carried over or begun in events that the log has lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something stored that is not as the log says; `about` names it, None stands for nothing."""
+
+    kind: Kind
+    about: str
+    field: str = ""
+    stored: str | None = None
+    log: str | None = None
+
+    def __str__(self) -> str:
+        """Return the line for people."""
+        if self.kind in {Kind.MISSING_JOB, Kind.SURPLUS_JOB, Kind.LOST}:
+            return f"{self.about}: {self.kind}"
+        if self.kind in {Kind.POSITION, Kind.FLOOR}:
+            return f"{self.kind} {self.stored} of {self.about} is beyond the log's end {self.log}"
+        what = f"{self.kind} {_safe(self.field)}" if self.field else str(self.kind)
+        return f"{self.about}: {what}: stored {_shown(self.stored)}, log says {_shown(self.log)}"
+
+    def as_dict(self) -> dict[str, str | None]:
+        """Return the difference for a report."""
+        return {
+            "kind": self.kind,
+            "about": self.about,
+            "field": _safe(self.field) or None,
+            "stored": None if self.stored is None else _safe(self.stored),
+            "log": self.log,
+        }
+
+
+def _shown(text: str | None) -> str:
+    return "nothing" if text is None else repr(_safe(text))
+
+
+def _safe(text: str) -> str:
+    """Return text in which bytes that are not UTF-8 are spelled out."""
+    return text.encode(errors="surrogateescape").decode(errors="backslashreplace")

@@ -1,0 +1,224 @@
+"""The log once more: read from its start, by no group, up to exact offsets.
+
+Case 1: a range was passed over by command, perhaps because it cannot be read. It is never asked for.
+Case 2: a fetch holds something unreadable beyond the wanted offset. Records before it are read one by one.
+Case 3: the log's beginning goes while it is being read. What is gone is passed and known by `starts`.
+"""
+
+import time
+from bisect import bisect_left
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import OffsetOutOfRangeError
+
+from projector.batch import MAX_BATCH_RECORDS
+from projector.log import POLL_MILLISECONDS, is_unreadable
+from projector.partition import Record
+from projector.settings import ProjectorSettings
+from schemas.redis_layout import partition_name
+from service.errors import CommandError, ServiceUnavailableError
+from service.kafka import REQUEST_TIMEOUT_MILLISECONDS, start_client
+
+SILENCE_SECONDS: Final = 30.0  # how long nothing may arrive that must be there
+# Short, for a fetch under way for one partition delays the fetch for another.
+_FETCH_WAIT_MILLISECONDS: Final = 50
+_PARTITION_BYTES: Final = 2 * 1024 * 1024
+
+_offset = attrgetter("offset")
+
+# Partition name -> offset.
+Offsets = Mapping[str, int]
+# Partition name -> ranges of offsets to pass over, as start -> end.
+Skipped = Mapping[str, Mapping[int, int]]
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One partition: `next` is what is given out next, `read` what is fetched next, `kept` what lies between."""
+
+    item: TopicPartition
+    start: int
+    next: int = 0
+    read: int = 0
+    kept: Sequence[Record] = ()
+    is_careful: bool = False
+
+    def take(self, limit: int) -> Sequence[Record]:
+        """Return what was fetched below the limit, and move there or as far as was fetched."""
+        at = bisect_left(self.kept, limit, key=_offset)
+        taken, self.kept = self.kept[:at], self.kept[at:]
+        self.next = limit if self.kept else min(limit, self.read)
+        return taken
+
+
+@dataclass
+class ReplayedLog:
+    """The partitions of the topic, read from their start; `passed` counts offsets passed over by command."""
+
+    settings: ProjectorSettings
+    begins: Offsets
+    passed: dict[str, int] = field(default_factory=dict)
+    _readings: dict[str, _Reading] = field(default_factory=dict)
+    _ends: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._consumer = AIOKafkaConsumer(
+            **self.settings.kafka_client_options(),
+            auto_offset_reset="none",
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            fetch_max_wait_ms=_FETCH_WAIT_MILLISECONDS,
+            max_partition_fetch_bytes=_PARTITION_BYTES,
+            request_timeout_ms=REQUEST_TIMEOUT_MILLISECONDS,
+        )
+
+    async def start(self) -> None:
+        """Connect, and find the partitions."""
+        await start_client(self._consumer, self.settings)
+        await self.find_partitions()
+
+    async def stop(self) -> None:
+        """Close the connections."""
+        await self._consumer.stop()
+
+    @property
+    def next(self) -> dict[str, int]:
+        """The next offset of each partition."""
+        return {name: reading.next for name, reading in self._readings.items()}
+
+    @property
+    def starts(self) -> dict[str, int]:
+        """Where each partition of the log begins."""
+        return {name: reading.start for name, reading in self._readings.items()}
+
+    @property
+    def known_ends(self) -> dict[str, int]:
+        """The ends as they were when last asked for."""
+        return {name: self._ends.get(name, 0) for name in self._readings}
+
+    async def ends(self, wanted: Offsets) -> dict[str, int]:
+        """Return the end of each of these partitions, asked anew where the wanted offset is beyond it; 0 of none."""
+        beyond = {name for name, offset in wanted.items() if offset > self._ends.get(name, 0)}
+        if beyond - self._readings.keys():
+            await self.find_partitions()
+        known = {self._readings[name].item: name for name in beyond & self._readings.keys()}
+        if known:
+            ends = await self._consumer.end_offsets(list(known))
+            self._ends |= {known[item]: end for item, end in ends.items()}
+        return {name: self._ends.get(name, 0) for name in wanted}
+
+    async def advance(self, to: Offsets, skipped: Skipped) -> AsyncIterator[tuple[str, Sequence[Record]]]:
+        """Yield the records below these offsets, which the log must hold, partition by partition, in their order."""
+        silent_since = time.monotonic()
+        while True:
+            waiting: dict[str, int] = {}
+            for name, offset in to.items():
+                for records in self._fetched(name, offset, skipped.get(name, {}), waiting):
+                    yield name, records
+            if not waiting:
+                return
+            if await self._fetch(waiting):
+                silent_since = time.monotonic()
+            elif time.monotonic() - silent_since > SILENCE_SECONDS:
+                behind = ", ".join(f"{name} at {self._readings[name].read}" for name in waiting)
+                raise ServiceUnavailableError(f"Kafka delivers nothing of {behind}: look at its brokers, and try again")
+
+    def _fetched(
+        self, name: str, to: int, ranges: Mapping[int, int], waiting: dict[str, int]
+    ) -> Iterator[Sequence[Record]]:
+        """Yield what was fetched below the offset; note in `waiting` up to where more must be."""
+        reading = self._readings[name]
+        while reading.next < to:
+            end = max((end for start, end in ranges.items() if start <= reading.next < end), default=0)
+            limit = min([to, *(start for start in ranges if start > reading.next)])
+            if end:
+                self.passed[name] = self.passed.get(name, 0) + min(to, end) - reading.next
+                self._pass(reading, min(to, end))
+            elif reading.next < reading.start:
+                self._pass(reading, min(limit, reading.start))
+            elif reading.kept or reading.read >= limit:
+                if records := reading.take(limit):
+                    yield records
+            else:
+                waiting[name] = limit
+                return
+
+    def _pass(self, reading: _Reading, to: int) -> None:
+        reading.next = to
+        reading.kept = reading.kept[bisect_left(reading.kept, to, key=_offset) :]
+        if reading.read < to:
+            reading.read = to
+            reading.is_careful = False
+            self._consumer.seek(reading.item, to)
+
+    async def _fetch(self, limits: Offsets) -> bool:
+        """Fetch what has arrived of these partitions, at least one record if any has; tell whether any came nearer."""
+        before = sum(self._readings[name].read for name in limits)
+        careful = [name for name in limits if self._readings[name].is_careful]
+        if careful:
+            await self._fetch_carefully(self._readings[careful[0]], limits[careful[0]])
+        else:
+            await self._fetch_all([self._readings[name] for name in limits])
+        return sum(self._readings[name].read for name in limits) != before
+
+    async def _fetch_all(self, readings: Sequence[_Reading]) -> None:
+        items = [reading.item for reading in readings]
+        try:
+            polled = await self._consumer.getmany(*items, timeout_ms=POLL_MILLISECONDS, max_records=MAX_BATCH_RECORDS)
+        except OffsetOutOfRangeError:
+            await self.find_partitions()
+        except Exception as error:
+            if not is_unreadable(error):
+                raise
+            # What had been drained of the others is lost with it.
+            self._seek_all()
+            for reading in readings:
+                reading.is_careful = True
+        else:
+            for reading in readings:
+                reading.kept = polled.get(reading.item, ())
+                reading.read = await self._consumer.position(reading.item)
+
+    async def _fetch_carefully(self, reading: _Reading, limit: int) -> None:
+        """Read record by record, so that what is unreadable costs nothing of what is before it."""
+        kept: list[Record] = []
+        try:
+            while reading.read < limit and len(kept) < MAX_BATCH_RECORDS:
+                polled = await self._consumer.getmany(reading.item, timeout_ms=POLL_MILLISECONDS, max_records=1)
+                kept += polled.get(reading.item, ())
+                reading.read = await self._consumer.position(reading.item)
+                if not polled:
+                    break
+        except Exception as error:
+            if not is_unreadable(error):
+                raise
+            if not kept:
+                name = partition_name(reading.item.topic, reading.item.partition)
+                raise CommandError(
+                    f"{name}: the record at {reading.read} cannot be read ({type(error).__name__}), and the position "
+                    "is beyond it"
+                ) from error
+            self._seek_all()
+        reading.kept = kept
+
+    async def find_partitions(self) -> None:
+        """Take every partition there is by now, each where its reading stands or where the log begins by now."""
+        metadata = await self._consumer._client.fetch_all_metadata()  # noqa: SLF001 - no public way without subscribing
+        topic = self.settings.kafka_topic
+        items = [TopicPartition(topic, number) for number in sorted(metadata.partitions_for_topic(topic) or ())]
+        self._consumer.assign(items)
+        starts = await self._consumer.beginning_offsets(items)
+        for item in items:
+            name = partition_name(item.topic, item.partition)
+            reading = self._readings.setdefault(name, _Reading(item, 0))
+            reading.start = max(starts[item], self.begins.get(name, 0))
+            reading.read = max(reading.read, reading.start)
+        self._seek_all()
+
+    def _seek_all(self) -> None:
+        for reading in self._readings.values():
+            self._consumer.seek(reading.item, reading.read)

@@ -1,0 +1,136 @@
+"""Moments: a bucket read at one moment, and the second fold taken to exactly the positions of that moment."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from projector.catalog import Catalog, State
+from projector.errors import PositionMovedError
+from projector.ledger import ledgers
+from projector.replay.verify_difference import Difference, Kind
+from projector.replay.verify_fold import Fold
+from projector.replay.verify_jobs import Rules
+from projector.replay.verify_store import Asked, Mends, Moment, StoredGeneration
+from schemas.redis_layout import DROPPING
+from service.errors import CommandError
+
+# How long positions may stay below those that another bucket had, or that were there before Redis lost writes.
+PATIENCE_SECONDS: Final = 60.0
+_LOOK_SECONDS: Final = 0.1
+
+Found = Callable[[Difference, bool], None]
+
+
+@dataclass(slots=True)
+class Moments:
+    """Reads a generation such that what is read and the second fold are of the same positions."""
+
+    store: StoredGeneration
+    catalog: Catalog
+    fold: Fold
+    found: Found
+    is_repairing: bool
+    _state: State | None = None
+    _beyond: set[tuple[int, str]] = field(default_factory=set)
+
+    async def reach(self, bucket: int, asked: Sequence[Asked] = ()) -> Moment:
+        """Return a moment of a bucket, the second fold standing there; CommandError when that cannot be."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            moment = await self.store.read(bucket, asked)
+            # After the positions: what they have passed over by command is in the catalog before they have.
+            state = self._checked(await self.catalog.read())
+            to = await self._within_the_log(bucket, moment)
+            behind = [f"{name} at {to.get(name, 0)}" for name, at in self.fold.log.next.items() if to.get(name, 0) < at]
+            if to and not behind:
+                await self.fold.advance(to, state.skipped)
+            if not behind:
+                return moment
+            if time.monotonic() > deadline:
+                raise CommandError(
+                    f"bucket {bucket} stands behind what was compared already ({', '.join(behind)}) and does not come "
+                    "nearer: start a projector, and run verify again when it has caught up"
+                )
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    @property
+    def rules(self) -> Rules:
+        """What a job of the moment may lack."""
+        state = self._state
+        return Rules(state.cutoff if state else "", self.fold.log.starts, bool(self._lost()))
+
+    def remarks(self) -> list[str]:
+        """Return what cannot be checked any more."""
+        return [
+            f"{name}: events {start} to {end - 1} are gone from the log, so what they reported cannot be checked"
+            for name, (start, end) in self._lost().items()
+        ]
+
+    def has_lost(self, name: str) -> bool:
+        """Tell whether events that the generation counted are gone from a partition of the log."""
+        return name in self._lost()
+
+    def is_within(self, bucket: int, name: str) -> bool:
+        """Tell whether the position of a partition was found within the log."""
+        return (bucket, name) not in self._beyond
+
+    async def check_totals(self) -> list[str]:
+        """Hold the sums of all buckets against the positions where the log has lost what each bucket counted."""
+        buckets = range(self.store.pointer.buckets)
+        names = [name for name in self._lost() if len(buckets) > 1]
+        accounts = ledgers([(await self.store.read(bucket)).positions for bucket in buckets]) if names else {}
+        for name in names:
+            account = accounts.get(name)
+            if account and not account.is_closed:
+                self.found(Difference(Kind.LEDGER, name, stored=str(account), log=str(account.next)), False)  # noqa: FBT003 - what Found says
+        apart = [name for name in names if name in accounts and not accounts[name].is_settled]
+        return [f"{name}: the buckets stand apart, so its ledger cannot be checked now" for name in apart]
+
+    def _checked(self, state: State) -> State:
+        self._state = state
+        number = self.store.pointer.number
+        kept = state.kept.get(number)
+        is_live = state.live is not None and state.live.number == number
+        if not is_live and (kept is None or kept.state == DROPPING):
+            raise CommandError(f"generation {number} was dropped meanwhile")
+        return state
+
+    async def _within_the_log(self, bucket: int, moment: Moment) -> dict[str, int]:
+        """Return the positions, or the log's end where one is beyond it; that is a difference."""
+        stored = moment.next
+        ends = await self.fold.log.ends(stored)
+        beyond = {name: ends[name] for name, offset in stored.items() if offset > ends[name]}
+        for name, end in beyond.items():
+            is_mended = self.is_repairing and await self._set_back(bucket, moment, name, end)
+            if (bucket, name) not in self._beyond:
+                difference = Difference(Kind.POSITION, self.place(bucket, name), "", str(stored[name]), str(end))
+                self.found(difference, is_mended)
+            if not is_mended:
+                self._beyond.add((bucket, name))
+        return {name: min(offset, ends[name]) for name, offset in stored.items() if name in self.fold.log.next}
+
+    def place(self, bucket: int, name: str) -> str:
+        """Return what names a partition's fields in a bucket."""
+        return name if self.store.pointer.buckets == 1 else f"{name} in bucket {bucket}"
+
+    async def _set_back(self, bucket: int, moment: Moment, name: str, end: int) -> bool:
+        try:
+            await self.store.mend(bucket, moment, Mends(positions={name: str(end)}))
+        except PositionMovedError:
+            return False
+        return True
+
+    def _lost(self) -> dict[str, tuple[int, int]]:
+        """Return the ranges that are gone from the log though the generation counted them."""
+        log, state = self.fold.log, self._state
+        lost: dict[str, tuple[int, int]] = {}
+        for name, start in log.starts.items():
+            reached = log.begins.get(name, 0)
+            for begin, end in sorted(state.skipped.get(name, {}).items() if state else ()):
+                if begin <= reached:
+                    reached = max(reached, end)
+            if reached < start:
+                lost[name] = reached, start
+        return lost

@@ -1,0 +1,184 @@
+"""What is stored of a generation, read at one moment and mended in one step, bucket by bucket."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, cast
+
+import msgpack
+from redis.exceptions import ResponseError
+
+from projector.errors import BucketMissingError, BucketSealedError, DamagedKeyError, PositionMovedError
+from projector.generation import Script, limited
+from projector.replay.keys import keys_of
+from projector.replay.verify_jobs import Mend, StoredJob
+from schemas.redis_layout import FLOOR, IDENTITY_FIELDS, INDEXES, JOB, META, POSITIONS, Pointer, bucket_prefix
+from service.errors import CommandError
+from service.redis import AnyRedis
+
+# What one answer may hold; a single job more.
+ANSWER_BYTES: Final = 4 * 1024 * 1024
+_ENTRIES_PER_STEP: Final = 100
+_NAMES: Final = (IDENTITY_FIELDS, INDEXES, JOB)
+
+
+class Asked(NamedTuple):
+    """A member to read, and the keys of the indexes to look it up in; none: those that its stored identity names."""
+
+    member: bytes
+    indexes: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A bucket at one moment: `positions` is the whole hash, `jobs` the first of those that were asked for."""
+
+    positions: Mapping[bytes, bytes]
+    floors: Mapping[str, str]
+    jobs: Sequence[StoredJob]
+
+    @property
+    def next(self) -> dict[str, int]:
+        """The next offset of each partition."""
+        try:
+            return {name.decode(): int(value) for name, value in self.positions.items() if b"#" not in name}
+        except ValueError as error:
+            raise CommandError(
+                f"a stored position is not a number ({error}): delete it, and the log is read again"
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Mends:
+    """What is mended together: jobs, index keys that are none, fields of positions and of meta."""
+
+    jobs: Sequence[Mend] = ()
+    keys: Sequence[str] = ()
+    positions: Mapping[str, str] | None = None
+    meta: Mapping[str, str] | None = None
+
+
+class StoredGeneration:
+    """The buckets of a generation, to be verified."""
+
+    def __init__(self, redis: AnyRedis, prefix: str, pointer: Pointer) -> None:
+        self._redis = redis
+        self._prefix = prefix
+        self.pointer = pointer
+        self._read, self._mend = Script(redis, "verify_read"), Script(redis, "verify_mend")
+
+    async def read(self, bucket: int, asked: Sequence[Asked] = ()) -> Moment:
+        """Return positions and jobs of one moment; BucketMissingError when the bucket is not the one it was."""
+        base = self._base(bucket)
+        argument = _packed(base, self.pointer.incarnations[bucket], asked, _NAMES, ANSWER_BYTES)
+        answer = await self._read([base + META, base + POSITIONS], [argument])
+        self._check(bucket, answer)
+        positions, meta = _pairs(answer[1]), _pairs(answer[2])
+        floors = {
+            name.decode().removeprefix(FLOOR): value.decode()
+            for name, value in meta.items()
+            if name.startswith(FLOOR.encode())
+        }
+        jobs = [_stored(one.member, *found) for one, found in zip(asked, answer[3], strict=False)]
+        return Moment(positions, floors, jobs)
+
+    async def mend(self, bucket: int, moment: Moment, mends: Mends) -> None:
+        """Write what is right, if the bucket's positions are still those of the moment, else PositionMovedError.
+
+        BucketSealedError while a switch is under way.
+        """
+        base = self._base(bucket)
+        argument = _packed(
+            base,
+            self.pointer.incarnations[bucket],
+            [text for name, offset in moment.next.items() for text in (name, str(offset))],
+            [(mend.member, _flat(mend.fields or {})) for mend in mends.jobs],
+            [(key, mend.member, score) for mend in mends.jobs for key, score in mend.entries.items()],
+            [(key, mend.member) for mend in mends.jobs for key in mend.gone],
+            mends.keys,
+            _flat(mends.positions or {}),
+            _flat(mends.meta or {}),
+            JOB,
+        )
+        answer = await self._mend([base + META, base + POSITIONS], [argument])
+        self._check(bucket, answer)
+
+    async def members(self, bucket: int) -> AsyncIterator[list[bytes]]:
+        """Yield the members that have a key of their own, in steps."""
+        start = len((self._base(bucket) + JOB).encode())
+        async for keys in keys_of(self._redis, self._prefix, self.pointer.number, bucket, JOB):
+            yield [key[start:] for key in keys]
+
+    async def entries(self, bucket: int) -> AsyncIterator[dict[str, list[bytes] | str]]:
+        """Yield members by the key of their index, or the type of a key that is none, in steps."""
+        start = len(self._base(bucket).encode())
+        for index in INDEXES:
+            async for keys in keys_of(self._redis, self._prefix, self.pointer.number, bucket, index):
+                cursors = dict.fromkeys(keys, 0)
+                while cursors:
+                    found, cursors = await self._step(cursors)
+                    yield {key[start:].decode(errors="surrogateescape"): members for key, members in found.items()}
+
+    async def _step(self, cursors: Mapping[bytes, int]) -> tuple[dict[bytes, list[bytes] | str], dict[bytes, int]]:
+        """Return some members of each key, and from where to go on with those that have more."""
+        async with limited(), self._redis.pipeline(transaction=False) as pipeline:
+            for key, cursor in cursors.items():
+                pipeline.zscan(key, cursor, count=_ENTRIES_PER_STEP)
+            answers: list[Any] = await pipeline.execute(raise_on_error=False)
+            for answer in answers:
+                if isinstance(answer, Exception) and not isinstance(answer, ResponseError):
+                    raise answer
+        found: dict[bytes, list[bytes] | str] = {}
+        more: dict[bytes, int] = {}
+        for key, answer in zip(cursors, answers, strict=True):
+            if isinstance(answer, ResponseError):
+                async with limited():
+                    found[key] = cast("bytes", await self._redis.type(key)).decode()
+            else:
+                found[key] = [member for member, _ in answer[1]]
+                if answer[0]:
+                    more[key] = answer[0]
+        return found, more
+
+    def _check(self, bucket: int, answer: Sequence[Any]) -> None:
+        reason = answer[0]
+        if reason == b"missing":
+            raise BucketMissingError(
+                f"bucket {bucket} of generation {self.pointer.number} was emptied or begun again: run verify again"
+            )
+        if reason == b"damaged":
+            raise DamagedKeyError(answer[1].decode(), "")
+        if reason == b"sealed":
+            raise BucketSealedError("a switch of generations is under way: run verify --repair again when it is over")
+        if reason == b"moved":
+            raise PositionMovedError(answer[1].decode(), int(answer[2]), int(answer[3]))
+
+    def _base(self, bucket: int) -> str:
+        return bucket_prefix(self._prefix, self.pointer.number, bucket)
+
+
+def _stored(member: bytes, kind: bytes, fields: Sequence[bytes], scores: Sequence[bytes | None]) -> StoredJob:
+    texts = [text.decode(errors="surrogateescape") for text in fields]
+    entries = {
+        key.decode(errors="surrogateescape"): _score(score)
+        for key, score in zip(cast("Sequence[bytes]", scores[::2]), scores[1::2], strict=True)
+    }
+    return StoredJob(member, kind.decode(), dict(zip(texts[::2], texts[1::2], strict=True)), entries)
+
+
+def _score(score: bytes | None) -> float | str | None:
+    if score is None:
+        return None
+    return score[1:].decode() if score.startswith(b"!") else float(score)
+
+
+def _pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _flat(fields: Mapping[str, str]) -> list[str]:
+    return [text for pair in fields.items() for text in pair]
+
+
+def _packed(*values: object) -> bytes:
+    packed: bytes = msgpack.packb(values, use_bin_type=False, unicode_errors="surrogateescape")
+    return packed
