@@ -67,9 +67,9 @@ class Findings:
             "jobs": self.jobs,
             "records": self.records,
             "seconds": round(self.seconds, 3),
-            "differences": dict(self.differences),
+            "differences": {str(kind): count for kind, count in self.differences.items()},
             "mended": self.mended,
-            "notes": dict(self.notes),
+            "notes": {str(note): count for note, count in self.notes.items()},
             "remarks": self.remarks,
         }
 

@@ -62,6 +62,8 @@ class BucketCheck:
         for members in self.fold.unseen(self.bucket, self.fold.last_number, KEYS_PER_STEP):
             known = self.fold.jobs(self.bucket, members)
             await self._check([Asked(member, index_keys(known[member].identity)) for member in members])
+            self.fold.see(members)
+            self.fold.told()
         async for entries in self.store.entries(self.bucket):
             await self._entries(entries)
         await self._accounts()

@@ -50,7 +50,14 @@ class _Output:
 
 @click.command(name="verify")
 @click.option("--generation", type=click.IntRange(1), help="The generation; the live one when not given.")
-@click.option("--sample", "fraction", default=1.0, show_default=True, type=click.FloatRange(0, 1, min_open=True))
+@click.option(
+    "--sample",
+    "fraction",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Fraction of the jobs that are compared, for a quick look.",
+)
 @click.option("--repair", is_flag=True, help="Mend what differs, and nothing else; a report is written.")
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="File for every difference, as NDJSON.")
 @settings_options(ProjectorSettings)

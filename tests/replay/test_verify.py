@@ -1,6 +1,5 @@
 """Verify: whatever is damaged is found, named and mended, and nothing else is ever called wrong."""
 
-import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -8,14 +7,11 @@ from random import Random
 import pytest
 from redis import Redis
 
-from projector.replay.verify import Findings, Options, verify
-from projector.replay.verify_difference import Difference
-from projector.settings import ProjectorSettings
-from schemas.redis_layout import INDEXES, JOB, bucket_prefix
-from service.redis import connect
+from schemas.redis_layout import INDEXES, JOB, LEDGER, bucket_prefix
 from tests.processes import Deployment
 from tests.projector.test_recovery import messages
-from tests.refold import refold, stored
+from tests.refold import refold
+from tests.replay.verifying import assert_equal, verified
 from tests.services import Services
 
 JOBS = 300
@@ -39,34 +35,6 @@ class Target:
     def score(self, key: str, member: str) -> str:
         """Return a job's place in an index, as verify shows it."""
         return f"{self.redis.zscore(self.base + key, member):.0f}"
-
-
-def verified(deployment: Deployment, **options: object) -> tuple[list[str], Findings]:
-    """Return what verify says, line by line, and its findings."""
-    lines: list[str] = []
-
-    def found(difference: Difference, is_mended: bool) -> None:  # noqa: FBT001 - as verify calls it
-        lines.append(f"{difference}{' (mended)' if is_mended else ''}")
-
-    async def run() -> Findings:
-        settings = ProjectorSettings.load(deployment.environment, {})
-        redis = connect(settings)
-        try:
-            return await verify(settings, redis, Options(**options), found)  # type: ignore[arg-type]
-        finally:
-            await redis.aclose()
-
-    return lines, asyncio.run(run())
-
-
-def assert_equal(deployment: Deployment) -> Findings:
-    """Return the findings of a verify that finds nothing, as an independent fold agrees."""
-    lines, findings = verified(deployment)
-    assert lines == []
-    assert findings.is_right
-    assert "everything equal" in str(findings)
-    assert stored(deployment) == refold(deployment)
-    return findings
 
 
 @pytest.fixture(scope="module")
@@ -215,9 +183,7 @@ def ledger_off_by_one(target: Target) -> list[str]:
     name = f"{target.deployment.topic}/1"
     before = dict(target.deployment.hash(target.base + "positions"))
     target.redis.hincrby(target.base + "positions", name + "#applied", 1)
-    counts = [
-        int(before.get((name + suffix).encode(), 0)) for suffix in ("#applied", "#known", "#deadlettered", "#norecord")
-    ]
+    counts = [int(before.get((name + suffix).encode(), 0)) for suffix in LEDGER]
     counts[0] += 1
     return [f"{name}: ledger: stored '{' + '.join(map(str, counts))}', log says"]
 
