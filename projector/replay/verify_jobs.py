@@ -7,9 +7,19 @@ from typing import Final
 from projector.fold import FoldedJob
 from projector.replay.verify_difference import Difference, Kind, Note
 from schemas.event_time import SORTABLE_CHARACTERS, unix_seconds
+from schemas.expiry import has_news_since
 from schemas.identity import JobIdentity, job_member
 from schemas.lifecycle import STAGE_NAMES
-from schemas.redis_layout import CARRIED, IDENTITY_FIELDS, INDEXES, SEPARATOR, STORED_FIELDS, score_of
+from schemas.redis_layout import (
+    CARRIED,
+    DETAIL_TIME,
+    IDENTITY_FIELDS,
+    INDEXES,
+    SEPARATOR,
+    STAGE_TIME,
+    STORED_FIELDS,
+    score_of,
+)
 
 HASH: Final = "hash"
 NONE: Final = "none"
@@ -88,7 +98,7 @@ def _known(
     name: str, stored: StoredJob, live: FoldedJob | None, folded: FoldedJob, rules: Rules
 ) -> tuple[list[Difference], FoldedJob | None, Note | None]:
     """Return the differences of a job that the log knows, what is right, and why that is not what the log says."""
-    if stored.kind == NONE and last_news(folded) < rules.cutoff:
+    if stored.kind == NONE and not has_news_since(rules.cutoff, folded.stages.values(), folded.details.values()):
         return [], None, Note.EXPIRED
     if stored.kind == NONE:
         return [Difference(Kind.MISSING_JOB, name)], folded, None
@@ -102,11 +112,6 @@ def _known(
     if differences:
         live.join(folded)
     return differences, live, note
-
-
-def last_news(job: FoldedJob) -> str:
-    """Return the greatest time of any register of a job."""
-    return max(_time_of(name, register) for name, register in (job.stages | job.details).items() if name != CARRIED)
 
 
 def _fields(
@@ -199,11 +204,11 @@ def _is_older(job: FoldedJob, rules: Rules) -> bool:
 
 
 def _is_stage(register: str) -> bool:
-    return register.count(SEPARATOR) == _STAGE_PARTS - 1 and _is_time(register[:SORTABLE_CHARACTERS])
+    return register.count(SEPARATOR) == _STAGE_PARTS - 1 and _is_time(register[STAGE_TIME])
 
 
 def _is_detail(register: str) -> bool:
-    return register.count(SEPARATOR) >= _STAGE_PARTS - 1 and _is_time(_time_of("", register))
+    return register.count(SEPARATOR) >= _STAGE_PARTS - 1 and _is_time(register[DETAIL_TIME])
 
 
 def _is_time(text: str) -> bool:
@@ -215,9 +220,7 @@ def _is_time(text: str) -> bool:
 
 
 def _time_of(field_name: str, register: str) -> str:
-    if field_name in STAGE_NAMES:
-        return register[:SORTABLE_CHARACTERS]
-    return register.partition(SEPARATOR)[2][:SORTABLE_CHARACTERS]
+    return register[STAGE_TIME if field_name in STAGE_NAMES else DETAIL_TIME]
 
 
 def _hash_of(job: FoldedJob | None) -> dict[str, str] | None:

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import orjson
-from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from schemas.redis_layout import CARRIED, CUTOFF, JOB, POSITIONS, bucket_prefix, pointer_key
 from tests.processes import Deployment, wait_for
 from tests.projector.events import event
+from tests.projector.test_log_faults import delete_records
 from tests.projector.test_recovery import messages
 from tests.refold import refold, stored
 from tests.replay.verifying import assert_equal, verified
@@ -136,22 +135,6 @@ def test_ranges_passed_over_by_command(deployment: Deployment) -> None:
     assert (lines, findings.jobs, findings.remarks) == ([], 4, [])
 
 
-def delete_records(deployment: Deployment, partition: int, before: int) -> None:
-    """Delete the records of a partition below an offset, as retention does."""
-
-    async def delete() -> None:
-        client = AIOKafkaAdminClient(bootstrap_servers=deployment.services.kafka_bootstrap_servers)
-        await client.start()
-        try:
-            await client.delete_records(
-                {TopicPartition(deployment.topic, partition): RecordsToDelete(before_offset=before)}
-            )
-        finally:
-            await client.close()
-
-    asyncio.run(delete())
-
-
 def test_what_the_log_has_lost_is_said_and_no_difference(deployment: Deployment) -> None:
     """Jobs whose events are gone from the log are counted, and what can be checked of them is."""
     for stage, job in (("started", "old"), ("started", "both"), ("running", "both"), ("started", "new")):
@@ -159,7 +142,7 @@ def test_what_the_log_has_lost_is_said_and_no_difference(deployment: Deployment)
     process = deployment.start_projector()
     deployment.wait_until_applied()
     deployment.stop(process)
-    delete_records(deployment, 0, 2)
+    asyncio.run(delete_records(deployment, 0, 2))
     lines, findings = verified(deployment)
     assert lines == []
     assert sum(findings.notes.values()) == 2
@@ -184,7 +167,7 @@ def test_jobs_carried_over_by_a_rebuild(deployment: Deployment) -> None:
         deployment.publish_event(event(stage, job=job, event_id=stage), 0)
     deployment.start_projector()
     deployment.wait_until_applied()
-    delete_records(deployment, 0, 2)
+    asyncio.run(delete_records(deployment, 0, 2))
     deployment.command("projector", "rebuild", "--carry-over")
     deployment.publish_event(event("finished", job="old", event_id="late"), 0)
     deployment.wait_until_applied()
