@@ -1,6 +1,7 @@
 """Commands: `python -m projector rebuild` and `python -m projector generations`."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import click
 import orjson
@@ -25,19 +26,17 @@ MAX_BUCKETS = 256
 @click.option("--rate", type=click.FloatRange(1), help="At most so many events a second, to spare live traffic.")
 @click.option("--buckets", type=click.IntRange(1, MAX_BUCKETS), help="Buckets of the new generation; as many as now.")
 @click.option("--carry-over", is_flag=True, help="Take jobs that the log no longer knows from the live generation.")
+@click.option("--check", "is_checked", is_flag=True, help="Verify the new generation before the switch.")
 @settings_options(ProjectorSettings)
-def rebuild_command(
-    settings: ProjectorSettings, processes: int, rate: float | None, buckets: int | None, *, carry_over: bool
-) -> None:
+def rebuild_command(settings: ProjectorSettings, **options: Any) -> None:
     """Fold the whole log into a new generation beside the live one, then switch to it.
 
     Readers and projectors go on meanwhile and follow by themselves. After a crash, the next rebuild resumes. The
     generation that was live is kept: see `generations`.
     """
-    options = Options(processes, rate, buckets, carry_over)
 
     async def main(redis: AnyRedis) -> None:
-        click.echo(await rebuild(settings, redis, options))
+        click.echo(await rebuild(settings, redis, Options(**options)))
 
     _run(settings, main)
 

@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from projector.batch import Batch
 from projector.catalog import Catalog, State
@@ -24,6 +25,9 @@ from projector.replay.progress import progress
 from projector.replay.size import Room, size_of
 from projector.replay.switch import Switch, Work
 from projector.replay.target import Target
+from projector.replay.verify import Options as VerifyOptions
+from projector.replay.verify import verify
+from projector.replay.verify_difference import Difference
 from projector.settings import ProjectorSettings
 from projector.startup import cluster_of, require_redis, require_topics
 from projector.store import LogIdentity, check_is_ours
@@ -31,15 +35,22 @@ from schemas.redis_layout import BUILDING, COMPLETE, FOLD_VERSION, KeptGeneratio
 from service.errors import CommandError
 from service.redis import AnyRedis
 
+SHOWN_DIFFERENCES: Final = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to rebuild: processes, events a second (None: as fast as it goes), buckets (None: as many as now)."""
+    """How to rebuild.
+
+    By how many processes, at most how many events a second (None: as fast as it goes), into how many buckets (None: as
+    many as now); whether what the log has lost is carried over, and whether all is verified before the switch.
+    """
 
     processes: int = 1
     rate: float | None = None
     buckets: int | None = None
     carry_over: bool = False
+    is_checked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +97,8 @@ async def rebuild(settings: ProjectorSettings, redis: AnyRedis, options: Options
                     switch = Switch(work, target, names, followers, Room(work.redis), show)
                     await switch.catch_up()
                     carried = await _carry_over(work, target)
+                    if options.is_checked:
+                        await _check(settings, work, target)
                     is_live = await switch.run()
     records = sum((await work.lowest(target.pointer, names)).values())
     return Rebuilt(target.pointer.number, live.number, records, carried, time.monotonic() - began)
@@ -96,6 +109,24 @@ async def _carry_over(work: Work, target: KeptGeneration) -> int:
         return 0
     source, sink = work.generation(work.live), work.generation(target.pointer)
     return await carry_over(work.redis, work.prefix, source, sink, target.starts)
+
+
+async def _check(settings: ProjectorSettings, work: Work, target: KeptGeneration) -> None:
+    """Hold the new generation against the log, folded once more by other means; CommandError when it differs."""
+    number = target.pointer.number
+    differences: list[Difference] = []
+
+    def found(difference: Difference, _is_mended: bool) -> None:  # noqa: FBT001 - what Found says
+        if len(differences) < SHOWN_DIFFERENCES:
+            differences.append(difference)
+
+    findings = await verify(settings, work.redis, VerifyOptions(number), found)
+    if not findings.is_right:
+        raise CommandError(
+            f"generation {number} was not switched to, it differs from the log: "
+            f"{'; '.join(map(str, differences))}; look at it with `python -m projector verify --generation {number}`, "
+            f"then drop it with `python -m projector generations drop {number}`"
+        )
 
 
 def _live(state: State, log: LogIdentity, settings: ProjectorSettings) -> Pointer:
