@@ -1,21 +1,18 @@
 """Commands: `python -m projector export` and `python -m projector import`."""
 
 import sys
-from collections.abc import Awaitable, Callable
 
 import click
 
 from projector.replay.archive_stream import STANDARD, ArchiveReader, ArchiveWriter, archive_sink, archive_source
 from projector.replay.commands import MAX_BUCKETS
-from projector.replay.errors import as_command_errors
 from projector.replay.export import export
 from projector.replay.importing import import_archive
 from projector.replay.progress import progress
+from projector.replay.running import run_on_redis
 from projector.settings import ProjectorSettings
-from projector.startup import require_redis
-from service.command_line import run_async, settings_options
-from service.logs import configure_logs
-from service.redis import AnyRedis, connect
+from service.command_line import settings_options
+from service.redis import AnyRedis
 
 
 @click.command(name="export")
@@ -36,7 +33,7 @@ def export_command(settings: ProjectorSettings, number: int | None, output: str,
             exported = await export(redis, settings.redis_prefix, number, ArchiveWriter(sink), show)
         click.echo(exported, err=True)
 
-    _run(settings, main)
+    run_on_redis(settings, main)
 
 
 @click.command(name="import")
@@ -57,19 +54,4 @@ def import_command(settings: ProjectorSettings, file: str, buckets: int | None) 
             imported = await import_archive(settings, redis, ArchiveReader(source), buckets, show)
         click.echo(imported)
 
-    _run(settings, main)
-
-
-def _run(settings: ProjectorSettings, main: Callable[[AnyRedis], Awaitable[None]]) -> None:
-    configure_logs(settings.log_format)
-
-    async def connected() -> None:
-        redis = connect(settings, max_connections=8)
-        try:
-            await require_redis(redis, settings)
-            with as_command_errors(settings):
-                await main(redis)
-        finally:
-            await redis.aclose()
-
-    run_async(connected())
+    run_on_redis(settings, main)

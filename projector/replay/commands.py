@@ -1,21 +1,18 @@
 """Commands: `python -m projector rebuild` and `python -m projector generations`."""
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import click
 import orjson
 
 from projector.replay.drop import QUIET_SECONDS, drop
-from projector.replay.errors import as_command_errors
 from projector.replay.listing import as_table, list_generations
 from projector.replay.rebuild import Options, rebuild
 from projector.replay.rollback import roll_back, roll_back_now
+from projector.replay.running import run_on_redis
 from projector.settings import ProjectorSettings
-from projector.startup import require_redis
-from service.command_line import run_async, settings_options
-from service.logs import configure_logs
-from service.redis import AnyRedis, connect
+from service.command_line import settings_options
+from service.redis import AnyRedis
 
 MAX_PROCESSES = 64
 MAX_BUCKETS = 256
@@ -38,7 +35,7 @@ def rebuild_command(settings: ProjectorSettings, **options: Any) -> None:
     async def main(redis: AnyRedis) -> None:
         click.echo(await rebuild(settings, redis, Options(**options)))
 
-    _run(settings, main)
+    run_on_redis(settings, main)
 
 
 @click.group()
@@ -58,7 +55,7 @@ def list_command(settings: ProjectorSettings, *, as_json: bool) -> None:
         for line in lines:
             click.echo(line)
 
-    _run(settings, main)
+    run_on_redis(settings, main)
 
 
 @generations.command()
@@ -78,7 +75,7 @@ def rollback(settings: ProjectorSettings, number: int | None, processes: int, *,
         else:
             click.echo(await roll_back(settings, redis, number, processes=processes))
 
-    _run(settings, main)
+    run_on_redis(settings, main)
 
 
 @generations.command(name="drop")
@@ -98,19 +95,4 @@ def drop_command(settings: ProjectorSettings, number: int, wait: float) -> None:
         deleted = await drop(redis, settings, number, wait)
         click.echo(f"generation {number} is gone: {deleted} keys deleted")
 
-    _run(settings, main)
-
-
-def _run(settings: ProjectorSettings, main: Callable[[AnyRedis], Awaitable[None]]) -> None:
-    configure_logs(settings.log_format)
-
-    async def connected() -> None:
-        redis = connect(settings)
-        try:
-            await require_redis(redis, settings)
-            with as_command_errors(settings):
-                await main(redis)
-        finally:
-            await redis.aclose()
-
-    run_async(connected())
+    run_on_redis(settings, main)

@@ -1,8 +1,6 @@
 """The command that lets old jobs go: `python -m projector expire`."""
 
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -11,15 +9,13 @@ import click
 from projector.catalog import Catalog
 from projector.expired import count_all
 from projector.generation import Generation
-from projector.replay.errors import as_command_errors
+from projector.replay.running import run_on_redis
 from projector.settings import ProjectorSettings
-from projector.startup import require_redis
 from schemas.event_time import iso_seconds, sortable_time, sortable_timestamp
 from schemas.redis_layout import Pointer
-from service.command_line import run_async, settings_options
+from service.command_line import settings_options
 from service.errors import CommandError
-from service.logs import configure_logs
-from service.redis import AnyRedis, connect
+from service.redis import AnyRedis
 
 _DAYS: Final = re.compile(r"([0-9]{1,7})d")
 
@@ -51,14 +47,11 @@ def expire(settings: ProjectorSettings, before: datetime | timedelta, *, dry_run
     They are hidden within a second or two, and running projectors delete them bit by bit. The time can only be raised:
     what has gone comes back neither by a rebuild nor otherwise.
     """
-    configure_logs(settings.log_format)
 
-    async def main() -> None:
-        with as_command_errors(settings):
-            async with _redis(settings) as redis:
-                click.echo(await (_rehearse if dry_run else _expire)(redis, settings.redis_prefix, before))
+    async def main(redis: AnyRedis) -> None:
+        click.echo(await (_rehearse if dry_run else _expire)(redis, settings.redis_prefix, before))
 
-    run_async(main())
+    run_on_redis(settings, main)
 
 
 async def _expire(redis: AnyRedis, prefix: str, before: datetime | timedelta) -> str:
@@ -104,13 +97,3 @@ def _too_old(in_force: str) -> CommandError:
     return CommandError(
         f"jobs without news since {iso_seconds(in_force)} are hidden already: the time can only be raised"
     )
-
-
-@asynccontextmanager
-async def _redis(settings: ProjectorSettings) -> AsyncIterator[AnyRedis]:
-    redis = connect(settings)
-    try:
-        await require_redis(redis, settings)
-        yield redis
-    finally:
-        await redis.aclose()

@@ -1,7 +1,6 @@
 """Command: `python -m projector verify`."""
 
 import gc
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,16 +10,14 @@ from typing import IO
 import click
 import orjson
 
-from projector.replay.errors import as_command_errors
 from projector.replay.progress import progress
+from projector.replay.running import run_on_redis
 from projector.replay.verify import Options, verify
 from projector.replay.verify_difference import Difference
 from projector.settings import ProjectorSettings
-from projector.startup import require_redis
-from service.command_line import run_async, settings_options
+from service.command_line import settings_options
 from service.errors import CommandError
-from service.logs import configure_logs
-from service.redis import connect
+from service.redis import AnyRedis
 
 SHOWN = 100
 
@@ -68,30 +65,28 @@ def verify_command(
 
     Exit code 1 when anything differs; with --repair, when anything could not be mended.
     """
-    configure_logs(settings.log_format)
     if repair and report is None:
         report = Path(f"verify-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.ndjson")
 
-    async def main() -> None:
-        redis = connect(settings, max_connections=4)
-        try:
-            await require_redis(redis, settings)
-            gc.freeze()  # what start-up made need not be looked at by each collection
-            with as_command_errors(settings), _opened(report) as file, progress("verify", "records and jobs") as show:
-                output = _Output(file)
-                findings = await verify(settings, redis, Options(generation, fraction, repair), output, show)
-                output.write({"summary": findings.as_dict()})
-        finally:
-            await redis.aclose()
+    async def main(redis: AnyRedis) -> None:
+        gc.freeze()  # what start-up made need not be looked at by each collection
+        with _opened(report) as file, progress("verify", "records and jobs") as show:
+            output = _Output(file)
+            findings = await verify(settings, redis, Options(generation, fraction, repair), output, show)
+            output.write({"summary": findings.as_dict()})
         if output.left_out:
             click.echo(f"... and {output.left_out} more" + ("" if report else ": --report FILE has all of them"))
         click.echo(findings)
         if report:
             click.echo(f"report: {report}")
         if not findings.is_right:
-            sys.exit(CommandError.exit_code)
+            raise CommandError(
+                "not everything could be mended: run it again"
+                if repair
+                else "the projection differs from the log: `python -m projector verify --repair` mends it"
+            )
 
-    run_async(main())
+    run_on_redis(settings, main)
 
 
 @contextmanager
