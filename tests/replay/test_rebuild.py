@@ -209,3 +209,32 @@ def test_a_rebuild_that_would_not_fit_is_refused(services: Services, tmp_path: P
             assert "has no room for another generation" in deployment.command("projector", "rebuild", code=1)
             assert "generation:2" not in str(deployment.hash(pointer_key(deployment.prefix)))
             assert stored(deployment) == refold(deployment)
+
+
+def test_a_rebuild_that_is_told_to_stop_gives_its_lease_back(folded: Deployment) -> None:
+    """SIGTERM ends it with a sentence; the next one need not wait, and goes on from there."""
+    first = start_rebuild(folded)
+    wait_until_building(folded, 2)
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(15) == 1
+    assert "stopped: what is live is as it was" in folded.logs()
+    assert not folded.redis.hexists(pointer_key(folded.prefix), LEASE)
+    assert folded.generation == 1
+    assert "generation 2 is live" in folded.command("projector", "rebuild", "--check")
+    assert stored(folded) == refold(folded)
+
+
+def test_a_damaged_generation_is_not_switched_to(folded: Deployment) -> None:
+    """With --check a new generation that differs from the log does not go live, and the difference is named."""
+    first = start_rebuild(folded)
+    wait_until_building(folded, 2)
+    first.send_signal(signal.SIGTERM)
+    first.wait(15)
+    base = bucket_prefix(folded.prefix, 2, 0)
+    job = next(folded.redis.scan_iter(match=base.replace("{", "[{]") + JOB + "*", count=10_000))
+    folded.redis.hset(job, "started", "2000-01-01T00:00:00.000000Z\tnobody\tnothing\tnowhere/0/0")
+    refusal = folded.command("projector", "rebuild", "--check", code=1)
+    assert "generation 2 was not switched to" in refusal
+    assert "field started" in refusal
+    assert folded.generation == 1
+    assert stored(folded) == refold(folded)

@@ -1,0 +1,25 @@
+"""Two minutes of torture, always the same: the long run is `make torture`."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.torture.schedule import Kind
+
+SEED = 2461
+MINUTES = 2
+
+
+@pytest.mark.timeout(600)
+def test_two_minutes_of_torture() -> None:
+    """Whatever dies, no answer is wrong, nothing is lost, and all is right again within seconds."""
+    command = [sys.executable, "-m", "tests.torture", "--minutes", str(MINUTES), "--seed", str(SEED)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = json.loads(done.stdout.splitlines()[-1])
+    assert not any(figures["anomalies"].values())
+    assert figures["kills"] > 0
+    assert figures["events"] > 0
+    assert figures["faults"].keys() <= {kind.value for kind in Kind}
