@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import signal
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -24,6 +23,7 @@ from api.store import Store
 from schemas import job_status, job_timeline
 from service.health import health_routes
 from service.redis import connect
+from service.signals import stop_on_signals
 
 STATUS_PATH: Final = "/api/v1/operator/status"
 TIMELINE_PATH: Final = "/api/v1/operator/status/timeline"
@@ -38,7 +38,7 @@ async def serve(settings: ApiSettings) -> None:
 
     ServiceUnavailableError when the port is taken. Redis need not be there: until it is, answers are 503.
     """
-    await serve_until(end_signals(), settings, listen(settings.api_host, settings.api_port))
+    await serve_until(stop_on_signals(), settings, listen(settings.api_host, settings.api_port))
 
 
 async def serve_until(is_asked_to_end: asyncio.Event, settings: ApiSettings, listener: socket.socket) -> None:
@@ -47,14 +47,6 @@ async def serve_until(is_asked_to_end: asyncio.Event, settings: ApiSettings, lis
         _tune_garbage_collection()
         _log.info("listening", address=address_of(listener))
         await is_asked_to_end.wait()
-
-
-def end_signals() -> asyncio.Event:
-    """Return an event that is set when this process is asked to end."""
-    is_asked_to_end = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, is_asked_to_end.set)
-    return is_asked_to_end
 
 
 @asynccontextmanager
@@ -67,12 +59,10 @@ async def running(settings: ApiSettings, listener: socket.socket) -> AsyncIterat
     common = CommonHeaders(settings.cors_origins())
     site = Site(routes(settings, Projection(store, reader), metrics), common, metrics)
     try:
-        async with asyncio.TaskGroup() as tasks:  # a reader that fails ends the process: nothing would be answered
-            reading = tasks.create_task(reader.run())
-            async with serving(site, common, listener):
-                yield
-            reading.cancel()
+        async with serving(site, common, listener):
+            yield
     finally:
+        await reader.close()
         await redis.aclose()
 
 

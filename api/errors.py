@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import ClassVar, Final
 
 RETRY_SECONDS: Final = 1
+NO_ANSWER_IN_TIME: Final = "no answer in time"
 
 
 class ApiError(Exception):

@@ -20,7 +20,7 @@ from redis.exceptions import (
     ConnectionError as RedisConnectionError,
 )
 
-from api.errors import StoreUnavailableError
+from api.errors import NO_ANSWER_IN_TIME, StoreUnavailableError
 from api.generation import Bucket, Generation, generation
 from api.lookup import Lookup, argument
 from api.metrics import Metrics
@@ -37,7 +37,7 @@ _SCRIPT_HASH: Final = sha1(_SCRIPT.encode()).hexdigest()  # noqa: S324 - what Re
 _HEAD: Final[tuple[str | int, ...]] = (JOB, len(STORED_FIELDS), *STORED_FIELDS)
 _KEYS: Final = (META, POSITIONS, HEARTBEATS)
 _REASONS: Final = (
-    (TimeoutError, "no answer in time"),
+    (TimeoutError, NO_ANSWER_IN_TIME),
     (BusyLoadingError, "it is loading its data"),
     ((AuthenticationError, NoPermissionError), "it refuses access"),
     ((RedisConnectionError, RedisClusterException, OSError), "no connection"),
@@ -77,11 +77,11 @@ class Store:
         soon = asyncio.get_running_loop().time() + SEALED_POINTER_VALID_SECONDS
         self._valid_until = min(self._valid_until, soon)
 
-    async def read(self, bucket: Bucket, lookups: Sequence[Lookup], timeout_seconds: float) -> Sequence[Any]:
+    async def read(self, bucket: Bucket, lookups: Sequence[Lookup]) -> Sequence[Any]:
         """Return the script's reply to the lookups; StoreUnavailableError."""
         keys = [bucket.base + name for name in _KEYS]
         argv: list[str | int] = [bucket.base, *_HEAD, argument(lookups)]
-        async with self._limited(timeout_seconds):
+        async with self._limited():
             try:
                 reply = await self._redis.evalsha(_SCRIPT_HASH, len(keys), *keys, *argv)
             except NoScriptError:
@@ -103,10 +103,10 @@ class Store:
             reading.exception()  # everybody who waited has it; perhaps nobody did
 
     @asynccontextmanager
-    async def _limited(self, timeout_seconds: float = CALL_TIMEOUT_SECONDS) -> AsyncIterator[None]:
+    async def _limited(self) -> AsyncIterator[None]:
         """Bound a call to Redis, and tell all the ways in which it can fail from the answers it gives."""
         try:
-            async with asyncio.timeout(timeout_seconds):
+            async with asyncio.timeout(CALL_TIMEOUT_SECONDS):
                 yield
         except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
             raise self._failed(error) from error

@@ -16,12 +16,13 @@ from typing import Final
 
 import structlog
 
-from api.app import end_signals, serve_until
+from api.app import serve_until
 from api.metrics import MULTIPROCESS_VARIABLE
 from api.server import listen
 from api.settings import ApiSettings
 from service.command_line import run_async
 from service.logs import configure_logs
+from service.signals import stop_on_signals
 
 MAX_WORKERS: Final = 64
 RESTART_PAUSE_SECONDS: Final = 1.0
@@ -34,7 +35,7 @@ _log = structlog.get_logger(__name__)
 
 async def serve_with_workers(settings: ApiSettings, count: int) -> None:
     """Keep workers running until SIGTERM or SIGINT; ServiceUnavailableError when the port is taken."""
-    is_asked_to_end = end_signals()
+    is_asked_to_end = stop_on_signals()
     with _reserved_port(settings.api_host, settings.api_port) as port, _shared_metrics():
         async with asyncio.TaskGroup() as tasks:
             for _ in range(count):
@@ -106,7 +107,7 @@ def _work(settings: ApiSettings, port: int) -> None:
 
 
 async def _serve_as_worker(settings: ApiSettings, port: int) -> None:
-    is_asked_to_end = end_signals()
+    is_asked_to_end = stop_on_signals()
     if parent := multiprocessing.parent_process():
         asyncio.get_running_loop().add_reader(parent.sentinel, is_asked_to_end.set)
     await serve_until(is_asked_to_end, settings, listen(settings.api_host, port, is_shared=True))

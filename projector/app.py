@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
@@ -29,6 +28,7 @@ from service.errors import ServiceUnavailableError
 from service.health import Check, health_routes
 from service.kafka import start_client, unreachable
 from service.redis import AnyRedis, address, connect
+from service.signals import stop_on_signals
 
 # With CLOSE_SECONDS for each client less than the 10 seconds that a supervisor waits.
 FINISH_SECONDS: Final = 4.0
@@ -51,11 +51,11 @@ async def run_projector(settings: ProjectorSettings) -> None:
         collector = Collector(redis, settings.redis_prefix, store, metrics)
         checks = _checks(projector, heartbeat, assignment, eviction)
         await stack.enter_async_context(_health_server(settings, checks, metrics))
-        _stop_on_signals(projector)
+        is_asked_to_end = stop_on_signals()
         collect_on_purpose()
         await _join(log, settings)
         _log.info("projecting", topic=settings.kafka_topic, group=settings.kafka_group_id)
-        await _run_together(projector, heartbeat, collector)
+        await _run_together(projector, heartbeat, collector, is_asked_to_end)
         _log.info("stopped", applied=assignment.applied)
 
 
@@ -83,14 +83,16 @@ async def _clients(settings: ProjectorSettings, stack: AsyncExitStack) -> tuple[
     return redis, store, log, letters
 
 
-async def _run_together(projector: Projector, heartbeat: Heartbeat, collector: Collector) -> None:
+async def _run_together(
+    projector: Projector, heartbeat: Heartbeat, collector: Collector, is_asked_to_end: asyncio.Event
+) -> None:
     """Run the projector and what runs beside it; what ends one ends all, and the reason is raised as it is."""
     beside = [asyncio.create_task(heartbeat.run()), asyncio.create_task(collector.run())]
     folding = asyncio.create_task(projector.run())
-    stopping = asyncio.create_task(projector.told_to_stop())
+    stopping = asyncio.create_task(is_asked_to_end.wait())
     await asyncio.wait({*beside, folding, stopping}, return_when=asyncio.FIRST_COMPLETED)
     projector.stop()
-    for task in beside:
+    for task in (*beside, stopping):
         task.cancel()
     try:
         async with asyncio.timeout(FINISH_SECONDS):
@@ -105,12 +107,6 @@ async def _run_together(projector: Projector, heartbeat: Heartbeat, collector: C
         for task in beside:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-
-
-def _stop_on_signals(projector: Projector) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, projector.stop)
 
 
 def _checks(

@@ -73,10 +73,6 @@ class Projector:
         """End `run` after the batch at hand."""
         self._stopping.set()
 
-    async def told_to_stop(self) -> None:
-        """Return once `stop` was called."""
-        await self._stopping.wait()
-
     def interrupt(self, error: ProjectorError) -> None:
         """Have `run` react to something that was found out elsewhere."""
         self._interruption = error

@@ -15,9 +15,9 @@ from service.command_line import Command, run_async, settings_options
 from service.kafka import quiet_connection_attempts, start_client
 from service.logs import configure_logs
 from service.settings import KafkaSettings
+from service.signals import stop_on_signals
 from worker.app import new_producer, require_topic
 from worker.sending import BATCH_BYTES, Sending
-from worker.signals import stop_on_signals
 from worker.simulation import Mix, events
 
 LIVE_LINE_SECONDS: Final = 0.2

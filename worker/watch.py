@@ -17,8 +17,8 @@ from service.errors import ServiceUnavailableError
 from service.kafka import quiet_connection_attempts, start_client, unreachable
 from service.logs import configure_logs
 from service.settings import KafkaSettings
+from service.signals import stop_on_signals
 from worker.app import new_consumer, require_topic
-from worker.signals import stop_on_signals
 
 POLL_MILLISECONDS: Final = 500
 

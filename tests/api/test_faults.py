@@ -1,6 +1,7 @@
 """Redis away, frozen, loading, busy, locked or full: an honest 503 in time, and answers again without a restart."""
 
 import asyncio
+import os
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -9,14 +10,20 @@ from typing import Any
 import pytest
 from redis.exceptions import RedisError
 
+from api import store
+from api.store import CALL_TIMEOUT_SECONDS
+from schemas.redis_layout import INCARNATION, META
 from tests.api.client import STATUS, Answer, Client
 from tests.api.conftest import RedisProcess, StartApi, client_of, until
 from tests.api.seeding import Job, Projection
+from tests.torture.links import Link
+from tests.torture.resources import usage_of
 
 PREFIX = "test"
 QUERY = "owner=0x1111"
 # The deadline is 0.8 s; the rest is for a busy machine.
 IN_TIME_SECONDS = 1.5
+LATEST_ANSWER_SECONDS = 1.1
 
 
 @pytest.fixture
@@ -181,29 +188,59 @@ async def test_redis_loading(api: Client, redis: Any) -> None:
     await recovers(api)
 
 
-async def test_requests_that_are_cancelled_disturb_nobody(api: Client, redis: Any) -> None:
-    """While a thousand requests are cancelled at any moment, each of the others gets its own answer; nothing leaks."""
+@pytest.fixture
+async def link(own_redis: RedisProcess) -> AsyncIterator[Link]:
+    """A link to Redis that can be slowed down."""
+    link = Link("redis", own_redis.port)
+    await link.start()
+    yield link
+    await link.stop()
+
+
+async def test_one_deadline_is_around_everything(
+    start_api: StartApi, redis: Any, link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer that takes several calls, each of them slow and none of them too slow, is 503 in time."""
+    monkeypatch.setattr(store, "POINTER_VALID_SECONDS", 0)
+    api = await start_api(PREFIX, REDIS_URL=f"redis://127.0.0.1:{link.port}/0")
+    assert len(await api.jobs(QUERY)) == 1
+    # The pointer is read, then a bucket that is another one by now, then the pointer again.
+    await redis.hset(Projection(redis, PREFIX).key(META), INCARNATION, "another")
+    link.delay(0.9 * CALL_TIMEOUT_SECONDS / 2)
+    started = time.monotonic()
+    assert (await api.status(QUERY)).error == "The store cannot be read: no answer in time"
+    assert time.monotonic() - started < LATEST_ANSWER_SECONDS
+    link.heal()
+
+
+async def test_requests_that_are_cancelled_disturb_nobody(start_api: StartApi, redis: Any, link: Link) -> None:
+    """While 5,000 requests are cancelled at any moment, each of the others gets its own answer; nothing leaks."""
+    api = await start_api(PREFIX, REDIS_URL=f"redis://127.0.0.1:{link.port}/0")
+    link.delay(0.001)  # each way
     await Projection(redis, PREFIX).put(Job("0x1", "0x2", f"job-{number}") for number in range(300))
-    tasks = len(asyncio.all_tasks())
 
     async def ask(number: int) -> None:
         assert [job["jobId"] for job in await api.jobs(f"jobId=job-{number}")] == [f"job-{number}"]
 
-    for round_number in range(10):
-        cancelled = [asyncio.create_task(ask(number)) for number in range(100)]
-        kept = [asyncio.create_task(ask(number)) for number in range(100, 200)]
+    await asyncio.gather(*(ask(number) for number in range(200)))
+    tasks, files = len(asyncio.all_tasks()), usage_of(os.getpid()).files
+    cancelled_in_all = round_number = 0
+    while cancelled_in_all < 5000:
+        round_number += 1
+        cancelled = [asyncio.create_task(ask(number)) for number in range(110)]
+        kept = [asyncio.create_task(ask(number)) for number in range(150, 200)]
         for number, task in enumerate(cancelled):
-            if number % 10 == round_number:
+            if number % 10 == round_number % 10:
                 await asyncio.sleep(0.001)
-            task.cancel()
+            cancelled_in_all += task.cancel()
         await asyncio.gather(*kept)
         await asyncio.gather(*cancelled, return_exceptions=True)
     await ask(299)
 
     async def is_quiet() -> bool:
-        return len(asyncio.all_tasks()) <= tasks + 220  # idle connections have a task each
+        return len(asyncio.all_tasks()) <= tasks + 20 and usage_of(os.getpid()).files <= files + 20
 
-    await until(is_quiet, "the tasks of requests are gone")
+    await until(is_quiet, "tasks and sockets of requests are gone")
     assert int((await redis.info("clients"))["connected_clients"]) < 10
 
 

@@ -61,13 +61,11 @@ async def test_a_lookup_whose_asker_is_gone_is_not_asked(store: Store, projectio
     reader = Reader(store)
     cancelled, kept = (reader.ask(bucket, Lookup(("jobid:3333",), 10, None)) for _ in range(2))
     cancelled.cancel()
-    running = asyncio.create_task(reader.run())
     assert len((await kept).rows) == 1
     alone = reader.ask(bucket, Lookup(("jobid:3333",), 10, None))
     alone.cancel()
     assert len((await reader.ask(bucket, Lookup(("jobid:3333",), 10, None))).rows) == 1
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    await reader.close()
 
 
 async def test_the_same_question_at_the_same_moment_is_asked_once(
@@ -78,13 +76,11 @@ async def test_the_same_question_at_the_same_moment_is_asked_once(
     [bucket] = (await store.read_generation()).buckets
     reader = Reader(store)
     asked = [reader.ask(bucket, Lookup((f"jobid:{name}",), 10, None)) for name in ("3333", "4444", "3333", "3333")]
-    running = asyncio.create_task(reader.run())
     answers = await asyncio.gather(*asked)
     assert [answer.rows[0][2] for answer in answers] == [b"3333", b"4444", b"3333", b"3333"]
     assert metrics.registry.get_sample_value("api_queries_per_round_trip_count") == 1
     assert metrics.registry.get_sample_value("api_queries_per_round_trip_sum") == 2
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    await reader.close()
 
 
 async def test_an_unexpected_fault_is_the_answer_and_not_the_end(
@@ -94,14 +90,12 @@ async def test_an_unexpected_fault_is_the_answer_and_not_the_end(
     await projection.put([Job()])
     [bucket] = (await store.read_generation()).buckets
     reader = Reader(store)
-    running = asyncio.create_task(reader.run())
     with monkeypatch.context() as broken:
         broken.setattr(store, "read", None)
         with pytest.raises(TypeError):
             await reader.ask(bucket, Lookup(("jobid:3333",), 10, None))
     assert len((await reader.ask(bucket, Lookup(("jobid:3333",), 10, None))).rows) == 1
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    await reader.close()
 
 
 async def test_a_redis_that_is_not_there_is_told_without_its_address() -> None:
