@@ -1,17 +1,16 @@
 """The endpoints that list jobs: the same query, paging and streaming, each with its own rendering."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Final
 
 import structlog
 from aiohttp import hdrs, web
 
 from api.credentials import Credentials
+from api.deadline import Deadline
 from api.encoding import GZIP, compressor
-from api.errors import NO_ANSWER_IN_TIME, StoreUnavailableError
 from api.headers import REQUEST_ID, Headers, freshness_headers
 from api.listing import CHUNK_JOBS, Chunk, Item, read_chunk, read_page, stream
 from api.lookup import Row
@@ -25,9 +24,6 @@ from schemas.job_status import StoredJob, View
 
 # When it pays to ask again about a job that is still on its way.
 UNFINISHED_RETRY_SECONDS: Final = 1
-# How long an answer may take until it begins, whatever it waits for: the pointer, calls under way, its own calls.
-# A search that takes many calls has as long again after each that was answered.
-ANSWER_SECONDS: Final = 0.8
 
 _log = structlog.get_logger(__name__)
 _view = lru_cache(maxsize=64)(View)
@@ -59,15 +55,12 @@ class Jobs:
             return self._render(row, view)
 
         wanted = CHUNK_JOBS if query.limit is None else query.limit + 1
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS) as deadline:
-                scan = await self._projection.scan(query.indexes, query.digest, query.after, wanted)
-                if query.limit is not None:
-                    page = await read_page(scan, query.limit, render, partial(_prolong, deadline))
-                else:
-                    chunk = await read_chunk(scan, render, partial(_prolong, deadline))
-        except TimeoutError:
-            raise StoreUnavailableError(NO_ANSWER_IN_TIME) from None
+        async with Deadline() as deadline:
+            scan = await self._projection.scan(query.indexes, query.digest, query.after, wanted)
+            if query.limit is not None:
+                page = await read_page(scan, query.limit, render, deadline.prolong)
+            else:
+                chunk = await read_chunk(scan, render, deadline.prolong)
         if query.limit is not None:
             link = f'<{path}?{next_page(query, page.next)}>; rel="next"' if page.next else None
             return respond(request, page.chunk.array(), self._headers(scan, page.chunk, link))
@@ -87,10 +80,6 @@ class Jobs:
         if link is not None:
             headers[hdrs.LINK] = link
         return headers
-
-
-def _prolong(deadline: asyncio.Timeout) -> None:
-    deadline.reschedule(asyncio.get_running_loop().time() + ANSWER_SECONDS)
 
 
 async def _streamed(request: web.Request, headers: Headers, pieces: AsyncGenerator[bytes, None]) -> web.StreamResponse:
