@@ -1,4 +1,4 @@
-"""The one deadline around all that an answer waits for: the pointer, calls under way, its own calls."""
+"""The one deadline around all that an answer waits for when it needs more than a lookup, which has its own limit."""
 
 import asyncio
 from types import TracebackType
@@ -13,17 +13,18 @@ BUSY_PAUSE_SECONDS: Final = 0.1
 
 
 class Deadline:
-    """`async with` it: StoreUnavailableError when the block takes too long, not counting what the process itself does.
+    """`async with` it: StoreUnavailableError when the block is not through so long after `since`, by the loop's clock.
 
-    Under a burst of requests every answer is late though Redis is not, and late is better than none.
+    What the process does itself does not count: under a burst of requests every answer is late though Redis is not,
+    and late is better than none.
     """
 
     __slots__ = ("_loop", "_timeout", "_timer")
 
-    def __init__(self) -> None:
+    def __init__(self, since: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._timeout = asyncio.timeout(None)
-        self._timer = self._begin(ANSWER_SECONDS)
+        self._timer = self._expire_at(since + ANSWER_SECONDS)
 
     async def __aenter__(self) -> Self:
         await self._timeout.__aenter__()
@@ -38,18 +39,12 @@ class Deadline:
         except TimeoutError:
             raise StoreUnavailableError(NO_ANSWER_IN_TIME) from None
 
-    def prolong(self) -> None:
-        """Begin anew: a search that takes many calls has as long again after each that was answered."""
-        self._timer.cancel()
-        self._timer = self._begin(ANSWER_SECONDS)
-
-    def _begin(self, seconds: float) -> asyncio.TimerHandle:
-        due = self._loop.time() + seconds
+    def _expire_at(self, due: float) -> asyncio.TimerHandle:
         return self._loop.call_at(due, self._expire, due)
 
     def _expire(self, due: float) -> None:
         now = self._loop.time()
         if now - due > BUSY_SECONDS:
-            self._timer = self._begin(BUSY_PAUSE_SECONDS)
+            self._timer = self._expire_at(now + BUSY_PAUSE_SECONDS)
         else:
             self._timeout.reschedule(now)

@@ -9,7 +9,6 @@ import structlog
 from aiohttp import hdrs, web
 
 from api.credentials import Credentials
-from api.deadline import Deadline
 from api.encoding import GZIP, compressor
 from api.headers import REQUEST_ID, Headers, freshness_headers
 from api.listing import CHUNK_JOBS, Chunk, Item, read_chunk, read_page, stream
@@ -55,15 +54,12 @@ class Jobs:
             return self._render(row, view)
 
         wanted = CHUNK_JOBS if query.limit is None else query.limit + 1
-        async with Deadline() as deadline:
-            scan = await self._projection.scan(query.indexes, query.digest, query.after, wanted)
-            if query.limit is not None:
-                page = await read_page(scan, query.limit, render, deadline.prolong)
-            else:
-                chunk = await read_chunk(scan, render, deadline.prolong)
+        scan = await self._projection.scan(query.indexes, query.digest, query.after, wanted)
         if query.limit is not None:
+            page = await read_page(scan, query.limit, render)
             link = f'<{path}?{next_page(query, page.next)}>; rel="next"' if page.next else None
             return respond(request, page.chunk.array(), self._headers(scan, page.chunk, link))
+        chunk = await read_chunk(scan, render)
         headers = self._headers(scan, chunk)
         if scan.is_done:
             return respond(request, chunk.array(), headers)

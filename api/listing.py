@@ -21,7 +21,6 @@ PATIENCE_PAUSE_SECONDS: Final = 0.1
 _FINISHED: Final = FINISHED.code
 Item = dict[str, Any]
 Render = Callable[[Row], Item | None]
-GoOn = Callable[[], None]  # called before more is asked for
 
 
 class Page(NamedTuple):
@@ -63,28 +62,26 @@ class Chunk:
         return b"[" + self.json() + b"]"
 
 
-async def read_page(scan: Scan, limit: int, render: Render, go_on: GoOn) -> Page:
+async def read_page(scan: Scan, limit: int, render: Render) -> Page:
     """Return a page; one job more than it holds is read, to know whether there is another."""
     found: list[tuple[Item, Row]] = []
     while True:
         found += [(item, row) for row in scan.take_rows() if (item := render(row)) is not None]
         if scan.is_done or len(found) > limit:
             break
-        go_on()
         await scan.fill(limit + 1 - len(found))
     chunk = Chunk()
     chunk.add([item for item, _ in found[:limit]])
     return Page(chunk, place_of(found[limit - 1][1]) if len(found) > limit else None)
 
 
-async def read_chunk(scan: Scan, render: Render, go_on: GoOn) -> Chunk:
+async def read_chunk(scan: Scan, render: Render) -> Chunk:
     """Return the first chunk of a scan."""
     chunk = Chunk()
     while True:
         chunk.add(_items(scan, render))
         if chunk.is_full or scan.is_done:
             return chunk
-        go_on()
         await scan.fill(CHUNK_JOBS - chunk.jobs)
 
 

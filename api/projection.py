@@ -1,6 +1,11 @@
 """The projection as it is asked: open a scan, or say whether that would work."""
 
+import asyncio
+from contextlib import suppress
+
+from api.deadline import Deadline
 from api.errors import StaleGenerationError, StoreUnavailableError, UnavailableError
+from api.generation import Generation
 from api.lookup import Lookup, Place
 from api.reader import Reader
 from api.scan import Scan
@@ -20,16 +25,26 @@ class Projection:
         A bucket that is not what the pointer said may be of a generation that was replaced a moment ago, so the
         pointer is read again before anybody is turned away.
         """
-        generation = self._store.known_generation() or await self._store.read_generation()
-        scan = Scan(self._reader.ask, generation, generation.asked(digest), indexes, after)
-        try:
-            await scan.fill(count)
-        except StaleGenerationError:
+        started = asyncio.get_running_loop().time()
+        generation = self._store.known_generation()
+        if generation:
+            with suppress(StaleGenerationError):
+                return await self._begun(generation, indexes, digest, after, count)
+        async with Deadline(started):
             renewed = await self._store.read_generation()
-            if renewed.buckets == generation.buckets:
-                raise
-            scan = Scan(self._reader.ask, renewed, renewed.asked(digest), indexes, after)
-            await scan.fill(count)
+            try:
+                return await self._begun(renewed, indexes, digest, after, count)
+            except StaleGenerationError:
+                again = await self._store.read_generation()
+                if again.buckets == renewed.buckets:
+                    raise
+            return await self._begun(again, indexes, digest, after, count)
+
+    async def _begun(
+        self, generation: Generation, indexes: tuple[str, ...], digest: str | None, after: Place | None, count: int
+    ) -> Scan:
+        scan = Scan(self._reader.ask, generation, generation.asked(digest), indexes, after)
+        await scan.fill(count)
         return scan
 
     async def check_redis(self) -> str | None:

