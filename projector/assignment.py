@@ -183,7 +183,7 @@ _REPLACED = (
     "the topic was re-created or cut, so this projection is of another log; delete the projection "
     "(or set another REDIS_PREFIX) to fold the log that is there"
 )
-_UNLED = "no broker leads it, or the one that does not answer: start the brokers that hold it"
+_UNLED = "no broker leads it, or the one that does is away: start the brokers that hold it"
 _UNREADABLE = "pass it with `python -m projector skip --partition N --to OFFSET`"
 _TRUNCATED = "go on without them by `python -m projector skip --to-log-start` or KAFKA_ACCEPT_TRUNCATED_LOG=true"
 

@@ -22,11 +22,11 @@ from tests.projector.steady import EXIT_UNAVAILABLE, kept_projector, writing
 from tests.projector.test_recovery import assert_right, ready
 from tests.services import Services
 
-# The long form, see `make torture`: five rounds, and everything away for five minutes.
+# `make torture` has the long form: five rounds, a minute's pause, and everything away for five minutes.
 ROUNDS = int(os.environ.get("BROKER_ROUNDS", "1"))
-AWAY_SECONDS = float(os.environ.get("BROKER_AWAY_SECONDS", "15"))
-PAUSED_SECONDS = float(os.environ.get("BROKER_PAUSED_SECONDS", "12"))
-LIMIT_SECONDS = 120 + 60 * ROUNDS + AWAY_SECONDS + PAUSED_SECONDS
+AWAY_SECONDS = float(os.environ.get("BROKER_AWAY_SECONDS", "10"))
+PAUSED_SECONDS = float(os.environ.get("BROKER_PAUSED_SECONDS", "5"))
+LIMIT_SECONDS = 150 + 90 * ROUNDS + AWAY_SECONDS + PAUSED_SECONDS
 # A dead broker is noticed after 2 s, and a request to one that hangs is given up after 10.
 GOES_ON_SECONDS = 30
 # A heartbeat may be a second late, and what it asked the log another.
