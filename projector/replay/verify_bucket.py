@@ -56,6 +56,7 @@ class BucketCheck:
 
     async def run(self) -> None:
         """Check everything."""
+        self.fold.begin_bucket()
         async for members in self.store.members(self.bucket):
             await self._check([Asked(member) for member in self.fold.see(self._chosen(members))])
             self.fold.told()

@@ -104,6 +104,10 @@ class Fold:
         """Return those of the members that the log gives to this bucket."""
         return {member: job for member, of, job in self._rows(members) if of == bucket}
 
+    def begin_bucket(self) -> None:
+        """Forget what was compared: a key in a wrong bucket has the name of one in the right bucket."""
+        self._database.execute("delete from seen")
+
     def see(self, members: Iterable[bytes]) -> list[bytes]:
         """Note that these are compared; return those that were not before."""
         insert = "insert or ignore into seen values (?)"

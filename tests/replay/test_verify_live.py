@@ -21,7 +21,8 @@ from tests.replay.verifying import assert_equal, verified
 
 BUCKETS = 3
 VERIFIES_UNDER_TRAFFIC = 3
-RATE = "400"
+EVENTS_UNDER_TRAFFIC = 3000
+RATE = "800"
 MEMORY_JOBS = 80_000
 MEMORY_MEBIBYTES = 250
 
@@ -43,14 +44,14 @@ def test_no_false_alarm_while_events_arrive(deployment: Deployment) -> None:
     deployment.publish(messages(seed=1, jobs=300))
     deployment.start_projector()
     deployment.wait_until_applied()
-    before = sum(deployment.positions().values())
+    enough = sum(deployment.positions().values()) + EVENTS_UNDER_TRAFFIC
+    verifies = 0
     with traffic(deployment):
-        for _ in range(VERIFIES_UNDER_TRAFFIC):
+        while verifies < VERIFIES_UNDER_TRAFFIC or sum(deployment.positions().values()) < enough:
             lines, findings = verified(deployment)
             assert lines == []
             assert findings.is_right
-    deployment.wait_until_applied()
-    assert sum(deployment.positions().values()) > before + 1000
+            verifies += 1
 
 
 def test_repair_while_events_arrive(deployment: Deployment) -> None:
@@ -89,12 +90,7 @@ def test_several_buckets(deployment: Deployment) -> None:
     deployment.redis.rename(bases[1] + key, bases[2] + key)
     lines, findings = verified(deployment, repair=True)
     assert sum(findings.differences.values()) == findings.mended == len(lines)
-    assert {str(kind) for kind in findings.differences} == {
-        "ledger",
-        "missing job",
-        "surplus job",
-        "surplus index entry",
-    } - {"surplus index entry"}
+    assert {"ledger", "missing job", "surplus job"} == {str(kind) for kind in findings.differences}
     assert any(line.startswith(f"{name} in bucket 1: ledger") for line in lines)
     assert_equal(deployment, BUCKETS)
 
