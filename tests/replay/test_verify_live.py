@@ -10,8 +10,15 @@ from pathlib import Path
 from typing import Any, cast
 
 import orjson
+import pytest
 
+from projector.catalog import Catalog
+from projector.errors import PositionMovedError
+from projector.replay.verify_jobs import Mend
+from projector.replay.verify_store import Mends, StoredGeneration
+from projector.settings import ProjectorSettings
 from schemas.redis_layout import CARRIED, CUTOFF, JOB, POSITIONS, bucket_prefix, pointer_key
+from service.redis import connect
 from tests.processes import Deployment, wait_for
 from tests.projector.events import event
 from tests.projector.test_log_faults import delete_records
@@ -72,6 +79,34 @@ def test_repair_while_events_arrive(deployment: Deployment) -> None:
     assert findings.is_right
     assert len(lines) == findings.mended == len(keys)
     deployment.wait_until_applied()
+    assert_equal(deployment)
+
+
+def test_nothing_is_mended_by_a_comparison_that_is_out_of_date(deployment: Deployment) -> None:
+    """What was compared before an event was applied does not overwrite what that event changed."""
+    deployment.publish_event(event(), 0)
+    deployment.start_projector()
+    deployment.wait_until_applied()
+    before = stored(deployment)
+    (key,) = (key for key in before if key.startswith(JOB))
+
+    async def mend_too_late() -> None:
+        settings = ProjectorSettings.load(deployment.environment, {})
+        redis = connect(settings)
+        try:
+            pointer = (await Catalog(redis, settings.redis_prefix).read()).live
+            assert pointer
+            store = StoredGeneration(redis, settings.redis_prefix, pointer)
+            moment = await store.read(0)
+            await asyncio.to_thread(deployment.publish_event, event("running", event_id="e2"), 0)
+            await asyncio.to_thread(deployment.wait_until_applied)
+            mend = Mend(key.removeprefix(JOB).encode(), before[key], {}, [])
+            with pytest.raises(PositionMovedError):
+                await store.mend(0, moment, Mends(jobs=[mend]))
+        finally:
+            await redis.aclose()
+
+    asyncio.run(mend_too_late())
     assert_equal(deployment)
 
 
