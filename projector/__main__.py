@@ -7,10 +7,10 @@ import click
 from projector.app import run_projector
 from projector.dead_letter_commands import dead_letters
 from projector.doctor import examine
-from projector.replay.archive_commands import export_command, import_command
+from projector.replay.archive.commands import export_command, import_command
 from projector.replay.commands import generations, rebuild_command
 from projector.replay.expire import expire
-from projector.replay.verify_command import verify_command
+from projector.replay.verify.command import verify_command
 from projector.settings import ProjectorSettings
 from projector.skip import skip
 from projector.topics import create_topics

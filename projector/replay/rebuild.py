@@ -25,9 +25,9 @@ from projector.replay.progress import progress
 from projector.replay.size import Room, size_of
 from projector.replay.switch import Switch, Work
 from projector.replay.target import Target
-from projector.replay.verify import Options as VerifyOptions
-from projector.replay.verify import verify
-from projector.replay.verify_difference import Difference
+from projector.replay.verify.comparison import Options as VerifyOptions
+from projector.replay.verify.comparison import verify
+from projector.replay.verify.difference import Difference
 from projector.settings import ProjectorSettings
 from projector.startup import cluster_of, require_redis, require_topics
 from projector.store import LogIdentity, check_is_ours

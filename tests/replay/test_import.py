@@ -16,9 +16,9 @@ from redis.asyncio import Redis
 
 from projector.catalog import Catalog
 from projector.errors import LeaseLostError
-from projector.replay.archive import ArchiveError
-from projector.replay.archive_stream import ArchiveReader, archive_source
-from projector.replay.importing import import_archive
+from projector.replay.archive.importing import import_archive
+from projector.replay.archive.lines import ArchiveError
+from projector.replay.archive.stream import ArchiveReader, archive_source
 from projector.replay.progress import progress
 from projector.settings import ProjectorSettings
 from projector.store import LogIdentity, Store

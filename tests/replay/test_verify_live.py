@@ -14,8 +14,8 @@ import pytest
 
 from projector.catalog import Catalog
 from projector.errors import PositionMovedError
-from projector.replay.verify_jobs import Mend
-from projector.replay.verify_store import Mends, StoredGeneration
+from projector.replay.verify.jobs import Mend
+from projector.replay.verify.store import Mends, StoredGeneration
 from projector.settings import ProjectorSettings
 from schemas.redis_layout import CARRIED, CUTOFF, JOB, POSITIONS, bucket_prefix, pointer_key
 from service.redis import connect

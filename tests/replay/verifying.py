@@ -3,8 +3,8 @@
 import asyncio
 from typing import Any
 
-from projector.replay.verify import Findings, Options, verify
-from projector.replay.verify_difference import Difference
+from projector.replay.verify.comparison import Findings, Options, verify
+from projector.replay.verify.difference import Difference
 from projector.settings import ProjectorSettings
 from service.redis import connect
 from tests.processes import Deployment

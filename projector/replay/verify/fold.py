@@ -14,7 +14,7 @@ import orjson
 
 from projector.fold import FoldedJob
 from projector.partition import Record
-from projector.replay.verify_log import Offsets, ReplayedLog, Skipped
+from projector.replay.verify.log import Offsets, ReplayedLog, Skipped
 from schemas.decode import RefusedEventError, decode
 from schemas.identity import JobIdentity, bucket_of, job_member
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from projector.fold import FoldedJob
-from projector.replay.verify_difference import Difference, Kind, Note
+from projector.replay.verify.difference import Difference, Kind, Note
 from schemas.event_time import SORTABLE_CHARACTERS, unix_seconds
 from schemas.expiry import has_news_since
 from schemas.identity import JobIdentity, job_member

@@ -15,8 +15,8 @@ from projector.catalog import Catalog, State
 from projector.errors import BucketMissingError
 from projector.generation import Script, limited
 from projector.ledger import Ledger, ledgers
-from projector.replay.archive import Header, Resumption, content_of, line_of
-from projector.replay.archive_stream import ArchiveWriter
+from projector.replay.archive.lines import Header, Resumption, content_of, line_of
+from projector.replay.archive.stream import ArchiveWriter
 from projector.replay.keys import keys_of
 from projector.replay.progress import Show
 from schemas.redis_layout import (

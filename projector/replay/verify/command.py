@@ -12,8 +12,8 @@ import orjson
 
 from projector.replay.progress import progress
 from projector.replay.running import run_on_redis
-from projector.replay.verify import Options, verify
-from projector.replay.verify_difference import Difference
+from projector.replay.verify.comparison import Options, verify
+from projector.replay.verify.difference import Difference
 from projector.settings import ProjectorSettings
 from service.command_line import settings_options
 from service.errors import CommandError

@@ -10,7 +10,7 @@ from redis.exceptions import ResponseError
 from projector.errors import BucketMissingError, BucketSealedError, DamagedKeyError, PositionMovedError
 from projector.generation import Script, limited
 from projector.replay.keys import keys_of
-from projector.replay.verify_jobs import Mend, StoredJob
+from projector.replay.verify.jobs import Mend, StoredJob
 from schemas.redis_layout import FLOOR, IDENTITY_FIELDS, INDEXES, JOB, META, POSITIONS, Pointer, bucket_prefix
 from service.errors import CommandError
 from service.redis import AnyRedis

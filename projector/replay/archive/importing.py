@@ -17,8 +17,8 @@ from projector.catalog import Catalog, Lease, State
 from projector.errors import BucketMissingError, LeaseLostError, ProjectorError, StoreUnavailableError
 from projector.generation import Generation, Script
 from projector.log import LogRange, partition_ranges
-from projector.replay.archive import ArchiveError, End, Header
-from projector.replay.archive_stream import ArchiveReader
+from projector.replay.archive.lines import ArchiveError, End, Header
+from projector.replay.archive.stream import ArchiveReader
 from projector.replay.drop import drop_keys
 from projector.replay.lease import leased
 from projector.replay.progress import Show

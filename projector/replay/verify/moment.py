@@ -9,10 +9,10 @@ from typing import Final
 from projector.catalog import Catalog, State
 from projector.errors import PositionMovedError
 from projector.ledger import ledgers
-from projector.replay.verify_difference import Difference, Kind
-from projector.replay.verify_fold import Fold
-from projector.replay.verify_jobs import Rules
-from projector.replay.verify_store import Asked, Mends, Moment, StoredGeneration
+from projector.replay.verify.difference import Difference, Kind
+from projector.replay.verify.fold import Fold
+from projector.replay.verify.jobs import Rules
+from projector.replay.verify.store import Asked, Mends, Moment, StoredGeneration
 from schemas.redis_layout import DROPPING
 from service.errors import CommandError
 

@@ -18,12 +18,12 @@ from typing import Any
 
 from projector.catalog import Catalog, State
 from projector.replay.progress import Counts, Show
-from projector.replay.verify_bucket import BucketCheck
-from projector.replay.verify_difference import Difference, Kind, Note
-from projector.replay.verify_fold import Fold
-from projector.replay.verify_log import ReplayedLog
-from projector.replay.verify_moment import Found, Moments
-from projector.replay.verify_store import StoredGeneration
+from projector.replay.verify.bucket import BucketCheck
+from projector.replay.verify.difference import Difference, Kind, Note
+from projector.replay.verify.fold import Fold
+from projector.replay.verify.log import ReplayedLog
+from projector.replay.verify.moment import Found, Moments
+from projector.replay.verify.store import StoredGeneration
 from projector.settings import ProjectorSettings
 from projector.startup import cluster_of, require_topics
 from projector.store import LogIdentity, check_is_ours

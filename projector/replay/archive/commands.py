@@ -4,10 +4,10 @@ import sys
 
 import click
 
-from projector.replay.archive_stream import STANDARD, ArchiveReader, ArchiveWriter, archive_sink, archive_source
+from projector.replay.archive.export import export
+from projector.replay.archive.importing import import_archive
+from projector.replay.archive.stream import STANDARD, ArchiveReader, ArchiveWriter, archive_sink, archive_source
 from projector.replay.commands import MAX_BUCKETS
-from projector.replay.export import export
-from projector.replay.importing import import_archive
 from projector.replay.progress import progress
 from projector.replay.running import run_on_redis
 from projector.settings import ProjectorSettings
