@@ -104,6 +104,7 @@ async def _projection(redis: AnyRedis, settings: ProjectorSettings) -> list[Find
 
 async def _partitions(settings: ProjectorSettings, positions: list[dict[bytes, bytes]]) -> list[Finding]:
     """Compare the stored positions and ledgers with the log."""
+    whole = await partition_ranges(settings, "read_uncommitted")  # first: what arrives meanwhile is behind nothing
     ranges = await partition_ranges(settings)
     accounts = ledgers(positions)
     findings = []
@@ -112,6 +113,11 @@ async def _partitions(settings: ProjectorSettings, positions: list[dict[bytes, b
         lag = held.end - (account.next if account else 0)
         fix = "wait, or look at the projector's /readyz?verbose" if lag else None
         findings.append(Finding("lag", f"{name}: {lag} events", fix))
+        if (blocked := whole[name].end - held.end) > 0:
+            text = f"{name}: {blocked} records wait behind a transaction that is open"
+            findings.append(
+                Finding("transaction", text, "end the producer's transaction, or wait until Kafka aborts it")
+            )
         if account:
             fix = (
                 None

@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
@@ -240,11 +240,15 @@ async def _in_time(asked: Awaitable[dict[TopicPartition, Told]]) -> dict[TopicPa
         raise
 
 
-async def partition_ranges(settings: KafkaSettings) -> dict[str, LogRange]:
-    """Return what every partition of the topic holds, by its name, without joining the group."""
-    consumer = AIOKafkaConsumer(
-        settings.kafka_topic, **settings.kafka_client_options(), isolation_level="read_committed"
-    )
+async def partition_ranges(
+    settings: KafkaSettings, isolation: Literal["read_committed", "read_uncommitted"] = "read_committed"
+) -> dict[str, LogRange]:
+    """Return what every partition of the topic holds, by its name, without joining the group.
+
+    The end is that of what is committed: records behind the first open transaction are beyond it, unless
+    `read_uncommitted` asks for them too.
+    """
+    consumer = AIOKafkaConsumer(settings.kafka_topic, **settings.kafka_client_options(), isolation_level=isolation)
     await start_client(consumer, settings)
     try:
         ranges = await _ranges(consumer, consumer.assignment())

@@ -198,11 +198,12 @@ class Deployment:
 
     def recreate_topic(self) -> None:
         """Delete the topic and create it again, empty."""
-        asyncio.run(self._delete_topic())
+        asyncio.run(self.delete_topic())
         wait_for(lambda: not self.log_ends(), "the topic is gone")
         self.create_topics()
 
-    async def _delete_topic(self) -> None:
+    async def delete_topic(self) -> None:
+        """Delete the topic, inside a running event loop."""
         admin = AIOKafkaAdminClient(bootstrap_servers=self.services.kafka_bootstrap_servers)
         await admin.start()
         try:

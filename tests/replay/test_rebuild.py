@@ -238,3 +238,23 @@ def test_a_damaged_generation_is_not_switched_to(folded: Deployment) -> None:
     assert "field started" in refusal
     assert folded.generation == 1
     assert stored(folded) == refold(folded)
+
+
+def test_redis_dies_during_a_rebuild(services: Services, tmp_path: Path) -> None:
+    """A Redis that is killed and comes back leaves a rebuild that goes on, or one that says so and is run again."""
+    with Redis(tmp_path / "redis", settings={"appendfsync": "always"}) as redis:
+        own = Services(services.kafka_bootstrap_servers, redis.url, services.source)
+        with Deployment(own, f"dies-{uuid.uuid4().hex[:12]}", tmp_path) as deployment:
+            deployment.publish((b"key", record(0, event(job=f"job-{n}")).value, []) for n in range(600))
+            deployment.start_projector()
+            deployment.wait_until_applied()
+            rebuilding = start_rebuild(deployment)
+            wait_until_building(deployment, 2)
+            redis.kill()
+            redis.start()
+            if rebuilding.wait(60):
+                deployment.command("projector", "rebuild")
+            assert deployment.generation == 2
+            deployment.publish_event(event("finished", job="job-1"), 0)
+            deployment.wait_until_applied()
+            assert stored(deployment) == refold(deployment)
