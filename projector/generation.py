@@ -188,10 +188,14 @@ class Generation:
             answers.append([int(position) for position in answer[1:]])
         return dict(zip(log_ends, zip(*answers, strict=True), strict=True))
 
-    async def take_heartbeats(self, other: "Generation") -> None:
-        """Take over what another generation knows of the log's ends."""
+    async def take_heartbeats(self, other: "Generation", reached: Offsets) -> None:
+        """Take over what another generation knows of the log's ends, which lie at least where it has come to."""
         async with limited():
-            known = await read_hash(self._redis, other._key(0, HEARTBEATS))  # noqa: SLF001 - ours too
+            stored = await read_hash(self._redis, other._key(0, HEARTBEATS))  # noqa: SLF001 - ours too
+        known = {}
+        for name, value in stored.items():
+            milliseconds, end = value.split()
+            known[name.decode()] = f"{milliseconds.decode()} {max(int(end), reached.get(name.decode(), 0))}"
         for bucket in self.buckets if known else ():
             async with limited():
                 await self._redis.hset(self._key(bucket, HEARTBEATS), mapping=cast("dict[Any, Any]", known))

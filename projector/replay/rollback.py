@@ -52,8 +52,8 @@ async def roll_back_now(settings: ProjectorSettings, redis: AnyRedis, number: in
         target = await _chosen(state, number, settings)
         work = Work(redis, settings.redis_prefix, catalog, lease, _live(state))
         await work.generation(target.pointer).unseal(lease.epoch)
-        async with sealed(work):
-            await make_live(work, target, {})
+        async with sealed(work) as reached:
+            await make_live(work, target, reached, floors={})
     return (
         f"generation {target.pointer.number} is live again and behind until projectors have caught up; "
         f"generation {work.live.number} is kept"

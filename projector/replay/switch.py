@@ -106,7 +106,7 @@ class Switch:
                 if reached.keys() - set(self.names):
                     return False
                 if await self._reaches(reached):
-                    await make_live(self.work, self.target, reached)
+                    await make_live(self.work, self.target, reached, floors=reached)
                     return True
         raise CommandError(
             "the log grows faster than the other generation follows: try again with more --processes or a higher --rate"
@@ -138,11 +138,11 @@ async def sealed(work: Work) -> AsyncIterator[dict[str, int]]:
             await live.unseal(work.lease.epoch)
 
 
-async def make_live(work: Work, target: KeptGeneration, floors: Offsets) -> None:
-    """Make the target live with these floors; the generation that was is kept, sealed."""
+async def make_live(work: Work, target: KeptGeneration, reached: Offsets, *, floors: Offsets) -> None:
+    """Make the target live with these floors; the generation that was, and had reached so much, is kept, sealed."""
     generation = work.generation(target.pointer)
     await generation.raise_floors(floors)
-    await generation.take_heartbeats(work.generation(work.live))
+    await generation.take_heartbeats(work.generation(work.live), reached)
     state = await work.catalog.read()
     now = await work.catalog.now()
     old = KeptGeneration(work.live, COMPLETE, state.began, now, state.starts)
