@@ -57,8 +57,7 @@ def new_producer(settings: ProjectorSettings) -> AIOKafkaProducer:
     """Return a producer that can write letters; it is not connected yet."""
     return AIOKafkaProducer(
         **settings.kafka_client_options(),
-        acks="all",
-        enable_idempotence=True,
+        acks="all",  # and not idempotent: such a producer of aiokafka may send nothing more once all brokers were away
         compression_type="zstd",  # a record that fitted into the log only when compressed fits into a letter as well
         max_request_size=MAX_EXPANDED_LETTER_BYTES,
         request_timeout_ms=REQUEST_TIMEOUT_MILLISECONDS,

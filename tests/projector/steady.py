@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
-from typing import Final
+from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaTimeoutError
@@ -25,7 +25,10 @@ _MIX: Final = Mix(owners=5, duplicates=0.1, garbage=0.02, late=0.1, out_of_order
 
 
 class Stream:
-    """Events that are written all the time, each acknowledged by every replica in step."""
+    """Events that are written all the time, to every replica in step.
+
+    The producer is not idempotent: aiokafka's sends nothing more once a broker hung and then all were away.
+    """
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
@@ -45,7 +48,6 @@ class Stream:
         producer = AIOKafkaProducer(
             bootstrap_servers=self._deployment.services.kafka_bootstrap_servers,
             acks="all",
-            enable_idempotence=True,
             request_timeout_ms=5000,
         )
         await producer.start()
@@ -54,11 +56,18 @@ class Stream:
                 break
             while not self._is_over.is_set():
                 with suppress(KafkaTimeoutError):  # too much waits for brokers that are away; it was not taken
-                    await producer.send(self._deployment.topic, value, key, headers=headers)
+                    sent = await producer.send(self._deployment.topic, value, key, headers=headers)
+                    sent.add_done_callback(_see)
                     break
             await asyncio.sleep(1 / EVENTS_PER_SECOND)
         async with asyncio.timeout(FLUSH_SECONDS):
             await producer.stop()
+
+
+def _see(sent: asyncio.Future[Any]) -> None:
+    """Let an event be lost that was given up: what counts is what the log has."""
+    if not sent.cancelled():
+        sent.exception()
 
 
 def _messages() -> Iterator[Message]:
@@ -97,9 +106,9 @@ class Kept:
         if self._process.poll() is None:
             self.exits.append(self._deployment.stop(self._process))
 
-    def kill(self) -> None:
-        """End it with SIGKILL; another one is started."""
-        self._process.kill()
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal; when it is killed another one is started."""
+        self._process.send_signal(number)
 
     def _start(self) -> subprocess.Popen[bytes]:
         return self._deployment.start_projector(**self._environment)
