@@ -46,6 +46,17 @@ class Assignment:
         """The position that Redis has confirmed, of every partition by its name."""
         return {partition.name: partition.applied for partition in self.partitions.values()}
 
+    @property
+    def shown(self) -> dict[str, int]:
+        """The position that readers may have seen, of every partition by its name.
+
+        Of one that is held because its position lies beyond the log, no more than the log can bring back.
+        """
+        return {
+            partition.name: min(partition.applied, partition.end) if partition.hold else partition.applied
+            for partition in self.partitions.values()
+        }
+
     def named(self, name: str) -> Partition:
         """Return the partition with this name, which must be placed."""
         return next(partition for partition in self.partitions.values() if partition.name == name)

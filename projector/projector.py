@@ -174,7 +174,7 @@ class Projector:
         if isinstance(error, BucketMissingError | BucketSealedError):
             self._is_open = False
         if isinstance(error, PositionMovedError) and error.stored < error.expected:
-            self._owed_floors |= self._assignment.applied
+            self._owed_floors |= self._assignment.shown
         self._assignment.forget()
         if isinstance(error, DamagedKeyError):
             hold = Hold(str(error), after(HOLD_RETRY_SECONDS))

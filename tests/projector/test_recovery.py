@@ -156,8 +156,8 @@ def test_a_replaced_record_is_noticed(deployment: Deployment) -> None:
     assert deployment.positions()["0"] == 1
 
 
-def test_a_position_beyond_the_log_is_noticed(deployment: Deployment) -> None:
-    """When the log ends before the position, the topic was re-created: the partition is held."""
+def test_a_position_beyond_the_log_is_noticed(deployment: Deployment, tmp_path: Path) -> None:
+    """When the log ends before the position the partition is held; once that is mended it goes on by itself."""
     deployment.publish_event(event(), partition=0)
     process = deployment.start_projector()
     deployment.wait_until_applied()
@@ -166,6 +166,11 @@ def test_a_position_beyond_the_log_is_noticed(deployment: Deployment) -> None:
     port = free_port()
     deployment.start_projector(METRICS_PORT=str(port))
     wait_for(lambda: "re-created" in ready(port)[1], "the partition is held with its reason")
+    deployment.command("projector", "verify", "--repair", "--report", str(tmp_path / "report"))
+    wait_for(lambda: ready(port)[0] == 200, "the projector is ready again")
+    meta = deployment.hash(bucket_prefix(deployment.prefix, 1, 0) + "meta")
+    assert meta.get(f"floor:{deployment.topic}/0".encode(), b"1") == b"1"
+    assert_right(deployment)
 
 
 def test_a_wrong_typed_key_is_held_and_named_until_it_is_gone(deployment: Deployment) -> None:
