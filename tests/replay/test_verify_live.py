@@ -31,7 +31,7 @@ VERIFIES_UNDER_TRAFFIC = 3
 EVENTS_UNDER_TRAFFIC = 3000
 RATE = "800"
 MEMORY_JOBS = 80_000
-MEMORY_MEBIBYTES = 250
+MEMORY_MEBIBYTES = 200
 
 
 @contextmanager
@@ -274,12 +274,13 @@ def test_memory_is_bounded(deployment: Deployment) -> None:
     ends = {f"{deployment.topic}/{number}": str(end) for number, end in deployment.log_ends().items()}
     deployment.redis.hset(positions, mapping=cast("dict[Any, Any]", ends))
     program = (
-        "import resource, runpy, sys; sys.argv = ['projector', 'verify']\n"
+        "import pathlib, re, runpy, sys; sys.argv = ['projector', 'verify']\n"
         "try: runpy.run_module('projector', run_name='__main__')\n"
-        "finally: print('PEAK', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+        # Not getrusage: its peak begins with that of the process which forked this one.
+        "finally: print('PEAK', re.search(r'VmHWM:\\s+(\\d+)', pathlib.Path('/proc/self/status').read_text())[1])"
     )
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, env=deployment.environment, capture_output=True, text=True, check=False)
     assert f"{3 * MEMORY_JOBS} records folded" in done.stdout, done.stdout + done.stderr
     assert f"{MEMORY_JOBS} missing job" in done.stdout
-    assert int(done.stdout.split("PEAK ")[1]) < MEMORY_MEBIBYTES, done.stdout
+    assert int(done.stdout.split("PEAK ")[1]) // 1024 < MEMORY_MEBIBYTES, done.stdout
