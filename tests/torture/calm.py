@@ -81,7 +81,17 @@ async def _hindrance(system: System, session: aiohttp.ClientSession, ends: Mappi
     faults = [f"positions and log ends {behind}"] if behind else []
     for name, port in system.ports.items():
         faults += await _unready(session, name, port)
+    faults += await _unsure(session, system)
     return "; ".join(faults) or None
+
+
+async def _unsure(session: aiohttp.ClientSession, system: System) -> list[str]:
+    """Return that the API does not know that it shows everything; the first heartbeat of a new owner tells it."""
+    lag = "not answered"
+    with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
+        async with session.get(f"{system.api_address}/api/v1/operator/status?jobId=none") as response:
+            lag = response.headers.get("Projection-Lag", f"not told with {response.status}")
+    return [] if lag == "0" else [f"Projection-Lag: {lag}"]
 
 
 async def _unready(session: aiohttp.ClientSession, name: str, port: int) -> list[str]:
