@@ -1,7 +1,6 @@
 """The projection as it is asked: open a scan, or say whether that would work."""
 
 import asyncio
-from contextlib import suppress
 
 from api.deadline import Deadline
 from api.errors import StaleGenerationError, StoreUnavailableError, UnavailableError
@@ -27,18 +26,22 @@ class Projection:
         """
         started = asyncio.get_running_loop().time()
         generation = self._store.known_generation()
+        stale: StaleGenerationError | None = None
         if generation:
-            with suppress(StaleGenerationError):
-                return await self._begun(generation, indexes, digest, after, count)
-        async with Deadline(started):
-            renewed = await self._store.read_generation()
             try:
-                return await self._begun(renewed, indexes, digest, after, count)
-            except StaleGenerationError:
-                again = await self._store.read_generation()
-                if again.buckets == renewed.buckets:
-                    raise
-            return await self._begun(again, indexes, digest, after, count)
+                return await self._begun(generation, indexes, digest, after, count)
+            except StaleGenerationError as error:
+                stale = error
+        async with Deadline(started):
+            while True:
+                renewed = await self._store.read_generation()
+                if stale and generation and renewed.buckets == generation.buckets:
+                    raise stale
+                generation = renewed
+                try:
+                    return await self._begun(generation, indexes, digest, after, count)
+                except StaleGenerationError as error:
+                    stale = error
 
     async def _begun(
         self, generation: Generation, indexes: tuple[str, ...], digest: str | None, after: Place | None, count: int
