@@ -224,7 +224,8 @@ def is_unreadable(error: Exception) -> bool:
     """Tell whether an error is about what the log holds (a broken batch, an unknown codec), so that it will stay."""
     if isinstance(error, KafkaError):
         return isinstance(error, CorruptRecordException | UnsupportedCodecError | RecordTooLargeError)
-    return not isinstance(error, TimeoutError | OSError)  # whatever a parser or a codec raises
+    # Whatever else a parser or a codec raises.
+    return not isinstance(error, TimeoutError | OSError | ServiceUnavailableError)
 
 
 async def _in_time(asked: Awaitable[dict[TopicPartition, Told]]) -> dict[TopicPartition, Told]:

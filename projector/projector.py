@@ -35,7 +35,7 @@ from projector.errors import (
 )
 from projector.folding import batches
 from projector.generation import Generation
-from projector.log import Log, is_unreadable
+from projector.log import POLL_MILLISECONDS, Log, is_unreadable
 from projector.metrics import Metrics
 from projector.partition import HOLD_RETRY_SECONDS, Hold, Partition, Record, after
 
@@ -131,7 +131,10 @@ class Projector:
             if not is_unreadable(error):
                 raise
         self._assignment.seek_back()
-        return await self._assignment.poll_carefully()
+        polled = await self._assignment.poll_carefully()
+        if not any(polled.values()):
+            await asyncio.sleep(POLL_MILLISECONDS / 1000)  # nobody was waited for, and the loop is not ours alone
+        return polled
 
     async def _hand_over(self, batch: Batch) -> None:
         """Start applying a batch, once its dead letters are in the log and the batch before it is in Redis."""

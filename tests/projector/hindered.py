@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import click
+from aiokafka.client import AIOKafkaClient
 
 from projector import heartbeat
 from projector.app import run_projector
@@ -48,6 +49,17 @@ def _freeze() -> None:
     setattr(Store, "apply", freeze)  # noqa: B010 - as above
 
 
+def _know_no_broker() -> None:
+    """Have the consumer know of no broker when it joins its group, as one that met a broker too early."""
+    join = Log.join
+
+    async def join_without(log: Log) -> None:
+        setattr(AIOKafkaClient, "get_random_node", lambda _: None)  # noqa: B010 - as above
+        await join(log)
+
+    setattr(Log, "join", join_without)  # noqa: B010 - as above
+
+
 async def _run(settings: ProjectorSettings) -> None:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(BLOCK, time.sleep, BLOCKED_SECONDS)
@@ -57,8 +69,11 @@ async def _run(settings: ProjectorSettings) -> None:
 
 
 @click.command()
-def main() -> None:
+@click.option("--knows-no-broker", is_flag=True)
+def main(*, knows_no_broker: bool) -> None:
     """Run it until SIGTERM, with the settings of the environment."""
+    if knows_no_broker:
+        _know_no_broker()
     settings = ProjectorSettings.load(os.environ)
     configure_logs(settings.log_format)
     run_async(_run(settings))

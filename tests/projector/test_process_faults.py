@@ -189,3 +189,14 @@ def test_a_consumer_that_is_stuck_ends_the_process(deployment: Deployment) -> No
     assert "and nothing hinders it: the consumer is stuck, start a new process" in deployment.logs()
     deployment.start_projector()
     assert_accounted(deployment)
+
+
+def test_a_member_that_can_never_join_ends_the_process(deployment: Deployment) -> None:
+    """A consumer whose task for the group has died ends the process with 75, so that a new one joins.
+
+    Found by `make torture` with the seeds 20261124 and 5.
+    """
+    process = deployment.start("tests.projector.hindered", "--knows-no-broker")
+    wait_for(lambda: process.poll() is not None, "it ends", 30)
+    assert process.returncode == 75
+    assert "the membership in the consumer group ended" in deployment.logs()
