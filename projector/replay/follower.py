@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import signal
 from collections.abc import Collection, Coroutine
 from dataclasses import dataclass, field
@@ -32,9 +33,11 @@ from service.kafka import start_client
 from service.logs import configure_logs
 from service.redis import AnyRedis, connect
 
-LOOK_SECONDS: Final = 0.1
+LOOK_SECONDS: Final = 0.25
 CATALOG_SECONDS: Final = 1.0
 COLLECT_SECONDS: Final = 30.0
+# How much less urgent than others a follower is that was given a rate.
+POLITE: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ class Task:
 def follow(task: Task, connection: Connection) -> None:
     """Run a follower in a process of its own; it sends why it cannot go on, and ends when the other side is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the other side decides
+    if task.rate:
+        os.nice(POLITE)
     configure_logs(task.settings.log_format)
     logging.getLogger("projector").setLevel(logging.ERROR)
     try:

@@ -17,8 +17,8 @@ from projector.log import Log
 from projector.partition import Record
 
 # With a rate, batches are small and many, so that none keeps Redis from others for long.
-_BATCHES_PER_SECOND: Final = 20
-_SMALLEST_BATCH: Final = 50
+_BATCHES_PER_SECOND: Final = 100
+_SMALLEST_BATCH: Final = 20
 _offset = attrgetter("offset")
 
 

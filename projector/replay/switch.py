@@ -28,11 +28,13 @@ from service.errors import CommandError
 from service.redis import AnyRedis
 
 LOOK_SECONDS: Final = 0.05
+# While it is far behind, looking often only takes time from those who fold.
+CATCH_UP_LOOK_SECONDS: Final = 0.5
 # So close that the rest is a matter of a moment, during which nothing new is shown.
 CLOSE_EVENTS: Final = 1000
 SEAL_SECONDS: Final = 3.0
 ATTEMPTS: Final = 20
-MEMORY_EVERY_LOOKS: Final = 20
+MEMORY_EVERY_LOOKS: Final = 2
 PATIENCE_SECONDS: Final = 30.0
 
 # A Redis that restarts stops nothing here; whatever is asked once more changes nothing.
@@ -93,7 +95,7 @@ class Switch:
             self.show(done, reached)
             if sum(max(0, reached[name] - done[name]) for name in self.names) <= CLOSE_EVENTS:
                 return
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CATCH_UP_LOOK_SECONDS)
 
     async def run(self) -> bool:
         """Make the target live once it has reached all that the live generation shows; readers notice nothing.
