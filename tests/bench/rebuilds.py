@@ -18,7 +18,7 @@ QUERIES_PER_SECOND = 200
 QUERY_SECONDS = 10
 ASKED_JOBS = 500
 # Of a rebuild that spares those who ask meanwhile.
-SPARING_RATE = 5000
+SPARING_RATE = 2000
 STATUS = "/api/v1/operator/status"
 
 
