@@ -25,7 +25,6 @@ class Memory:
 async def read_memory(redis: AnyRedis) -> Memory:
     """Return what Redis says of its memory; raises RedisError or OSError."""
     answer: dict[str, Any] = await redis.info("memory", "stats")
-    nodes = [answer] if "maxmemory_policy" in answer else list(answer.values())
     memories = [
         Memory(
             str(node.get("maxmemory_policy", NO_EVICTION)),
@@ -33,9 +32,14 @@ async def read_memory(redis: AnyRedis) -> Memory:
             str(node.get("used_memory_human", "?")),
             str(node.get("maxmemory_human", "0B")),
         )
-        for node in nodes
+        for node in nodes_of(answer)
     ]
     return max(memories, key=lambda memory: (memory.policy != NO_EVICTION, memory.evicted_keys))
+
+
+def nodes_of(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what INFO says of each node: of the one there is, or of those of a cluster."""
+    return [answer] if "used_memory" in answer else list(answer.values())
 
 
 def why_unsafe(memory: Memory, address: str) -> str | None:

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any, Final, NamedTuple, cast
 
@@ -62,13 +63,19 @@ class Begun(NamedTuple):
 class Script:
     """A script of ours; called with keys and arguments, it answers within the limit or raises StoreUnavailableError."""
 
-    def __init__(self, redis: AnyRedis, name: str) -> None:
-        self._script = redis.register_script((files("projector") / "lua" / f"{name}.lua").read_text())
+    def __init__(self, redis: AnyRedis, *parts: str) -> None:
+        """Join the files of `lua/` with these names into one script."""
+        self._script = redis.register_script("".join(_text(part) for part in parts))
 
     async def __call__(self, keys: Sequence[str], arguments: Sequence[str | bytes] = ()) -> Any:
         """Run it; where Redis does not know it, it is loaded first."""
         async with limited():
             return await self._script(keys, arguments)
+
+
+@cache  # a generation is looked at several times a second, through an object of its own each time
+def _text(name: str) -> str:
+    return (files("projector") / "lua" / f"{name}.lua").read_text()
 
 
 class Generation:
@@ -79,8 +86,9 @@ class Generation:
         self._prefix = prefix
         self._pointer = pointer
         self._at_once = asyncio.Semaphore(BUCKETS_AT_ONCE)
-        self._apply, self._begin, self._clock, self._beat, self._raise_floor, self._seal, self._unseal = (
-            Script(redis, name) for name in ("apply", "begin", "clock", "heartbeat", "raise_floor", "seal", "unseal")
+        self._apply = Script(redis, "bytes", "apply")
+        self._begin, self._clock, self._beat, self._raise_floor, self._seal, self._unseal = (
+            Script(redis, name) for name in ("begin", "clock", "heartbeat", "raise_floor", "seal", "unseal")
         )
 
     @property

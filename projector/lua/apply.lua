@@ -1,5 +1,7 @@
 -- Joins a batch into one bucket and moves its positions: all of it or nothing, in one step.
 --
+-- Follows bytes.lua: is_less(a, b).
+--
 -- KEYS[1]  meta of the bucket (hash)
 -- KEYS[2]  positions of the bucket (hash)
 -- ARGV[1]  msgpack array:
@@ -16,25 +18,11 @@
 -- fails halfway, and then the same batch, joined again, repairs it.
 
 local call, pcall = redis.call, redis.pcall
-local sub, byte = string.sub, string.byte
 local payload = cmsgpack.unpack(ARGV[1])
 local base, incarnation, partitions, jobs, names = payload[1], payload[2], payload[3], payload[4], payload[5]
 local identity_fields, ledger, fingerprint, job_prefix = names[1], names[3], names[4], base .. names[5]
 local index_prefixes = {}
 for i, name in ipairs(names[2]) do index_prefixes[i] = base .. name end
-
--- Lua's own < follows the server's locale; registers are ordered by their bytes.
-local function is_less(a, b)
-  local at = 1
-  while sub(a, at, at + 7) == sub(b, at, at + 7) do
-    if at > #a then return false end
-    at = at + 8
-  end
-  for i = at, at + 7 do
-    local x, y = byte(a, i), byte(b, i)
-    if x ~= y then return x == nil or (y ~= nil and x < y) end
-  end
-end
 
 local meta = call('HMGET', KEYS[1], 'incarnation', 'sealed')
 if meta[1] ~= incarnation then return {'missing'} end

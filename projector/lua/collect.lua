@@ -1,5 +1,7 @@
 -- Lets jobs of a bucket go whose last news is before a cutoff, with their index entries: all of it in one step.
 --
+-- Follows bytes.lua: is_less(a, b).
+--
 -- KEYS[1]  meta of the bucket (hash)
 -- KEYS[2]  positions of the bucket (hash)
 -- KEYS[3]  heartbeats of the bucket (hash)
@@ -19,22 +21,9 @@
 -- a job whose index entries are gone is found again.
 
 local call, pcall = redis.call, redis.pcall
-local sub, byte = string.sub, string.byte
+local sub = string.sub
 local base, incarnation, cutoff, mode, keys, names, places = unpack(cmsgpack.unpack(ARGV[1]))
 local identity_fields, index_names, stages, details, job_prefix, floor_prefix = unpack(names)
-
--- Lua's own < follows the server's locale; times are compared as bytes, for the most part the same ones.
-local function is_less(a, b)
-  local at = 1
-  while sub(a, at, at + 7) == sub(b, at, at + 7) do
-    if at > #a then return false end
-    at = at + 8
-  end
-  for i = at, at + 7 do
-    local x, y = byte(a, i), byte(b, i)
-    if x ~= y then return x == nil or (y ~= nil and x < y) end
-  end
-end
 
 -- A job that looks old in a bucket that has not caught up may have news in the log. Answers such a partition.
 local function partition_behind()

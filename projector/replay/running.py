@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -13,6 +12,7 @@ from service.command_line import run_async
 from service.errors import CommandError
 from service.logs import configure_logs
 from service.redis import AnyRedis, connect
+from service.signals import stop_on_signals
 
 
 def run_on_redis(settings: ProjectorSettings, main: Callable[[AnyRedis], Awaitable[None]]) -> None:
@@ -36,10 +36,10 @@ def run_on_redis(settings: ProjectorSettings, main: Callable[[AnyRedis], Awaitab
 
 async def _until_told(command: Coroutine[Any, Any, None]) -> None:
     running = asyncio.create_task(command)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+    told = asyncio.create_task(stop_on_signals().wait())
+    await asyncio.wait({running, told}, return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
-        await running
-    if running.cancelled():
-        raise CommandError("stopped: what is live is as it was; run the command again to go on")
-    running.result()
+        return await running
+    raise CommandError("stopped: what is live is as it was; run the command again to go on")

@@ -1,8 +1,9 @@
 """Sizes: how much memory a generation takes, and whether another one fits beside it."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from projector.eviction import nodes_of
 from projector.generation import limited
 from projector.replay.keys import keys_of
 from schemas.redis_layout import INDEXES, JOB, Pointer
@@ -50,8 +51,7 @@ class Room:
     async def check(self, needed_bytes: int = 0) -> None:
         """Raise CommandError when so much more would not fit."""
         async with limited():
-            memory: dict[str, Any] = await self._redis.info("memory")
-        nodes = [memory] if "used_memory" in memory else [node for node in memory.values() if isinstance(node, dict)]
+            nodes = nodes_of(await self._redis.info("memory"))
         used = sum(int(node["used_memory"]) for node in nodes)
         limit = sum(int(node.get("maxmemory") or node.get("total_system_memory") or 0) for node in nodes)
         needed = int(needed_bytes * _MARGIN)

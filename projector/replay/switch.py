@@ -12,7 +12,7 @@ finds another epoch, and nothing is changed.
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
@@ -159,8 +159,3 @@ async def make_live(work: Work, target: KeptGeneration, reached: Offsets, *, flo
 @patiently
 async def _read_patiently(catalog: Catalog) -> State:
     return await catalog.read()
-
-
-def complete(kept: KeptGeneration) -> KeptGeneration:
-    """Return the generation as one that nobody fills any more."""
-    return replace(kept, state=COMPLETE)
