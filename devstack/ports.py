@@ -1,5 +1,6 @@
 """Which port to listen on."""
 
+import itertools
 import random
 import socket
 from collections.abc import Callable
@@ -9,6 +10,8 @@ LOCALHOST = "127.0.0.1"
 # server on a port of that range sooner or later connects to itself, and holds the port.
 FREE_PORTS = range(20_000, 32_000)
 MOST_TRIES = 100
+# Each process goes its own way through the range, so that it does not give a port twice before anybody listens there.
+_WAY = itertools.cycle(random.sample(FREE_PORTS, len(FREE_PORTS)))
 
 Say = Callable[[str], None]
 
@@ -35,7 +38,8 @@ def free_port() -> int:
 
 def free_ports(count: int) -> list[int]:
     """Return so many ports nobody listens on, each another one."""
-    free = [port for port in random.sample(FREE_PORTS, MOST_TRIES) if is_free(port)][:count]
+    tried = itertools.islice(_WAY, MOST_TRIES)
+    free = list(itertools.islice(filter(is_free, tried), count))
     if len(free) < count:
         raise OSError(f"of {MOST_TRIES} ports tried {len(free)} are free, {count} are needed")
     return free

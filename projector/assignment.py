@@ -171,7 +171,8 @@ class Assignment:
         elif first < held.start and not self.accept_truncated_log:
             self.hold(partition, Hold(f"events {first} to {held.start - 1} are gone from the log: {_TRUNCATED}"))
         else:
-            if fingerprint and fingerprint_offset(fingerprint) >= held.start:
+            # Where somebody changed the position alone, the fingerprint is of another record than the one before it.
+            if fingerprint and held.start <= fingerprint_offset(fingerprint) < first:
                 partition.fingerprint = fingerprint
             self.log.resume(item)
             self.log.seek(item, max(_place_to_read(partition), held.start))

@@ -11,7 +11,7 @@ from typing import Final
 
 import cramjam
 from aiokafka.errors import CorruptRecordException
-from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
+from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder, _DefaultRecordBatchPy
 from aiokafka.record.legacy_records import LegacyRecordBatch
 from aiokafka.record.memory_records import MemoryRecords
 
@@ -55,7 +55,7 @@ class Expansion:
 
     def install(self) -> None:
         """Take the place of aiokafka's codecs; `require_codecs` tells whether that worked."""
-        for reader in (DefaultRecordBatch, LegacyRecordBatch):
+        for reader in (DefaultRecordBatch, LegacyRecordBatch, _DefaultRecordBatchPy):
             module = sys.modules[reader.__module__]
             for codec, expand in _EXPAND.items():
                 name = f"{codec}_decode"

@@ -19,6 +19,7 @@ from aiokafka.errors import (
 
 from projector.batch import MAX_BATCH_RECORDS
 from projector.expansion import Expansion, require_codecs
+from projector.header_names import poll_one
 from projector.partition import Record, value_bytes
 from schemas.redis_layout import partition_name
 from service.errors import ServiceUnavailableError
@@ -143,13 +144,13 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
         while len(records) < self._poll_records and room_bytes > 0:
             self._expansion.begin()
             try:
-                polled = await self._consumer.getmany(partition, timeout_ms=POLL_MILLISECONDS, max_records=1)
+                polled = await poll_one(self._consumer, partition, POLL_MILLISECONDS)
             except Exception as error:  # noqa: BLE001 - a codec or a parser raises what it likes
                 return records, error
             if not polled:
                 break
-            records += polled[partition]
-            room_bytes -= value_bytes(polled[partition])
+            records += polled
+            room_bytes -= value_bytes(polled)
         return records, None
 
     async def position(self, partition: TopicPartition) -> int:

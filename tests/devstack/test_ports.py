@@ -36,3 +36,9 @@ def test_port_0_is_any_and_nothing_is_said() -> None:
     said: list[str] = []
     assert choose_port(0, "Kafka", said.append) in FREE_PORTS
     assert said == []
+
+
+def test_a_port_is_not_given_twice() -> None:
+    """Who asks for many ports, one after the other, gets another one each time, though nobody listens yet."""
+    ports = [free_port() for _ in range(1_000)]
+    assert len(set(ports)) == len(ports)

@@ -1,5 +1,6 @@
 """What happens to the projector and to Redis, and that the projection is right again by itself."""
 
+import asyncio
 import time
 import urllib.error
 import urllib.request
@@ -123,19 +124,43 @@ def test_rivals_in_different_groups_do_no_harm(deployment: Deployment) -> None:
     assert_right(deployment)
 
 
-async def test_partitions_that_are_added_are_read_from_their_beginning(deployment: Deployment) -> None:
-    """After the topic got more partitions every event of the new ones is applied, also of jobs in old ones."""
-    deployment.start_projector()
-    deployment_messages = list(messages(seed=12, jobs=200))
-    half = len(deployment_messages) // 2
-    await deployment.write(deployment_messages[:half], None)
+async def add_partitions(deployment: Deployment, count: int) -> None:
+    """Give the topic more partitions, so many in all."""
     admin = AIOKafkaAdminClient(bootstrap_servers=deployment.services.kafka_bootstrap_servers)
     await admin.start()
-    await admin.create_partitions({deployment.topic: NewPartitions(total_count=6)})
+    await admin.create_partitions({deployment.topic: NewPartitions(total_count=count)})
     await admin.close()
+
+
+def test_partitions_that_are_added_are_read_from_their_beginning(deployment: Deployment) -> None:
+    """After the topic got more partitions every event of the new ones is applied, also of jobs in old ones."""
+    deployment.start_projector()
+    every = list(messages(seed=12, jobs=200))
+    half = len(every) // 2
+    deployment.publish(every[:half])
+    asyncio.run(add_partitions(deployment, 6))
     for number in range(6):
-        await deployment.write(deployment_messages[half + number :: 6], number)
-    assert len({number for number, end in (await deployment.ends(deployment.topic)).items() if end}) == 6
+        deployment.publish(every[half + number :: 6], number)
+    assert len([end for end in deployment.log_ends().values() if end]) == 6
+    assert_right(deployment)
+
+
+def test_a_position_that_somebody_set_back_passes_nothing_over(deployment: Deployment) -> None:
+    """When a position alone was changed or deleted, with jobs above it, all from there is applied again."""
+    for number in range(5):
+        deployment.publish_event(event(job=f"job-{number}"), partition=0)
+    deployment.start_projector()
+    deployment.wait_until_applied()
+    base, name = bucket_prefix(deployment.prefix, 1, 0), f"{deployment.topic}/0"
+    for position in (b"2", b""):
+        jobs = list(deployment.redis.scan_iter(match=base.replace("{", "[{]") + "job:*"))
+        deleted = [key for key in jobs if deployment.hash(key)[b"jobId"] in {b"job-2", b"job-3"}]
+        pipeline = deployment.redis.pipeline()
+        pipeline.delete(*deleted)
+        pipeline.hset(base + "positions", name, position) if position else pipeline.hdel(base + "positions", name)
+        pipeline.execute()
+        wait_for(lambda: deployment.positions().get("0") == 5, "it is applied again")
+        assert_right(deployment)
 
 
 def test_a_replaced_record_is_noticed(deployment: Deployment) -> None:

@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from projector.batch import MAX_BATCH_RECORDS
+from projector.header_names import poll_one
 from projector.log import POLL_MILLISECONDS, is_unreadable
 from projector.partition import Record
 from projector.settings import ProjectorSettings
@@ -188,8 +189,8 @@ class ReplayedLog:
         kept: list[Record] = []
         try:
             while reading.read < limit and len(kept) < MAX_BATCH_RECORDS:
-                polled = await self._consumer.getmany(reading.item, timeout_ms=POLL_MILLISECONDS, max_records=1)
-                kept += polled.get(reading.item, ())
+                polled = await poll_one(self._consumer, reading.item, POLL_MILLISECONDS)
+                kept += polled
                 reading.read = await self._consumer.position(reading.item)
                 if not polled:
                     break
