@@ -11,6 +11,7 @@ from aiohttp import web
 from aiokafka.errors import KafkaError
 
 from projector.assignment import Assignment
+from projector.catalog import Catalog
 from projector.collector import Collector
 from projector.dead_letters import DeadLetterWriter, new_producer
 from projector.errors import ForeignProjectionError
@@ -21,6 +22,7 @@ from projector.log import Log
 from projector.metrics import Metrics
 from projector.projector import Projector
 from projector.settings import ProjectorSettings
+from projector.skip import Decision, Skipping
 from projector.startup import cluster_of, require_redis, require_topics
 from projector.store import LogIdentity, Store
 from service.closing import close
@@ -45,7 +47,8 @@ async def run_projector(settings: ProjectorSettings) -> None:
         redis, store, log, letters = await _clients(settings, stack)
         metrics = Metrics()
         eviction = EvictionWatch(redis, address(settings))
-        assignment = Assignment(log, store, accept_truncated_log=settings.kafka_accept_truncated_log)
+        skipping = Skipping(store, Catalog(redis, settings.redis_prefix), letters, Decision.SETTING)
+        assignment = Assignment(log, store, skipping.pass_over if settings.kafka_accept_truncated_log else None)
         projector = Projector(log, store, letters, assignment, metrics)
         heartbeat = Heartbeat(projector, assignment, log, store, eviction=eviction, metrics=metrics)
         collector = Collector(redis, settings.redis_prefix, store, metrics)

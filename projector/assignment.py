@@ -1,16 +1,27 @@
 """Our partitions: placed by what Redis has stored, checked against the log, held where the two differ."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 
 from projector.expansion import MAX_EXPANDED_BYTES
 from projector.folding import Polled
 from projector.generation import Generation, Standing
 from projector.log import Log, LogRange, is_unreadable
-from projector.partition import Hold, Partition, Record, fingerprint_of, fingerprint_offset, value_bytes
+from projector.partition import (
+    HOLD_RETRY_SECONDS,
+    Hold,
+    Partition,
+    Record,
+    after,
+    fingerprint_of,
+    fingerprint_offset,
+    value_bytes,
+)
+from projector.skip import Skipped
 from schemas.redis_layout import partition_name
 
 _log = structlog.get_logger(__name__)
@@ -25,7 +36,8 @@ class Assignment:
 
     log: Log
     store: Generation
-    accept_truncated_log: bool = False
+    # Passes over what is gone from the log; None: it is held until a person has decided.
+    pass_over: Callable[[Skipped], Awaitable[None]] | None = None
     partitions: dict[TopicPartition, Partition] = field(default_factory=dict)
     # By partition name: what is to be held as soon as it is placed.
     hold_when_placed: dict[str, Hold] = field(default_factory=dict)
@@ -84,10 +96,29 @@ class Assignment:
         leaders = {item: self.log.leader(item) for item in new}  # before anything is asked or fetched
         ranges = await self.log.ranges(new)
         names = {item: partition_name(item.topic, item.partition) for item in ranges}
-        standings = await self.store.standings(list(names.values())) if names else {}
+        standings = await self._standings({names[item]: held for item, held in ranges.items()}) if names else {}
         for item in self.log.assignment.intersection(ranges):
             self._place(item, standings[names[item]], ranges[item], leaders[item])
         self._leave(self.log.assignment.intersection(new) - ranges.keys())
+
+    async def _standings(self, ranges: Mapping[str, LogRange]) -> dict[str, Standing]:
+        """Return where each partition stands, once what is gone before its range is passed over, if it may be."""
+        standings = await self.store.standings(list(ranges))
+        if self.pass_over is None:
+            return standings
+        for name, held in ranges.items():
+            gone = Skipped(name, min(standings[name].next), held.start)
+            if gone.start >= gone.to:
+                continue
+            try:
+                await self.pass_over(gone)
+            except (KafkaError, TimeoutError) as error:
+                reason = _gone(gone.start, gone.to, f"no dead letter of them can be written ({error or 'no answer'})")
+                self.hold_when_placed[name] = Hold(reason, after(HOLD_RETRY_SECONDS))
+            else:
+                _log.warning("passed over", partition=name, reason=_gone(gone.start, gone.to, _ACCEPTED))
+                standings |= await self.store.standings([name])
+        return standings
 
     def _leave(self, unled: set[TopicPartition]) -> None:
         """Leave alone what no broker answers for."""
@@ -168,8 +199,8 @@ class Assignment:
         self.partitions[item] = partition
         if first > held.end:
             self.hold(partition, Hold(f"the log ends at {held.end}, before position {first}: {_REPLACED}"))
-        elif first < held.start and not self.accept_truncated_log:
-            self.hold(partition, Hold(f"events {first} to {held.start - 1} are gone from the log: {_TRUNCATED}"))
+        elif first < held.start and partition.name not in self.hold_when_placed:
+            self.hold(partition, Hold(_gone(first, held.start, _TRUNCATED)))
         else:
             # Where somebody changed the position alone, the fingerprint is of another record than the one before it.
             if fingerprint and held.start <= fingerprint_offset(fingerprint) < first:
@@ -198,6 +229,11 @@ _REPLACED = (
 _UNLED = "no broker leads it, or the one that does is away: start the brokers that hold it"
 _UNREADABLE = "pass it with `python -m projector skip --partition N --to OFFSET`"
 _TRUNCATED = "go on without them by `python -m projector skip --to-log-start` or KAFKA_ACCEPT_TRUNCATED_LOG=true"
+_ACCEPTED = "KAFKA_ACCEPT_TRUNCATED_LOG is set"
+
+
+def _gone(start: int, to: int, consequence: str) -> str:
+    return f"events {start} to {to - 1} are gone from the log: {consequence}"
 
 
 def _place_to_read(partition: Partition) -> int:

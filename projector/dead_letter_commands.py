@@ -8,7 +8,7 @@ import click
 
 from projector.letters import Filter, find_letter, read_letters, redrive
 from projector.settings import ProjectorSettings
-from projector.skip import REASON as SKIPPED
+from projector.skip import Decision
 from schemas.decode import Reason
 from service.command_line import run_async, settings_options
 from service.logs import configure_logs
@@ -37,7 +37,7 @@ def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--since", type=click.DateTime(), help="Only those written since then, UTC."),
         click.option(
             "--reason",
-            type=click.Choice([*(reason.value for reason in Reason), SKIPPED]),
+            type=click.Choice([*(reason.value for reason in Reason), *(decision.reason for decision in Decision)]),
             help="Only those with this reason.",
         ),
     )

@@ -30,6 +30,8 @@ PROBE_PAUSE_SECONDS: Final = 1.0
 MAX_LETTER_BYTES: Final = 2 * 1024 * 1024
 MAX_EXPANDED_LETTER_BYTES: Final = MAX_EXPANDED_BYTES + MAX_LETTER_BYTES
 
+Headers = list[tuple[str, bytes | None]]
+
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
@@ -40,7 +42,7 @@ class DeadLetter:
     message: str
 
     @property
-    def headers(self) -> list[tuple[str, bytes | None]]:
+    def headers(self) -> Headers:
         """The record's own headers, then where it was and what was wrong with it."""
         about = {
             "topic": self.record.topic,
@@ -69,7 +71,7 @@ async def write_letter(
     topic: str,
     key: bytes | None,
     value: bytes | None,
-    headers: list[tuple[str, bytes | None]],
+    headers: Headers,
 ) -> None:
     """Return when Kafka has acknowledged the letter."""
     if key is None and value is None:  # aiokafka's `send` refuses what its batches can hold
@@ -132,6 +134,10 @@ class DeadLetterWriter:
             with attempt:
                 await self._send(letter)
 
-    async def _send(self, letter: DeadLetter) -> None:
+    async def write(self, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        """Return when one letter is in the log; raises KafkaError or TimeoutError."""
         async with asyncio.timeout(DELIVERY_TIMEOUT_SECONDS):
-            await write_letter(self._producer, self._topic, letter.record.key, letter.record.value, letter.headers)
+            await write_letter(self._producer, self._topic, key, value, headers)
+
+    async def _send(self, letter: DeadLetter) -> None:
+        await self.write(letter.record.key, letter.record.value, letter.headers)

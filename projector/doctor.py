@@ -7,6 +7,7 @@ from typing import Final
 from aiokafka.admin import AIOKafkaAdminClient
 from redis.exceptions import RedisError
 
+from projector.catalog import State
 from projector.eviction import why_incomplete
 from projector.ledger import ledgers
 from projector.log import partition_ranges
@@ -91,6 +92,7 @@ async def _projection(redis: AnyRedis, settings: ProjectorSettings) -> list[Find
         fields = await read_hash(redis, pointer_key(settings.redis_prefix))
         if b"live" not in fields:
             return [Finding("projection", "none yet", "start a projector: python -m projector run")]
+        state = State.from_fields(fields)
         pointer = Pointer.from_fields(fields)
         keys = [bucket_prefix(settings.redis_prefix, pointer.number, n) + POSITIONS for n in range(pointer.buckets)]
         positions = [await read_hash(redis, key) for key in keys]
@@ -99,7 +101,12 @@ async def _projection(redis: AnyRedis, settings: ProjectorSettings) -> list[Find
     if pointer.fold_version != FOLD_VERSION:
         text = f"generation {pointer.number} was folded by version {pointer.fold_version}, this is {FOLD_VERSION}"
         return [Finding("projection", text, "run this version's rebuild: python -m projector rebuild")]
-    return [Finding("projection", f"generation {pointer.number}"), *await _partitions(settings, positions)]
+    skipped = [
+        Finding("skipped", f"{name}: offsets {start} to {to - 1}, see their dead letter")
+        for name, ranges in sorted(state.skipped.items())
+        for start, to in sorted(ranges.items())
+    ]
+    return [Finding("projection", f"generation {pointer.number}"), *await _partitions(settings, positions), *skipped]
 
 
 async def _partitions(settings: ProjectorSettings, positions: list[dict[bytes, bytes]]) -> list[Finding]:

@@ -1,15 +1,19 @@
 """Skipping: moving a partition's position past events that are gone or cannot be read, by a person's decision.
 
-A letter with the range is written first, and the range is noted for later folds of the log; then the position moves
-in one step in every bucket, only from where it stood, and the ledger counts the range as dead-lettered. A projector
-that holds the partition notices and goes on.
+The decision is a command, or beforehand the setting KAFKA_ACCEPT_TRUNCATED_LOG. A letter with the range is written
+first, and the range is noted for later folds of the log; then the position moves in one step in every bucket, only from
+where it stood, and the ledger counts the range as dead-lettered. A projector that holds the partition notices and goes
+on.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from enum import Enum
 
 from projector.batch import Batch
 from projector.catalog import Catalog
-from projector.dead_letters import HEADER_PREFIX, STAGE, new_producer, write_letter
+from projector.dead_letters import HEADER_PREFIX, STAGE, DeadLetterWriter, Headers, new_producer
 from projector.generation import Generation
 from projector.log import LogRange, partition_ranges
 from projector.settings import ProjectorSettings
@@ -20,7 +24,15 @@ from service.errors import CommandError
 from service.kafka import start_client
 from service.redis import connect
 
-REASON = "skipped-by-command"
+
+class Decision(Enum):
+    """Who decided to pass something over: the letter's reason code, and what its message says of the offsets."""
+
+    COMMAND = "skipped-by-command", "were skipped by command"
+    SETTING = "gone-from-log", "are gone from the log, which KAFKA_ACCEPT_TRUNCATED_LOG accepts"
+
+    def __init__(self, reason: str, what: str) -> None:
+        self.reason, self.what = reason, what
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +46,34 @@ class Skipped:
     def __str__(self) -> str:
         """Return the sentence for people."""
         return f"{self.partition}: skipped {self.to - self.start} offsets, {self.start} to {self.to - 1}"
+
+
+@dataclass(frozen=True, slots=True)
+class Skipping:
+    """Passes over ranges of the log, each with a letter and a note."""
+
+    store: Generation
+    catalog: Catalog
+    letters: DeadLetterWriter
+    decision: Decision
+
+    async def pass_over(self, item: Skipped) -> None:
+        """Pass over a range; raises KafkaError or TimeoutError when the letter is not acknowledged."""
+        await self.letters.write(None, None, self._headers(item))
+        await self.catalog.note_skipped(item.partition, item.start, item.to)
+        await pass_over(self.store, item)
+
+    def _headers(self, item: Skipped) -> Headers:
+        topic, _, number = item.partition.rpartition("/")
+        about = {
+            "topic": topic,
+            "partition": number,
+            "offset": str(item.start),
+            "stage": STAGE,
+            "exception.class.name": self.decision.reason,
+            "exception.message": f"offsets {item.start} to {item.to - 1} {self.decision.what}",
+        }
+        return [(HEADER_PREFIX + name, text.encode()) for name, text in about.items()]
 
 
 async def skip(settings: ProjectorSettings, partition: int | None, to: int | None) -> list[Skipped]:
@@ -52,10 +92,11 @@ async def skip(settings: ProjectorSettings, partition: int | None, to: int | Non
         skipped = [item for name, held in chosen.items() if (item := await _plan(store, name, held, to))]
         if not skipped:
             raise CommandError("nothing to skip: every position is at or beyond that offset")
-        for item in skipped:
-            await _write_letter(settings, item)
-            await Catalog(redis, settings.redis_prefix).note_skipped(item.partition, item.start, item.to)
-            await pass_over(store, item)
+        catalog = Catalog(redis, settings.redis_prefix)
+        async with _letters(settings) as letters:
+            skipping = Skipping(store, catalog, letters, Decision.COMMAND)
+            for item in skipped:
+                await skipping.pass_over(item)
     finally:
         await redis.aclose()
     return skipped
@@ -89,22 +130,12 @@ async def pass_over(store: Generation, skipped: Skipped) -> None:
         await store.apply(batch, {skipped.partition: standing})
 
 
-async def _write_letter(settings: ProjectorSettings, skipped: Skipped) -> None:
+@asynccontextmanager
+async def _letters(settings: ProjectorSettings) -> AsyncIterator[DeadLetterWriter]:
     producer = new_producer(settings)
     await start_client(producer, settings)
-    topic, _, number = skipped.partition.rpartition("/")
-    about = {
-        "topic": topic,
-        "partition": number,
-        "offset": str(skipped.start),
-        "stage": STAGE,
-        "exception.class.name": REASON,
-        "exception.message": f"offsets {skipped.start} to {skipped.to - 1} were skipped by command",
-    }
+    letters = DeadLetterWriter(producer, settings.dead_letter_topic)
     try:
-        headers: list[tuple[str, bytes | None]] = [
-            (HEADER_PREFIX + name, text.encode()) for name, text in about.items()
-        ]
-        await write_letter(producer, settings.dead_letter_topic, None, None, headers)
+        yield letters
     finally:
-        await producer.stop()
+        await letters.stop()

@@ -61,14 +61,17 @@ async def test_events_that_are_gone_are_named_and_skipped_by_command(deployment:
 
 
 async def test_a_truncated_log_can_be_accepted_beforehand(deployment: Deployment) -> None:
-    """With KAFKA_ACCEPT_TRUNCATED_LOG the projector goes on from the log's start, and the gap stays in the ledger."""
+    """With KAFKA_ACCEPT_TRUNCATED_LOG the projector goes on from the log's start; letter, ledger and doctor tell."""
     for number in range(4):
         await deployment.send(event(job=f"job-{number}"), 0)
     await delete_records(deployment, 0, 2)
     deployment.start_projector(KAFKA_ACCEPT_TRUNCATED_LOG="true")
     wait_for(lambda: deployment.positions().get("0") == 4, "all that is left is applied")
     account = ledgers([deployment.hash(bucket_prefix(deployment.prefix, 1, 0) + "positions")])[f"{deployment.topic}/0"]
-    assert (account.applied, account.no_record, account.is_closed) == (2, 2, True)
+    assert (account.applied, account.dead_lettered, account.is_closed) == (2, 2, True)
+    assert f"{deployment.topic}/0/0 gone-from-log" in deployment.command("projector", "dead-letters", "list")
+    assert f"skipped: {deployment.topic}/0: offsets 0 to 1" in deployment.command("projector", "doctor")
+    deployment.command("projector", "verify")
 
 
 async def test_aborted_transactions_are_never_shown(deployment: Deployment) -> None:
