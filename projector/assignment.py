@@ -21,6 +21,7 @@ from projector.partition import (
     fingerprint_offset,
     value_bytes,
 )
+from projector.shown import Shown
 from projector.skip import Skipped
 from schemas.redis_layout import partition_name
 
@@ -42,6 +43,10 @@ class Assignment:
     # By partition name: what is to be held as soon as it is placed.
     hold_when_placed: dict[str, Hold] = field(default_factory=dict)
     _unled: frozenset[TopicPartition] = frozenset()
+    _shown: Shown = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._shown = Shown(self.store)
 
     @property
     def holds(self) -> dict[str, str]:
@@ -58,24 +63,14 @@ class Assignment:
         """The position that Redis has confirmed, of every partition by its name."""
         return {partition.name: partition.applied for partition in self.partitions.values()}
 
-    @property
-    def shown(self) -> dict[str, int]:
-        """The position that readers may have seen, of every partition by its name.
-
-        Of one that is held because its position lies beyond the log, no more than the log can bring back.
-        """
-        return {
-            partition.name: min(partition.applied, partition.end) if partition.hold else partition.applied
-            for partition in self.partitions.values()
-        }
-
     def named(self, name: str) -> Partition:
         """Return the partition with this name, which must be placed."""
         return next(partition for partition in self.partitions.values() if partition.name == name)
 
     def forget(self) -> None:
         """Forget every position; `place` reads them again."""
-        self.partitions.clear()
+        for item in list(self.partitions):
+            self._drop(item)
 
     async def place(self) -> None:
         """Place what was assigned and not placed yet, or whose hold is over.
@@ -88,11 +83,13 @@ class Assignment:
         led_anew = {item for item, partition in self.partitions.items() if not self._is_led_as_placed(partition)}
         unplaced = self.log.take_unplaced() | led_anew
         for gone in (self.partitions.keys() - assigned) | (self.partitions.keys() & unplaced):
-            del self.partitions[gone]
+            self._drop(gone)
         new = [item for item in assigned if item not in self.partitions or self.partitions[item].may_try_again]
         if not new:
             self._unled = frozenset()
             return
+        for item in self.partitions.keys() & new:
+            self._shown.remember(self.partitions[item])
         leaders = {item: self.log.leader(item) for item in new}  # before anything is asked or fetched
         ranges = await self.log.ranges(new)
         names = {item: partition_name(item.topic, item.partition) for item in ranges}
@@ -102,8 +99,12 @@ class Assignment:
         self._leave(self.log.assignment.intersection(new) - ranges.keys())
 
     async def _standings(self, ranges: Mapping[str, LogRange]) -> dict[str, Standing]:
-        """Return where each partition stands, once what is gone before its range is passed over, if it may be."""
+        """Return where each partition stands, once what is gone before its range is passed over, if it may be.
+
+        From readers it is hidden first when that is less than they may have seen.
+        """
         standings = await self.store.standings(list(ranges))
+        await self._shown.hide_lost(standings, {name: held.end for name, held in ranges.items()})
         if self.pass_over is None:
             return standings
         for name, held in ranges.items():
@@ -123,11 +124,15 @@ class Assignment:
     def _leave(self, unled: set[TopicPartition]) -> None:
         """Leave alone what no broker answers for."""
         for item in unled:
-            self.partitions.pop(item, None)
+            if item in self.partitions:
+                self._drop(item)
             self.log.park(item)
             if item not in self._unled:
                 _log.warning("partition waits", partition=partition_name(item.topic, item.partition), reason=_UNLED)
         self._unled = frozenset(unled)
+
+    def _drop(self, item: TopicPartition) -> None:
+        self._shown.remember(self.partitions.pop(item))
 
     def _is_led_as_placed(self, partition: Partition) -> bool:
         return partition.leader is not None and partition.leader == self.log.leader(partition.topic_partition)

@@ -30,7 +30,6 @@ from projector.errors import (
     BucketSealedError,
     DamagedKeyError,
     DeadLetterError,
-    PositionMovedError,
     ProjectorError,
 )
 from projector.folding import batches
@@ -59,7 +58,6 @@ class Projector:
         self._stopping = asyncio.Event()
         self._in_flight: asyncio.Task[None] | None = None
         self._interruption: ProjectorError | None = None
-        self._owed_floors: dict[str, int] = {}
         self._is_open = False
         self.handed_over = 0
         self.trouble: str | None = "not started"
@@ -105,9 +103,6 @@ class Projector:
             if not await self._store.reopen():
                 await self._store.open(await self._log.ends())
             self._is_open = True
-        if self._owed_floors:
-            await self._store.raise_floors(self._owed_floors)
-            self._owed_floors = {}
         await self._assignment.place()
         polled = self._assignment.polled(await self._poll())
         was_idle = True
@@ -176,8 +171,6 @@ class Projector:
             return
         if isinstance(error, BucketMissingError | BucketSealedError):
             self._is_open = False
-        if isinstance(error, PositionMovedError) and error.stored < error.expected:
-            self._owed_floors |= self._assignment.shown
         self._assignment.forget()
         if isinstance(error, DamagedKeyError):
             hold = Hold(str(error), after(HOLD_RETRY_SECONDS))
