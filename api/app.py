@@ -19,7 +19,7 @@ from api.reader import Reader
 from api.server import address_of, listen, serving
 from api.settings import ApiSettings
 from api.site import Handler, Site
-from api.store import Store
+from api.store import NODE_RETRIES, NODE_SECONDS, Store
 from schemas import job_status, job_timeline
 from service.health import health_routes
 from service.redis import connect
@@ -52,7 +52,7 @@ async def serve_until(is_asked_to_end: asyncio.Event, settings: ApiSettings, lis
 @asynccontextmanager
 async def running(settings: ApiSettings, listener: socket.socket) -> AsyncIterator[None]:
     """Answer on a listening socket until the block ends."""
-    redis = connect(settings)
+    redis = connect(settings, node_seconds=NODE_SECONDS, node_retries=NODE_RETRIES)
     metrics = Metrics()
     store = Store(redis, settings.redis_prefix, metrics)
     reader = Reader(store)

@@ -19,6 +19,9 @@ from redis.exceptions import (
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
 )
+from redis.exceptions import (
+    TimeoutError as RedisTimeoutError,
+)
 
 from api.errors import NO_ANSWER_IN_TIME, StoreUnavailableError
 from api.generation import Bucket, Generation, generation
@@ -28,6 +31,10 @@ from schemas.redis_layout import HEARTBEATS, JOB, META, POSITIONS, STORED_FIELDS
 from service.redis import AnyRedis
 
 CALL_TIMEOUT_SECONDS: Final = 0.5
+# What a node of a cluster may take: less than the shortest call (see reader.py), so that the client learns of one that
+# hangs, and more than half of the longest: the retry, which looks for another node, is broken off with the call.
+NODE_SECONDS: Final = 0.26
+NODE_RETRIES: Final = 1
 POINTER_VALID_SECONDS: Final = 1.0
 # While a switch is under way the pointer is read again this often.
 SEALED_POINTER_VALID_SECONDS: Final = 0.05
@@ -37,7 +44,7 @@ _SCRIPT_HASH: Final = sha1(_SCRIPT.encode()).hexdigest()  # noqa: S324 - what Re
 _HEAD: Final[tuple[str | int, ...]] = (JOB, len(STORED_FIELDS), *STORED_FIELDS)
 _KEYS: Final = (META, POSITIONS, HEARTBEATS)
 _REASONS: Final = (
-    (TimeoutError, NO_ANSWER_IN_TIME),
+    ((TimeoutError, RedisTimeoutError), NO_ANSWER_IN_TIME),
     (BusyLoadingError, "it is loading its data"),
     ((AuthenticationError, NoPermissionError), "it refuses access"),
     ((RedisConnectionError, RedisClusterException, OSError), "no connection"),

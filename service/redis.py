@@ -12,19 +12,28 @@ from service.settings import RedisSettings
 
 AnyRedis = Redis | RedisCluster
 CLUSTER_SUFFIX: Final = "+cluster"
+CONNECT_SECONDS: Final = 5.0
+NODE_SECONDS: Final = 3.0
 
 
-def connect(settings: RedisSettings, **options: Any) -> AnyRedis:
+def connect(settings: RedisSettings, *, node_seconds: float = NODE_SECONDS, node_retries: int = 0) -> AnyRedis:
     """Return a client that connects on first use and never tries a command twice.
 
     Nothing is retried and no timer is armed for each reply: whoever calls sets one limit around the whole call, and
-    knows what a repetition means. `options` go to the client.
+    knows what a repetition means. But of a cluster a node gets `node_seconds`, less than that limit, for each reply:
+    only what the client itself has given up makes it look for the node that has taken over, and there it may try again
+    `node_retries` times.
     """
     url = settings.redis_url.get_secret_value()
-    options = {"socket_timeout": None, "socket_connect_timeout": 5, "retry": Retry(NoBackoff(), 0)} | options
     if CLUSTER_SUFFIX in url.split(":", 1)[0]:
-        return RedisCluster.from_url(url.replace(CLUSTER_SUFFIX, "", 1), **options)
-    return Redis.from_url(url, **options)
+        return RedisCluster.from_url(
+            url.replace(CLUSTER_SUFFIX, "", 1),
+            socket_timeout=node_seconds,
+            socket_connect_timeout=node_seconds,
+            retry=Retry(NoBackoff(), node_retries),
+        )
+    options: dict[str, Any] = {"socket_timeout": None, "retry": Retry(NoBackoff(), 0)}
+    return Redis.from_url(url, socket_connect_timeout=CONNECT_SECONDS, **options)
 
 
 def address(settings: RedisSettings) -> str:

@@ -16,10 +16,11 @@ from typing import Any, Self, cast
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from redis import Redis
+from redis import Redis, RedisCluster
 
 from devstack import free_port
 from schemas.redis_layout import bucket_prefix, pointer_key
+from service.redis import CLUSTER_SUFFIX
 from tests.services import Services
 
 WAIT_SECONDS = 60.0
@@ -61,7 +62,7 @@ class Deployment:
             "API_HOST": "127.0.0.1",
             "PYTHONUNBUFFERED": "1",
         }
-        self.redis = Redis.from_url(services.redis_url)
+        self.redis = _client(services.redis_url)
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
@@ -256,6 +257,12 @@ class Deployment:
         finally:
             await consumer.stop()
         return records
+
+
+def _client(url: str) -> Redis:
+    if CLUSTER_SUFFIX in url:
+        return cast("Redis", RedisCluster.from_url(url.replace(CLUSTER_SUFFIX, ""), socket_timeout=1))
+    return Redis.from_url(url)
 
 
 def get(address: str, path: str, **headers: str) -> tuple[int, dict[str, str], Any]:

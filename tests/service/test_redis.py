@@ -70,21 +70,22 @@ def test_a_url_that_would_fail_later_is_a_fault(url: str) -> None:
 
 async def test_a_single_server_is_asked_once_and_without_timers() -> None:
     """The client of one server gets its password and database, and neither retries nor arms a timer for a reply."""
-    client = connect(settings_of("redis://alice:p%2Fss@example.net:7000/3"), max_connections=8)
+    client = connect(settings_of("redis://alice:p%2Fss@example.net:7000/3"))
     assert isinstance(client, Redis)
     options = client.connection_pool.connection_kwargs
     assert (options["host"], options["port"], options["db"]) == ("example.net", 7000, 3)
     assert (options["username"], options["password"]) == ("alice", "p/ss")
     assert options["socket_timeout"] is None
     assert options["retry"].get_retries() == 0
-    assert client.connection_pool.max_connections == 8
     await client.aclose()
 
 
 async def test_a_cluster_is_reached_by_its_own_client() -> None:
-    """A URL that says cluster gives the client of a cluster."""
-    client = connect(settings_of("redis+cluster://example.net:7000"))
+    """A URL that says cluster gives the client of a cluster, which itself gives up a node that hangs."""
+    client = connect(settings_of("redis+cluster://example.net:7000"), node_seconds=0.5, node_retries=1)
     assert isinstance(client, RedisCluster)
+    assert client.connection_kwargs["socket_timeout"] == client.connection_kwargs["socket_connect_timeout"] == 0.5
+    assert client.retry.get_retries() == 1
     await client.aclose()
 
 

@@ -1,0 +1,199 @@
+"""A cluster of Redis that fails over by itself, under a projection in several buckets."""
+
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+from redis import Redis, RedisCluster
+from redis.exceptions import RedisError
+
+from devstack import Redis as RedisServer
+from devstack import free_port
+from projector.ledger import ledgers
+from schemas.redis_layout import META, POSITIONS, bucket_prefix, pointer_key
+from tests.processes import Deployment, get, wait_for
+from tests.projector.events import event
+from tests.projector.test_recovery import messages, ready
+from tests.refold import refold, stored
+from tests.services import Services
+
+HOST = "127.0.0.1"
+SLOTS = 16_384
+PRIMARIES = 3
+BUCKETS = 4
+JOBS = 150
+RECOVERY_SECONDS = 45.0
+PAUSE_SECONDS = 0.02
+SLOW_SECONDS = 1.5  # the API's second, and some for the machine
+OK = 200
+STATUS = "/api/v1/operator/status?jobId=done"
+SETTINGS = {
+    "cluster-enabled": "yes",
+    "cluster-node-timeout": "1000",
+    "cluster-replica-validity-factor": "0",  # a replica takes over however old its data is
+    "repl-diskless-sync-delay": "0",
+}
+
+
+class Cluster:
+    """Three primaries, each with a replica."""
+
+    def __init__(self, directory: Path, stack: ExitStack) -> None:
+        buses = [free_port() for _ in range(2 * PRIMARIES)]
+        self.nodes = [
+            stack.enter_context(
+                RedisServer(directory / f"node-{number}", settings=SETTINGS | {"cluster-port": str(bus)})
+            )
+            for number, bus in enumerate(buses)
+        ]
+        self._form(buses)
+
+    @property
+    def url(self) -> str:
+        """Where clients begin."""
+        return f"redis+cluster://{HOST}:{self.nodes[0].port}"
+
+    def _form(self, buses: Sequence[int]) -> None:
+        primaries, replicas = self.nodes[:PRIMARIES], self.nodes[PRIMARIES:]
+        share = SLOTS // PRIMARIES + 1
+        for number, node in enumerate(primaries):
+            ask(node, "CLUSTER", "ADDSLOTSRANGE", number * share, min(SLOTS, (number + 1) * share) - 1)
+            ask(node, "CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+        for node, bus in zip(self.nodes, buses, strict=True):
+            ask(primaries[0], "CLUSTER", "MEET", HOST, node.port, bus)
+        wait_for(lambda: all(len(self.known(node)) == len(self.nodes) for node in self.nodes), "all nodes have met")
+        for primary, replica in zip(primaries, replicas, strict=True):
+            ask(replica, "CLUSTER", "REPLICATE", ask(primary, "CLUSTER", "MYID").decode())
+        self.is_whole()
+
+    def known(self, node: RedisServer) -> list[str]:
+        """Return what a node knows of each node, a line each."""
+        return str(ask(node, "CLUSTER", "NODES").decode()).splitlines()
+
+    def is_whole(self) -> None:
+        """Return once every node that runs sees a whole cluster, and every replica is in step."""
+        wait_for(lambda: all(_is_in_step(node) for node in self.nodes if node.is_running), "the cluster is whole")
+
+    def primary_of(self, key: str) -> RedisServer:
+        """Return the node that a key is written to."""
+        with RedisCluster.from_url(self.nodes[-1].url) as client:
+            port = client.get_node_from_key(key).port
+        return next(node for node in self.nodes if node.port == port)
+
+
+def ask(node: RedisServer, *words: str | int) -> Any:
+    """Ask one node."""
+    with Redis.from_url(node.url) as client:
+        return client.execute_command(*words, NEVER_DECODE=True)
+
+
+def _is_in_step(node: RedisServer) -> bool:
+    state = ask(node, "CLUSTER", "INFO")
+    replication = ask(node, "INFO", "replication")
+    return b"cluster_state:ok" in state and b"master_link_status:down" not in replication
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    """A cluster of the test's own."""
+    with ExitStack() as stack:
+        yield Cluster(tmp_path, stack)
+
+
+class Readers:
+    """Asks all the time for one job; keeps what was answered, and how long the slowest answer took."""
+
+    def __init__(self, address: str) -> None:
+        self.statuses: set[int] = set()
+        self.bodies: list[Any] = []
+        self.slowest_seconds = 0.0
+        self._address = address
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        while not self._is_over.wait(PAUSE_SECONDS):
+            began = time.monotonic()
+            status, _, body = get(self._address, STATUS)
+            self.slowest_seconds = max(self.slowest_seconds, time.monotonic() - began)
+            self.statuses.add(status)
+            if status == OK:
+                self.bodies.append(body)
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        self._is_over.set()
+        self._thread.join()
+
+
+def assert_right(deployment: Deployment) -> None:
+    """Hold all buckets together against the log, and the ledgers against the positions, once all are at its end."""
+    ends = {str(number): end for number, end in deployment.log_ends().items()}
+    wait_for(lambda: all(positions(deployment, bucket) == ends for bucket in range(BUCKETS)), "all is applied", 60)
+    whole: dict[str, dict[str, Any]] = {}
+    for bucket in range(BUCKETS):
+        for key, content in stored(deployment, bucket).items():
+            whole[key] = whole.get(key, {}) | content
+    assert whole == refold(deployment)
+    bases = [bucket_prefix(deployment.prefix, deployment.generation, bucket) for bucket in range(BUCKETS)]
+    accounts = ledgers([deployment.hash(base + POSITIONS) for base in bases])
+    assert all(account.is_closed for account in accounts.values())
+
+
+def is_sure(address: str) -> bool:
+    """Tell whether the API answers, and knows that it shows everything."""
+    status, headers, _ = get(address, STATUS)
+    return status == OK and headers["Projection-Lag"] == "0"
+
+
+def positions(deployment: Deployment, bucket: int) -> dict[str, int]:
+    """Return the positions of a bucket; none while its node is away."""
+    try:
+        return deployment.positions(bucket)
+    except RedisError:
+        return {}
+
+
+@pytest.mark.timeout(300)
+def test_whichever_node_dies_its_replica_takes_over(services: Services, cluster: Cluster, tmp_path: Path) -> None:
+    """When the node of the pointer is killed, or that of a bucket hangs, all is right again without anybody."""
+    own = Services(services.kafka_bootstrap_servers, cluster.url, "devstack")
+    with Deployment(own, f"cluster-{uuid.uuid4().hex[:12]}", tmp_path) as deployment:
+        port = free_port()
+        process = deployment.start_projector(METRICS_PORT=str(port))
+        deployment.publish_event(event("finished", job="done"), 0)
+        deployment.publish(messages(seed=1, jobs=JOBS))
+        deployment.wait_until_applied()
+        deployment.command("projector", "rebuild", "--buckets", str(BUCKETS))
+        assert_right(deployment)
+        address = deployment.start_api()
+        wait_for(lambda: is_sure(address), "the API answers")
+        buckets = [bucket_prefix(deployment.prefix, 2, number) + META for number in range(BUCKETS)]
+        keys = [pointer_key(deployment.prefix), *buckets]
+        assert len({cluster.primary_of(key).port for key in keys}) == PRIMARIES
+        faults = [(keys[0], RedisServer.kill, RedisServer.start), (keys[-1], RedisServer.pause, RedisServer.resume)]
+        with Readers(address) as readers:
+            for seed, (key, harm, mend) in enumerate(faults, start=2):
+                victim = cluster.primary_of(key)
+                deployment.publish(messages(seed=10 * seed, jobs=JOBS))
+                harm(victim)
+                deployment.publish(messages(seed=10 * seed + 1, jobs=JOBS))
+                wait_for(lambda: ready(port)[0] == OK, f"the projector is ready again {ready(port)}", RECOVERY_SECONDS)
+                assert_right(deployment)
+                wait_for(lambda: is_sure(address), "the API is sure again", RECOVERY_SECONDS)
+                mend(victim)
+                cluster.is_whole()
+        assert readers.statuses == {OK, 503}
+        assert len({str(body) for body in readers.bodies}) == 1, "the same job each time"
+        assert readers.slowest_seconds < SLOW_SECONDS
+        assert process.poll() is None
