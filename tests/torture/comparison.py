@@ -8,25 +8,26 @@ from redis.asyncio import Redis as RedisClient
 from devstack import Redis
 from projector.dead_letters import HEADER_PREFIX
 from projector.ledger import ledgers
-from schemas.redis_layout import INDEXES, JOB, POSITIONS, bucket_prefix, partition_name
+from schemas.redis_layout import INDEXES, JOB, POSITIONS, Pointer, bucket_prefix, partition_name, pointer_key
 from service.redis import read_hash
 from tests.refold import Content, content_of
 from tests.torture.anomalies import Anomaly, Name
 from tests.torture.servers import client
 from tests.torture.truth import Truth
 
-GENERATION: Final = 1
-BUCKET: Final = 0
 KEYS_AT_ONCE: Final = 1_000
 MOST_DIFFERENCES: Final = 5  # are told in full
 
 
 async def compare_projection(server: Redis, topic: str, truth: Truth) -> list[Anomaly]:
     """Return where Redis differs from the log folded again, byte for byte, and ledgers that do not close."""
-    base = bucket_prefix(topic, GENERATION, BUCKET)
+    stored: Content = {}
     async with client(server) as redis:
-        stored = await _stored(redis, base)
-        positions = await read_hash(redis, base + POSITIONS)
+        bases = await _buckets(redis, topic)
+        for base in bases:
+            for key, value in (await _stored(redis, base)).items():
+                stored[key] = stored.get(key, {}) | value
+        positions = [await read_hash(redis, base + POSITIONS) for base in bases]
     wanted = content_of(truth.jobs)
     differences = [
         Anomaly(
@@ -40,10 +41,13 @@ async def compare_projection(server: Redis, topic: str, truth: Truth) -> list[An
 
 
 async def positions_of(server: Redis, topic: str) -> dict[int, int]:
-    """Return the stored position of each partition."""
+    """Return the stored position of each partition, in the bucket that is behind the others."""
     async with client(server) as redis:
-        stored = await read_hash(redis, bucket_prefix(topic, GENERATION, BUCKET) + POSITIONS)
-    return {int(name.rpartition(b"/")[2]): int(value) for name, value in stored.items() if b"#" not in name}
+        stored = [await read_hash(redis, base + POSITIONS) for base in await _buckets(redis, topic)]
+    return {
+        int(name.rpartition("/")[2]): min(int(positions.get(name.encode(), 0)) for positions in stored)
+        for name in ledgers(stored)
+    }
 
 
 def compare_letters(letters: Sequence[Any], topic: str, truth: Truth) -> Iterator[Anomaly]:
@@ -59,6 +63,15 @@ def compare_letters(letters: Sequence[Any], topic: str, truth: Truth) -> Iterato
         if found.get(where) != truth.garbage.get(where):
             state = "differs" if where in found and where in truth.garbage else "is missing or one too many"
             yield Anomaly(Name.WRONG_LETTERS, f"the letter of partition {where[0]}, offset {where[1]} {state}")
+
+
+async def _buckets(redis: RedisClient, topic: str) -> list[str]:
+    """Return what the keys of each bucket of the live generation begin with; none while there is no generation."""
+    fields = await read_hash(redis, pointer_key(topic))
+    if b"live" not in fields:
+        return []
+    pointer = Pointer.from_fields(fields)
+    return [bucket_prefix(topic, pointer.number, bucket) for bucket in range(pointer.buckets)]
 
 
 async def _stored(redis: RedisClient, base: str) -> Content:
@@ -95,8 +108,8 @@ def _shortened(anomalies: list[Anomaly]) -> Iterator[Anomaly]:
         yield Anomaly(anomalies[-1].name, f"and {len(anomalies) - MOST_DIFFERENCES} more keys differ")
 
 
-def _check_ledgers(positions: dict[bytes, bytes], topic: str, truth: Truth) -> Iterator[Anomaly]:
-    accounts = ledgers([positions])
+def _check_ledgers(positions: Sequence[dict[bytes, bytes]], topic: str, truth: Truth) -> Iterator[Anomaly]:
+    accounts = ledgers(positions)
     for number, end in truth.ends.items():
         account = accounts.get(partition_name(topic, number))
         if account is None or account.next != end or not account.is_closed:

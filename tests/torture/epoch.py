@@ -42,6 +42,7 @@ class Epoch:
         faults: Faults,
         clock: Clock,
         figures: Figures,
+        buckets: int = 1,
         only: Collection[Kind] = (),
     ) -> None:
         self._system = system
@@ -51,7 +52,8 @@ class Epoch:
         self._figures = figures
         self._only = only
         self._truth = Truth()
-        self._judge = Judge(self._truth)
+        self._buckets = buckets
+        self._judge = Judge(self._truth, buckets)
         self._letters: list[Any] = []
         self._readers = Readers(system, traffic, figures.seed)
 
@@ -63,6 +65,8 @@ class Epoch:
         _, stuck = await wait_until_calm(self._system)
         if stuck:
             raise RuntimeError(f"nothing was broken, and yet {stuck[0].detail}")
+        if self._buckets > 1:
+            await self._system.divide(self._buckets)
 
     async def round(self, number: int, seconds: float, base: InUse) -> list[Anomaly]:
         """Break things for so long, let them recover, and return what is wrong then or was meanwhile."""

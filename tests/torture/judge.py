@@ -1,7 +1,8 @@
 """The judge: holds every answer that was given against the log.
 
-A job's events are in one partition, so an answer about it tells in which interval the position was from which it was
-read: after the last event that it shows, not after the first that it does not. From that everything follows.
+A job's events are in one partition and in one bucket, so an answer about it tells in which interval the position was
+from which it was read: after the last event that it shows, not after the first that it does not. From that everything
+follows.
 
 - No interval: no prefix of the log gives this answer. It is wrong.
 - It ends below where an earlier answer began that the same API process gave: the projection went back before users'
@@ -14,6 +15,7 @@ import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+from schemas.identity import bucket_of
 from tests.torture.anomalies import Anomaly, Name
 from tests.torture.faults import Loss
 from tests.torture.observation import Observation, Query
@@ -27,18 +29,24 @@ ANY_LIFE: Final = -1
 
 
 class Interval(NamedTuple):
-    """The positions of a partition out of which an answer about a job can have been read."""
+    """The positions of a partition, in a bucket, out of which an answer about a job can have been read."""
 
     partition: int
+    bucket: int
     first: int
     last: int
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where positions only grow."""
+        return self.partition, self.bucket
 
 
 class _Shown(NamedTuple):
     """That an answer was read at a position of a partition or beyond it; ordered by when it was given."""
 
     ended: float
-    partition: int
+    place: tuple[int, int]
     first: int
     api_life: int
     job_id: str
@@ -48,10 +56,11 @@ class _Shown(NamedTuple):
 class Judge:
     """Judges the answers about one topic, in the order in which they were asked for."""
 
-    def __init__(self, truth: Truth) -> None:
+    def __init__(self, truth: Truth, buckets: int = 1) -> None:
         self._truth = truth
-        # (life of the API, partition) -> the answer read at the highest position; ANY_LIFE: since the last loss.
-        self._highest: dict[tuple[int, int], _Shown] = {}
+        self._buckets = buckets
+        # Life of the API, place -> the answer read at the highest position; ANY_LIFE: since the last loss.
+        self._highest: dict[tuple[int, tuple[int, int]], _Shown] = {}
         self._highest_status: dict[tuple[int, str], int] = {}
         self._given: list[_Shown] = []
         self._loss_ended = 0.0
@@ -72,11 +81,11 @@ class Judge:
             return
         for job_id, (interval, rows) in intervals.items():
             for life in (seen.api_life, ANY_LIFE):
-                before = self._highest.get((life, interval.partition))
+                before = self._highest.get((life, interval.place))
                 if before and interval.last < before.first:
                     yield self._regression(seen, job_id, rows, interval, before)
                     break
-            shown = _Shown(seen.ended, interval.partition, interval.first, seen.api_life, job_id, _status(rows))
+            shown = _Shown(seen.ended, interval.place, interval.first, seen.api_life, job_id, _status(rows))
             heapq.heappush(self._given, shown)
         if seen.query.is_of_one_job and seen.lag_events is not None:
             for interval, _ in intervals.values():
@@ -114,7 +123,8 @@ class Judge:
             right = right if all(row in known for row in rows) else []
         if not right:
             raise ValueError(f"no prefix of the log gives {rows}; right would be {[v.rows for v in versions]}")
-        return Interval(self._truth.reports[job_id].partition, right[0].first, right[-1].last)
+        reports = self._truth.reports[job_id]
+        return Interval(reports.partition, bucket_of(reports.member, self._buckets), right[0].first, right[-1].last)
 
     def _regression(self, seen: Observation, job_id: str, rows: Rows, interval: Interval, before: _Shown) -> Anomaly:
         name = Name.REGRESSED_ANSWER
@@ -146,9 +156,9 @@ class Judge:
             for life in (shown.api_life, ANY_LIFE):
                 if life == ANY_LIFE and shown.ended < self._loss_ended + ANSWER_SECONDS:
                     continue
-                known = self._highest.get((life, shown.partition))
+                known = self._highest.get((life, shown.place))
                 if known is None or known.first < shown.first:
-                    self._highest[life, shown.partition] = shown
+                    self._highest[life, shown.place] = shown
 
     def _forget_lost(self, seen: Observation, losses: Sequence[Loss]) -> None:
         """Forget what other lives of the API have shown when Redis may have lost it until this answer was given."""

@@ -18,6 +18,7 @@ from tests.torture.system import System
 from tests.torture.traffic import Traffic
 
 ROUNDS_PER_EPOCH: Final = 4
+DIVIDED_BUCKETS: Final = 3  # in every other epoch, until Redis is emptied
 ROUND_SECONDS: Final = (20.0, 40.0)
 
 
@@ -57,6 +58,7 @@ class Run:
                 faults=self._faults,
                 clock=self._clock,
                 figures=self.figures,
+                buckets=DIVIDED_BUCKETS if number % 2 == 0 else 1,
                 only=self._only,
             )
             await epoch.warm_up()

@@ -75,7 +75,7 @@ class System:
     async def begin(self, topic: str) -> None:
         """Create a topic and start every program on it, with a prefix of the same name."""
         self.topic = topic
-        await self._create_topics()
+        await self._command("topics", "create", "--partitions", str(PARTITIONS))
         for name, program in self.programs.items():
             program.configure(self._environment(name))
             program.start()
@@ -92,25 +92,37 @@ class System:
         for program in self.programs.values():
             program.start()
 
-    async def _create_topics(self) -> None:
-        create = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "projector", "topics", "create", "--partitions", str(PARTITIONS)),
-            env={**os.environ, "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers, "KAFKA_TOPIC": self.topic},
+    async def divide(self, buckets: int) -> None:
+        """Have the projection in so many buckets."""
+        await self._command("rebuild", "--buckets", str(buckets))
+
+    async def _command(self, *words: str) -> None:
+        """Run one of the projector's commands, without a link in front of the servers."""
+        command = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "projector", *words),
+            env={
+                **self._common,
+                "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
+                "REDIS_URL": self.redis.primary.url,
+            },
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        said, _ = await create.communicate()
-        if create.returncode:
-            raise RuntimeError(f"the topics cannot be created: {said.decode()}")
+        said, _ = await command.communicate()
+        if command.returncode:
+            raise RuntimeError(f"{' '.join(words)}: {said.decode()}")
 
-    def _environment(self, name: str) -> Mapping[str, str]:
-        common = {
+    @property
+    def _common(self) -> dict[str, str]:
+        return {
             **os.environ,
             "REDIS_PREFIX": self.topic,
             "KAFKA_TOPIC": self.topic,
             "KAFKA_GROUP_ID": self.topic,
             "PYTHONUNBUFFERED": "1",
         }
+
+    def _environment(self, name: str) -> Mapping[str, str]:
         if name == API:
             own = {
                 "REDIS_URL": f"redis://{HOST}:{self.links[API_LINK].port}/0",
@@ -124,4 +136,4 @@ class System:
                 "KAFKA_BOOTSTRAP_SERVERS": f"{HOST}:{self.links[KAFKA_LINKS[number]].port}",
                 "METRICS_PORT": str(self.ports[name]),
             }
-        return common | own
+        return self._common | own

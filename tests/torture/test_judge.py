@@ -128,3 +128,10 @@ def test_a_listing_must_have_every_job(truth: Truth) -> None:
     full = seen(rows, 1, query=LISTING)
     assert names(truth, [full, seen(rows, 2, query=LISTING)]) == []
     assert names(truth, [full, seen(rows[:1], 2, query=LISTING)]) == [Name.FALSE_EMPTY]
+
+
+def test_buckets_stand_for_themselves(truth: Truth) -> None:
+    """What a job's bucket has shown says nothing of a job in another one, and all of one in the same."""
+    answers = [seen(version(truth, 2), 1), seen([], 2, query=Query("jobId", OTHER, is_admin=True))]
+    judged = {buckets: list(Judge(truth, buckets).judge(answers, ())) for buckets in (2, 3)}
+    assert [[anomaly.name for anomaly in found] for found in judged.values()] == [[], [Name.REGRESSED_ANSWER]]

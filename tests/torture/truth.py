@@ -16,7 +16,7 @@ import orjson
 from projector.fold import FoldedJob
 from projector.partition import Record
 from schemas.decode import decode
-from schemas.identity import JobIdentity
+from schemas.identity import JobIdentity, job_member
 from worker.expected import Identity, expected_jobs
 from worker.simulation import SimulatedRecord
 
@@ -38,9 +38,13 @@ class Version(NamedTuple):
 
 @dataclass
 class Reports:
-    """The reports of one jobId (all attempts), in the order of the log; they are in one partition."""
+    """The reports of one jobId (all attempts), in the order of the log; they are in one partition.
+
+    `member` is the name in Redis of one of the attempts, which are all in the same bucket.
+    """
 
     partition: int
+    member: str
     offsets: list[int] = field(default_factory=list)
     records: list[SimulatedRecord] = field(default_factory=list)
 
@@ -88,7 +92,7 @@ class Truth:
 
     def _report(self, identity: JobIdentity, record: Record) -> None:
         job_id = identity.job_id
-        reports = self.reports.setdefault(job_id, Reports(record.partition))
+        reports = self.reports.setdefault(job_id, Reports(record.partition, job_member(identity)))
         if reports.partition != record.partition:
             raise ValueError(f"job {job_id} is in two partitions")
         reports.offsets.append(record.offset)
