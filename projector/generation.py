@@ -5,6 +5,7 @@ unknown, and the caller finds out by reading the positions again.
 """
 
 import asyncio
+import math
 import secrets
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -195,6 +196,13 @@ class Generation:
             _check(answer)
             answers.append([int(position) for position in answer[1:]])
         return dict(zip(log_ends, zip(*answers, strict=True), strict=True))
+
+    async def heartbeat_age_seconds(self) -> float:
+        """Return how long ago, by Redis' clock, anybody last confirmed a partition; infinite when nobody ever did."""
+        async with limited():
+            stored = await read_hash(self._redis, self._key(0, HEARTBEATS))
+        newest = max((int(heartbeat.split()[0]) for heartbeat in stored.values()), default=-math.inf)
+        return (int((await self.clocks())[0]) - newest) / 1000
 
     async def take_heartbeats(self, other: "Generation", reached: Offsets) -> None:
         """Take over what another generation knows of the log's ends, which lie at least where it has come to."""

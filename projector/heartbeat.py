@@ -1,13 +1,12 @@
 """The heartbeat: each second, how far the log goes is written beside the positions, and those are compared with ours.
 
-So an idle projector finds out that Redis was emptied or lost writes, readers know how fresh an answer is, and a
-consumer that is alive but stuck is found and ended.
+So an idle projector finds out that Redis was emptied or lost writes, readers know how fresh an answer is, and a process
+that is alive but stuck is found and ended.
 """
 
 import asyncio
 import contextlib
 import gc
-import time
 from typing import Final
 
 import structlog
@@ -21,13 +20,13 @@ from projector.metrics import Metrics
 from projector.partition import Partition
 from projector.projector import Projector
 from projector.store import Store
-from service.errors import ServiceUnavailableError
+from projector.watchdog import Watchdog
 
 INTERVAL_SECONDS: Final = 1.0
 COMMIT_TIMEOUT_SECONDS: Final = 3.0
 COMMIT_EVERY_BEATS: Final = 5
 COLLECT_EVERY_BEATS: Final = 30  # the process collects garbage only here, see garbage.py
-STUCK_AFTER_SECONDS: Final = 60.0
+SILENT_AFTER_SECONDS: Final = 5.0  # so old is the newest heartbeat of a projection that nobody projects
 
 _log = structlog.get_logger(__name__)
 
@@ -51,10 +50,12 @@ class Heartbeat:
         self._store = store
         self._eviction = eviction
         self._metrics = metrics
+        self._watchdog = Watchdog()
+        self._is_projected = True
         self.trouble: str | None = "no heartbeat yet"
 
     async def run(self) -> None:
-        """Beat for ever; ServiceUnavailableError when the consumer is stuck and only a new process helps."""
+        """Beat for ever; ServiceUnavailableError when only a new process helps."""
         beats = 0
         while True:
             await asyncio.sleep(INTERVAL_SECONDS)
@@ -76,7 +77,9 @@ class Heartbeat:
     async def beat(self) -> None:
         """Write log ends of our partitions, and have the projector react when the stored positions are not ours."""
         partitions = {partition.name: partition for partition in self._assignment.partitions.values()}
+        self._is_projected = bool(partitions)
         if not partitions:
+            await self._look_for_others()
             return
         try:
             asked_at = await self._store.clocks()
@@ -91,6 +94,17 @@ class Heartbeat:
             self._compare(partitions, stored)
         if missing := partitions.keys() - ends.keys():
             raise TimeoutError(f"Kafka does not say where {', '.join(sorted(missing))} ends")
+
+    async def _look_for_others(self) -> None:
+        """Find out whether anybody projects while nothing is assigned to us; KafkaError when Kafka does not answer."""
+        await self._log.ends()
+        try:
+            await self._store.check_pointer()
+            age_seconds = await self._store.heartbeat_age_seconds()
+        except ProjectorError as error:
+            self._projector.interrupt(error)
+            raise
+        self._is_projected = age_seconds < SILENT_AFTER_SECONDS
 
     async def _ends(self, partitions: dict[str, Partition]) -> dict[str, int]:
         """Return the log's end of each of our partitions, which they learn too, as far as Kafka says it."""
@@ -127,19 +141,13 @@ class Heartbeat:
         self._metrics.evicted_keys.set(self._eviction.evicted_keys)
 
     def _watch(self) -> None:
-        """End the process when records are there, nothing hinders, and still nothing moves."""
-        for partition in self._assignment.partitions.values():
-            lag = max(0, partition.end - partition.applied)
-            self._metrics.lag.labels(partition.name).set(lag)
+        """Show where our partitions stand, and end the process when it gets nowhere."""
+        partitions = self._assignment.partitions.values()
+        for partition in partitions:
+            self._metrics.lag.labels(partition.name).set(max(0, partition.end - partition.applied))
             self._metrics.position.labels(partition.name).set(partition.applied)
-            if lag == 0 or partition.hold or self.trouble or self._projector.trouble:
-                partition.progressed_at = time.monotonic()
-            elif time.monotonic() - partition.progressed_at > STUCK_AFTER_SECONDS:
-                raise ServiceUnavailableError(
-                    f"{partition.name} stands at {partition.applied} of {partition.end} for {STUCK_AFTER_SECONDS} s, "
-                    "and nothing hinders it: the consumer is stuck, start a new process"
-                )
         self._metrics.held.set(len(self._assignment.held))
+        self._watchdog.look(partitions, self.trouble or self._projector.trouble, is_projected=self._is_projected)
 
     def _note(self, trouble: str | None) -> None:
         if trouble and trouble != self.trouble:

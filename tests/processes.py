@@ -19,7 +19,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from redis import Redis, RedisCluster
 
 from devstack import free_port
-from schemas.redis_layout import bucket_prefix, pointer_key
+from schemas.redis_layout import HEARTBEATS, bucket_prefix, pointer_key
 from service.redis import CLUSTER_SUFFIX
 from tests.services import Services
 
@@ -178,6 +178,10 @@ class Deployment:
         """Return the stored position of each partition, by its number as text."""
         stored = self.hash(bucket_prefix(self.prefix, self.generation, bucket) + "positions")
         return {name.decode().rpartition("/")[2]: int(value) for name, value in stored.items() if b"#" not in name}
+
+    def heartbeats(self) -> dict[bytes, bytes]:
+        """Return what is known of the log's ends, by partition."""
+        return self.hash(bucket_prefix(self.prefix, self.generation, 0) + HEARTBEATS)
 
     def wait_until_applied(self, seconds: float = WAIT_SECONDS) -> None:
         """Return when Redis stands at the end of the log."""

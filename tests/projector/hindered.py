@@ -9,8 +9,9 @@ from typing import Final
 
 import click
 from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaTimeoutError
 
-from projector import heartbeat
+from projector import watchdog
 from projector.app import run_projector
 from projector.batch import Batch
 from projector.log import POLL_MILLISECONDS, Log
@@ -34,7 +35,7 @@ async def _nothing(_: Log) -> dict[object, object]:
 def _silence() -> None:
     """From now on the consumer delivers nothing, and raises nothing, as one does that is stuck."""
     setattr(Log, "poll", _nothing)  # noqa: B010 - mypy would not have it otherwise
-    setattr(heartbeat, "STUCK_AFTER_SECONDS", STUCK_AFTER_SECONDS)  # noqa: B010 - as above
+    setattr(watchdog, "STUCK_AFTER_SECONDS", STUCK_AFTER_SECONDS)  # noqa: B010 - as above
 
 
 def _freeze() -> None:
@@ -47,6 +48,22 @@ def _freeze() -> None:
         return await apply(store, batch, stored)
 
     setattr(Store, "apply", freeze)  # noqa: B010 - as above
+
+
+def _have_no_partition() -> None:
+    """Have nothing assigned, as a member that its group has forgotten."""
+    setattr(Log, "assignment", property(lambda _: set()))  # noqa: B010 - as above
+    setattr(watchdog, "STUCK_AFTER_SECONDS", STUCK_AFTER_SECONDS)  # noqa: B010 - as above
+
+
+def _have_no_end() -> None:
+    """Have Kafka never say how far the log goes, as a client that has lost its brokers for good."""
+
+    async def raise_timeout(*_: object) -> None:
+        raise KafkaTimeoutError
+
+    setattr(Log, "ends_known", raise_timeout)  # noqa: B010 - as above
+    setattr(watchdog, "HELPLESS_AFTER_SECONDS", STUCK_AFTER_SECONDS)  # noqa: B010 - as above
 
 
 def _know_no_broker() -> None:
@@ -68,12 +85,15 @@ async def _run(settings: ProjectorSettings) -> None:
     await run_projector(settings)
 
 
+HINDRANCES: Final = {"no broker": _know_no_broker, "no partition": _have_no_partition, "no end": _have_no_end}
+
+
 @click.command()
-@click.option("--knows-no-broker", is_flag=True)
-def main(*, knows_no_broker: bool) -> None:
-    """Run it until SIGTERM, with the settings of the environment."""
-    if knows_no_broker:
-        _know_no_broker()
+@click.argument("hindrance", type=click.Choice(list(HINDRANCES)), required=False)
+def main(hindrance: str | None) -> None:
+    """Run it until SIGTERM, with the settings of the environment; hindered from the start, or by signals."""
+    if hindrance:
+        HINDRANCES[hindrance]()
     settings = ProjectorSettings.load(os.environ)
     configure_logs(settings.log_format)
     run_async(_run(settings))

@@ -20,7 +20,7 @@ from devstack import Kafka, free_port
 from projector.ledger import ledgers
 from schemas.redis_layout import POSITIONS, bucket_prefix
 from tests.processes import Deployment, wait_for
-from tests.projector.hindered import BLOCK, BLOCKED_SECONDS, FREEZE, SILENCE
+from tests.projector.hindered import BLOCK, BLOCKED_SECONDS, FREEZE, SILENCE, STUCK_AFTER_SECONDS
 from tests.projector.test_recovery import assert_right, messages, ready
 from tests.services import Services
 
@@ -32,6 +32,7 @@ SESSION_SECONDS = 6.0  # after which the group takes a silent member's partition
 BROKER_FROZEN_SECONDS = 20.0  # longer than a request may take, and than a session
 RECOVERY_SECONDS = 90.0
 ENDED_SECONDS = 10.0
+SPARE_SECONDS = STUCK_AFTER_SECONDS + 6.0
 
 
 def assert_accounted(deployment: Deployment) -> None:
@@ -191,12 +192,34 @@ def test_a_consumer_that_is_stuck_ends_the_process(deployment: Deployment) -> No
     assert_accounted(deployment)
 
 
-def test_a_member_that_can_never_join_ends_the_process(deployment: Deployment) -> None:
-    """A consumer whose task for the group has died ends the process with 75, so that a new one joins.
-
-    Found by `make torture` with the seeds 20261124 and 5.
-    """
-    process = deployment.start("tests.projector.hindered", "--knows-no-broker")
+@pytest.mark.parametrize(
+    ("hindrance", "reason"),
+    [
+        # Found by `make torture` with the seeds 20261124 and 5.
+        ("no broker", "the membership in the consumer group ended"),
+        ("no partition", "no partition was assigned for 4.0 s, and nobody else has any"),
+        ("no end", "KafkaTimeoutError: that lasts for 4.0 s, start a new process"),
+    ],
+)
+def test_a_client_of_kafka_that_is_stuck_ends_the_process(deployment: Deployment, hindrance: str, reason: str) -> None:
+    """A process that can get nowhere though Kafka is there ends with 75, so that a new one begins afresh."""
+    process = deployment.start("tests.projector.hindered", hindrance)
     wait_for(lambda: process.poll() is not None, "it ends", 30)
     assert process.returncode == 75
-    assert "the membership in the consumer group ended" in deployment.logs()
+    assert reason in deployment.logs()
+
+
+def test_a_spare_projector_waits_while_another_projects(deployment: Deployment) -> None:
+    """One that has no partition of its own stays ready as long as somebody projects, and ends when nobody does."""
+    other = deployment.start_projector()
+    wait_for(deployment.heartbeats, "it projects")
+    port = free_port()
+    spare = deployment.start("tests.projector.hindered", "no partition", METRICS_PORT=str(port))
+    wait_for(lambda: ready(port)[0] == 200, "the spare one is ready")
+    began = time.monotonic()
+    wait_for(lambda: time.monotonic() - began > SPARE_SECONDS, "time has passed", SPARE_SECONDS + 1)
+    assert spare.poll() is None
+    assert ready(port)[0] == 200
+    other.kill()
+    wait_for(lambda: spare.poll() is not None, "it ends", 30)
+    assert spare.returncode == 75
