@@ -4,6 +4,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from projector.batch import Batch
 from projector.ledger import Ledger
+from service.health import count_tasks
 
 
 class Metrics:
@@ -11,6 +12,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        count_tasks(self.registry)
         self.records = Counter(
             "projector_records_total", "Records applied, by partition.", ["partition"], registry=self.registry
         )
@@ -56,7 +58,6 @@ class Metrics:
             registry=self.registry,
         )
         self.held = Gauge("projector_held_partitions", "Partitions that wait for a reason.", registry=self.registry)
-
         dropped = "Keys that Redis has dropped for want of memory."
         self.evicted_keys = Gauge("projector_redis_evicted_keys", dropped, registry=self.registry)
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 # A check returns None when all is well, else a sentence.
@@ -33,6 +33,12 @@ def health_routes(checks: Mapping[str, Check], registry: CollectorRegistry) -> l
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return [web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", metrics)]
+
+
+def count_tasks(registry: CollectorRegistry) -> None:
+    """Show how many tasks the event loop has: a number that only grows tells of a leak."""
+    tasks = Gauge("asyncio_tasks", "Tasks of the event loop.", registry=registry)
+    tasks.set_function(lambda: len(asyncio.all_tasks()))
 
 
 async def _ask(check: Check) -> str | None:

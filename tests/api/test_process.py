@@ -92,6 +92,7 @@ async def test_one_process_from_start_to_end(redis_url: str, projection: Project
     assert f'api_request_seconds_count{{route="{STATUS}",status="400"}} 1.0' in metrics
     assert "api_queries_per_round_trip_count 1.0" in metrics
     assert "api_projection_lag_events 2.0" in metrics
+    assert re.search(r"^asyncio_tasks [1-9]\d*\.0$", metrics, re.MULTILINE)
 
 
 async def test_a_request_under_way_is_finished(redis_url: str, projection: Projection, tmp_path: Path) -> None:

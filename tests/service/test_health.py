@@ -8,7 +8,7 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 from prometheus_client import CollectorRegistry, Counter
 
-from service.health import CHECK_TIMEOUT_SECONDS, Check, health_routes
+from service.health import CHECK_TIMEOUT_SECONDS, Check, count_tasks, health_routes
 
 Ask = Callable[..., Awaitable[tuple[int, str, dict[str, str]]]]
 
@@ -96,3 +96,17 @@ async def test_metrics_are_for_prometheus(ask: Ask) -> None:
     assert status == 200
     assert "records_total 3.0" in text.splitlines()
     assert headers["Content-Type"].startswith("text/plain; version=")
+
+
+async def test_tasks_are_counted() -> None:
+    """The tasks of the event loop are shown as they are at the moment."""
+    registry = CollectorRegistry()
+    count_tasks(registry)
+    before = registry.get_sample_value("asyncio_tasks")
+    tasks = [asyncio.create_task(hanging()) for _ in range(5)]
+    assert before is not None
+    assert registry.get_sample_value("asyncio_tasks") == before + 5
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert registry.get_sample_value("asyncio_tasks") == before

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import Mapping
 from typing import Final, NamedTuple
@@ -13,7 +14,7 @@ from tests.torture.anomalies import Anomaly, Name
 from tests.torture.comparison import positions_of
 from tests.torture.links import HOST
 from tests.torture.log_reader import log_ends
-from tests.torture.resources import Usage, excess
+from tests.torture.resources import Usage, excess, usage_of
 from tests.torture.servers import client
 from tests.torture.system import PARTITIONS, System
 
@@ -21,6 +22,7 @@ RECOVERY_LIMIT_SECONDS: Final = 30.0
 LETTING_GO_SECONDS: Final = 20.0
 POLL_SECONDS: Final = 0.1
 MORE_CONNECTIONS: Final = 8  # to Redis, than at first
+_TASKS: Final = re.compile(r"^asyncio_tasks (\S+)$", re.MULTILINE)
 _ASK: Final = aiohttp.ClientTimeout(total=2)
 
 
@@ -46,9 +48,22 @@ class InUse(NamedTuple):
 
 async def in_use(system: System) -> InUse:
     """Return what is in use now."""
-    programs = {name: used for name, program in system.programs.items() if (used := program.usage())}
+    async with aiohttp.ClientSession(timeout=_ASK) as session:
+        programs = {name: used for name in system.programs if (used := await _usage(system, session, name))}
     async with client(system.redis.primary) as redis:
         return InUse(programs, int((await redis.info("clients"))["connected_clients"]))
+
+
+async def _usage(system: System, session: aiohttp.ClientSession, name: str) -> Usage | None:
+    """Return what a program uses; None when it does not run or answer."""
+    pid = system.programs[name].pid
+    if pid is None:
+        return None
+    with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError, ValueError):
+        async with session.get(f"http://{HOST}:{system.ports[name]}/metrics") as response:
+            found = _TASKS.search(await response.text())
+        return usage_of(pid, int(float(found[1]))) if found else None
+    return None
 
 
 async def check_usage(system: System, base: InUse) -> list[Anomaly]:

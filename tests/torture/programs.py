@@ -1,7 +1,6 @@
 """The programs under torture: started as an operator starts them, and started again when they end."""
 
 import asyncio
-import contextlib
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 from devstack.child import Child
-from tests.torture.resources import Usage, usage_of
 
 POLL_SECONDS: Final = 0.02
 RESTART_SECONDS: Final = 0.3
@@ -112,12 +110,6 @@ class Program:
                 await asyncio.sleep(seconds)
             finally:
                 child.resume()
-
-    def usage(self) -> Usage | None:
-        """Return what its process uses; None when it does not run."""
-        with contextlib.suppress(OSError, ValueError):
-            return usage_of(self._child.pid) if self._child else None
-        return None
 
     @property
     def pid(self) -> int | None:
