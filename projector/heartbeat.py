@@ -79,7 +79,8 @@ class Heartbeat:
         partitions = {partition.name: partition for partition in self._assignment.partitions.values()}
         self._is_projected = bool(partitions)
         if not partitions:
-            await self._look_for_others()
+            if self._projector.is_idle:
+                await self._look_for_others()
             return
         try:
             asked_at = await self._store.clocks()

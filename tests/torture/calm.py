@@ -21,7 +21,7 @@ from tests.torture.system import PARTITIONS, System
 RECOVERY_LIMIT_SECONDS: Final = 30.0
 LETTING_GO_SECONDS: Final = 20.0
 POLL_SECONDS: Final = 0.1
-MORE_CONNECTIONS: Final = 8  # to Redis, than at first
+MORE_CONNECTIONS: Final = 8  # to Redis for each bucket, than at first: a pool keeps as many as were needed at once
 _TASKS: Final = re.compile(r"^asyncio_tasks (\S+)$", re.MULTILINE)
 _ASK: Final = aiohttp.ClientTimeout(total=2)
 
@@ -66,7 +66,7 @@ async def _usage(system: System, session: aiohttp.ClientSession, name: str) -> U
     return None
 
 
-async def check_usage(system: System, base: InUse) -> list[Anomaly]:
+async def check_usage(system: System, base: InUse, buckets: int) -> list[Anomaly]:
     """Return who does not let go, within a limit, of what it used beyond its base."""
     deadline = time.monotonic() + LETTING_GO_SECONDS
     while True:
@@ -76,7 +76,7 @@ async def check_usage(system: System, base: InUse) -> list[Anomaly]:
             for name, used in now.programs.items()
             if (beyond := excess(used, base.programs[name]))
         ]
-        if now.redis_connections > base.redis_connections + MORE_CONNECTIONS:
+        if now.redis_connections > base.redis_connections + MORE_CONNECTIONS * buckets:
             connections = f"{now.redis_connections} connections to Redis, {base.redis_connections} at first"
             leaks.append(Anomaly(Name.LEAKED, connections))
         if not leaks or time.monotonic() > deadline:

@@ -82,7 +82,7 @@ class Epoch:
         anomalies = [*stuck, *self._judge_observations()]
         if not stuck:
             anomalies += await self._compare()
-            anomalies += await check_usage(self._system, base)
+            anomalies += await check_usage(self._system, base, self._buckets)
         return anomalies
 
     async def _read_log(self) -> None:
