@@ -10,6 +10,7 @@ from tests.torture.anomalies import Anomaly, Name
 from tests.torture.observation import Observation
 
 # What an hour must have seen, on a machine with two cores; a shorter run in proportion.
+FAULTS_PER_HOUR: Final = 600
 KILLS_PER_HOUR: Final = 200
 EVENTS_PER_HOUR: Final = 1_000_000
 ANSWERS_PER_HOUR: Final = 30_000
@@ -52,6 +53,7 @@ class Figures:
         if self.anomalies:
             return []
         wanted = {
+            "faults": (self.faults.total(), FAULTS_PER_HOUR),
             "kills": (self.kills, KILLS_PER_HOUR),
             "events": (self.events, EVENTS_PER_HOUR),
             "answers with 200": (self.answers["200"], ANSWERS_PER_HOUR),

@@ -1,0 +1,55 @@
+"""A run counts only when it saw enough."""
+
+from collections import Counter
+
+import pytest
+
+from tests.torture.anomalies import Anomaly, Name
+from tests.torture.figures import (
+    ANSWERS_PER_HOUR,
+    EVENTS_PER_HOUR,
+    FAULTS_PER_HOUR,
+    KILLS_PER_HOUR,
+    Figures,
+)
+
+
+def half_an_hour(**seen: int) -> Figures:
+    """Return the figures of half an hour that saw just enough, but for what is given."""
+    enough = {
+        "faults": FAULTS_PER_HOUR // 2,
+        "kills": KILLS_PER_HOUR // 2,
+        "events": EVENTS_PER_HOUR // 2,
+        "answers": ANSWERS_PER_HOUR // 2,
+    } | seen
+    return Figures(
+        seed=1,
+        minutes=30,
+        kills=enough["kills"],
+        events=enough["events"],
+        faults=Counter({"link slow": 100, "API killed": enough["faults"] - 100}),
+        answers=Counter({"200": enough["answers"], "503": 10**9}),
+    )
+
+
+def test_a_run_that_saw_enough_and_nothing_wrong_is_good() -> None:
+    """Half the time needs half of everything."""
+    assert half_an_hour().is_good
+
+
+@pytest.mark.parametrize("what", ["faults", "kills", "events", "answers"])
+def test_a_run_that_saw_too_little_fails(what: str) -> None:
+    """One thing that happened too seldom is named, and the run means nothing."""
+    full = {"faults": FAULTS_PER_HOUR, "kills": KILLS_PER_HOUR, "events": EVENTS_PER_HOUR, "answers": ANSWERS_PER_HOUR}
+    figures = half_an_hour(**{what: full[what] // 2 - 1})
+    assert not figures.is_good
+    (shortfall,) = figures.shortfalls
+    assert shortfall.startswith(f"{full[what] // 2 - 1} {what}")
+
+
+def test_a_run_that_saw_something_wrong_fails() -> None:
+    """One anomaly is too many, and then nobody complains that the run was short."""
+    figures = half_an_hour(events=0)
+    figures.anomalies.append((1, Anomaly(Name.STUCK, "after 30 s of peace")))
+    assert not figures.is_good
+    assert figures.shortfalls == []
