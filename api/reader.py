@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import structlog
 
-from api.errors import DamagedKeyError
+from api.errors import DamagedKeyError, UnavailableError
 from api.generation import Bucket
 from api.lookup import Answer, Lookup, answer_of
 from api.standing import Standing, check_ready, standing
@@ -103,7 +103,7 @@ class Reader:
         timeout = min(CALL_TIMEOUT_SECONDS, max(SHORTEST_CALL_SECONDS, LOOKUP_SECONDS - waited))
         lookups = list(dict.fromkeys([lookup for lookup, _, _ in asked]))
         reply = await self._store.read(bucket, lookups, timeout)
-        now = standing(reply)
+        now = _standing(reply)
         if now.is_sealed:
             self._store.suspect_generation()
         check_ready(now, bucket.incarnation)
@@ -114,6 +114,14 @@ class Reader:
         for lookup, answer, _ in asked:
             if not answer.done():
                 _resolve(answer, replies[lookup], now, milliseconds)
+
+
+def _standing(reply: Sequence[Any]) -> Standing:
+    try:
+        return standing(reply)
+    except (ValueError, TypeError) as error:
+        _log.error("the projection's own fields are damaged", detail=str(error))
+        raise UnavailableError("The store is damaged: the projector mends it") from error
 
 
 def _goes_on(waiting: _Waiting) -> bool:

@@ -13,8 +13,8 @@ from typing import Final, Self
 
 import orjson
 
-from projector.errors import ForeignProjectionError, LeaseHeldError, LeaseLostError
-from projector.generation import Script, limited
+from projector.calls import Script, limited
+from projector.errors import DamagedBucketError, ForeignProjectionError, LeaseHeldError, LeaseLostError
 from schemas.redis_layout import (
     BEGAN,
     CUTOFF,
@@ -100,8 +100,11 @@ class Catalog:
 
     async def read(self) -> State:
         """Return what the catalog says; ForeignProjectionError when it is damaged."""
-        async with limited():
-            fields = await read_hash(self._redis, self._key)
+        try:
+            async with limited():
+                fields = await read_hash(self._redis, self._key)
+        except DamagedBucketError as error:
+            raise self._damaged(error) from error
         return self._state(fields)
 
     async def now(self) -> int:
@@ -110,7 +113,10 @@ class Catalog:
 
     async def ensure(self, first: Pointer) -> State:
         """Return what the catalog says, once a generation is live."""
-        answer = await self._point([self._key], list(_flat(first.as_fields())))
+        try:
+            answer = await self._point([self._key], list(_flat(first.as_fields())))
+        except DamagedBucketError as error:
+            raise self._damaged(error) from error
         return self._state(dict(zip(answer[::2], answer[1::2], strict=True)))
 
     async def announce(self, bucket: int, incarnation: str) -> None:
@@ -181,7 +187,12 @@ class Catalog:
         try:
             return State.from_fields(fields)
         except (KeyError, ValueError) as error:
-            raise ForeignProjectionError(f"{self._key} is damaged: {error}") from error
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> ForeignProjectionError:
+        return ForeignProjectionError(
+            f"{self._key} is damaged ({error}): delete it and start a projector, which folds the whole log again"
+        )
 
 
 def _flat(fields: Mapping[str, str]) -> Iterable[str]:

@@ -21,6 +21,10 @@ class BucketMissingError(ProjectorError):
     """A bucket is not there, or is not the one that was opened: Redis was emptied or replaced."""
 
 
+class DamagedBucketError(ProjectorError):
+    """What a bucket keeps beside its jobs is damaged; the projector removes it, and all of it is made again."""
+
+
 class BucketSealedError(ProjectorError):
     """A switch of generations is under way."""
 

@@ -6,8 +6,8 @@ from typing import Any, Final, NamedTuple
 
 import msgpack
 
+from projector.calls import Script
 from projector.errors import BucketMissingError, BucketSealedError
-from projector.generation import Script
 from projector.replay.keys import keys_of
 from schemas.job_event import DETAIL_NAMES
 from schemas.lifecycle import STAGE_NAMES

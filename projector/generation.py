@@ -1,30 +1,24 @@
-"""A generation: its buckets in Redis, their positions, and the one step that moves both.
-
-Every call has one limit around it and is never repeated by itself: after any failure the outcome of a write is
-unknown, and the caller finds out by reading the positions again.
-"""
+"""A generation: its buckets in Redis, their positions, and the one step that moves both."""
 
 import asyncio
 import math
 import secrets
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import Any, Final, NamedTuple, cast
 
-from redis.exceptions import RedisError
+import structlog
 
 from projector.batch import Batch, Span, pack
+from projector.calls import Script, limited, understood
 from projector.errors import (
     BucketMissingError,
     BucketSealedError,
     DamagedKeyError,
     PositionMovedError,
-    StoreUnavailableError,
 )
 from projector.ledger import Ledger, ledgers
+from projector.partition import fingerprint_offset
 from schemas.redis_layout import (
     FINGERPRINT,
     FLOOR,
@@ -38,11 +32,13 @@ from schemas.redis_layout import (
 )
 from service.redis import AnyRedis, read_hash
 
-CALL_TIMEOUT_SECONDS: Final = 10.0
 # Each call takes a connection of its own, and a client that has no more of them fails.
 BUCKETS_AT_ONCE: Final = 16
+MOST_DIGITS: Final = 15  # of a number that is stored: Lua counts exactly as far
 # Partition name -> offset.
 Offsets = Mapping[str, int]
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +57,6 @@ class Begun(NamedTuple):
     sealed: int | None
 
 
-class Script:
-    """A script of ours; called with keys and arguments, it answers within the limit or raises StoreUnavailableError."""
-
-    def __init__(self, redis: AnyRedis, *parts: str) -> None:
-        """Join the files of `lua/` with these names into one script."""
-        self._script = redis.register_script("".join(_text(part) for part in parts))
-
-    async def __call__(self, keys: Sequence[str], arguments: Sequence[str | bytes] = ()) -> Any:
-        """Run it; where Redis does not know it, it is loaded first."""
-        async with limited():
-            return await self._script(keys, arguments)
-
-
-@cache  # a generation is looked at several times a second, through an object of its own each time
-def _text(name: str) -> str:
-    return (files("projector") / "lua" / f"{name}.lua").read_text()
-
-
 class Generation:
     """The buckets of a generation in Redis."""
 
@@ -88,8 +66,8 @@ class Generation:
         self._pointer = pointer
         self._at_once = asyncio.Semaphore(BUCKETS_AT_ONCE)
         self._apply = Script(redis, "bytes", "apply")
-        self._begin, self._clock, self._beat, self._raise_floor, self._seal, self._unseal = (
-            Script(redis, name) for name in ("begin", "clock", "heartbeat", "raise_floor", "seal", "unseal")
+        self._begin, self._clock, self._beat, self._raise_floor, self._mend, self._seal, self._unseal = (
+            Script(redis, name) for name in ("begin", "clock", "heartbeat", "raise_floor", "mend", "seal", "unseal")
         )
 
     @property
@@ -113,17 +91,40 @@ class Generation:
         raise NotImplementedError
 
     async def find(self, pointer: Pointer, bucket: int) -> tuple[str | None, int | None]:
-        """Return the incarnation of a bucket and the epoch of its seal; None where there is none."""
+        """Return the incarnation of a bucket and the epoch of its seal; None where there is none.
+
+        DamagedBucketError when its meta is damaged.
+        """
         async with limited():
             meta = await read_hash(self._redis, self._keys(pointer, bucket, META)[0])
-        incarnation, sealed = meta.get(INCARNATION.encode()), meta.get(SEALED.encode())
-        return incarnation.decode() if incarnation else None, int(sealed) if sealed else None
+            for name, value in meta.items():
+                if name.startswith(FLOOR.encode()):
+                    _number(value)
+            incarnation, sealed = meta.get(INCARNATION.encode()), meta.get(SEALED.encode())
+            if incarnation is not None:
+                int(incarnation, 16)
+            return incarnation.decode() if incarnation else None, _number(sealed) if sealed is not None else None
 
     async def begin(self, pointer: Pointer, bucket: int, floors: Offsets, incarnation: str | None = None) -> Begun:
         """Make a bucket with these floors, as this incarnation or a new one, unless it is there."""
         keys = self._keys(pointer, bucket, META, POSITIONS, HEARTBEATS)
         answer = await self._begin(keys, [incarnation or secrets.token_hex(8), INCARNATION, *floor_arguments(floors)])
-        return Begun(answer[0].decode(), bool(answer[1]), None if answer[2] is None else int(answer[2]))
+        with understood():
+            return Begun(answer[0].decode(), bool(answer[1]), None if answer[2] is None else _number(answer[2]))
+
+    async def mend(self, log_ends: Offsets) -> None:
+        """Remove what is damaged of what buckets keep beside their jobs, and hide those until the offsets are reached.
+
+        What was removed is made again: positions by folding from the log's start, the rest at once.
+        """
+        for bucket in self.buckets:
+            removed = await self._mend(
+                self._keys(self.pointer, bucket, META, POSITIONS, HEARTBEATS), [str(MOST_DIGITS), FINGERPRINT, FLOOR]
+            )
+            for name in removed:
+                _log.error("removed, for it was damaged", key=name.decode(errors="replace"))
+            if removed and (await self.find(self.pointer, bucket))[0]:
+                await self.raise_floor_of(self.pointer, bucket, log_ends)
 
     async def raise_floor_of(self, pointer: Pointer, bucket: int, floors: Offsets) -> None:
         """Hide a bucket until these offsets have been applied again."""
@@ -136,9 +137,10 @@ class Generation:
             keys = self._keys(self.pointer, bucket, META, POSITIONS)
             answer = await self._seal(keys, [self.pointer.incarnations[bucket], str(epoch)])
             _check(answer)
-            for name, value in zip(answer[1::2], answer[2::2], strict=True):
-                if b"#" not in name:
-                    reached[name.decode()] = max(int(value), reached.get(name.decode(), 0))
+            with understood():
+                for name, value in zip(answer[1::2], answer[2::2], strict=True):
+                    if b"#" not in name:
+                        reached[name.decode()] = max(_number(value), reached.get(name.decode(), 0))
         return reached
 
     async def unseal(self, epoch: int) -> None:
@@ -153,13 +155,14 @@ class Generation:
         for bucket in self.buckets:
             async with limited():
                 stored.append(cast("list[bytes | None]", await self._redis.hmget(self._key(bucket, POSITIONS), names)))
-        return {
-            name: Standing(
-                tuple(int(values[index] or 0) for values in stored),
-                tuple((values[index + len(partitions)] or b"").decode() for values in stored),
-            )
-            for index, name in enumerate(partitions)
-        }
+        with understood():
+            return {
+                name: Standing(
+                    tuple(_number(values[index] or b"0") for values in stored),
+                    tuple(_fingerprint(values[index + len(partitions)]) for values in stored),
+                )
+                for index, name in enumerate(partitions)
+            }
 
     async def apply(self, batch: Batch, stored: Mapping[str, Sequence[int]]) -> int:
         """Join the batch into every bucket and move the positions; return how many jobs changed.
@@ -194,24 +197,25 @@ class Generation:
             known = [self.pointer.incarnations[bucket], asked_at[bucket]]
             answer = await self._beat(keys, [*known, *arguments])
             _check(answer)
-            answers.append([int(position) for position in answer[1:]])
+            with understood():
+                answers.append([_number(position) for position in answer[1:]])
         return dict(zip(log_ends, zip(*answers, strict=True), strict=True))
 
     async def heartbeat_age_seconds(self) -> float:
         """Return how long ago, by Redis' clock, anybody last confirmed a partition; infinite when nobody ever did."""
         async with limited():
             stored = await read_hash(self._redis, self._key(0, HEARTBEATS))
-        newest = max((int(heartbeat.split()[0]) for heartbeat in stored.values()), default=-math.inf)
+            newest = max((int(heartbeat.split()[0]) for heartbeat in stored.values()), default=-math.inf)
         return (int((await self.clocks())[0]) - newest) / 1000
 
     async def take_heartbeats(self, other: "Generation", reached: Offsets) -> None:
         """Take over what another generation knows of the log's ends, which lie at least where it has come to."""
         async with limited():
             stored = await read_hash(self._redis, other._key(0, HEARTBEATS))  # noqa: SLF001 - ours too
-        known = {}
-        for name, value in stored.items():
-            milliseconds, end = value.split()
-            known[name.decode()] = f"{milliseconds.decode()} {max(int(end), reached.get(name.decode(), 0))}"
+            known = {}
+            for name, value in stored.items():
+                milliseconds, end = value.split()
+                known[name.decode()] = f"{milliseconds.decode()} {max(int(end), reached.get(name.decode(), 0))}"
         for bucket in self.buckets if known else ():
             async with limited():
                 await self._redis.hset(self._key(bucket, HEARTBEATS), mapping=cast("dict[Any, Any]", known))
@@ -261,7 +265,8 @@ def _check(answer: Sequence[Any], spans: Iterable[Span] = ()) -> None:
     """Raise what the script's reason says, unless it did its work."""
     reason = answer[0]
     if reason == b"moved":
-        partition, stored = answer[1].decode(), int(answer[2])
+        with understood():
+            partition, stored = answer[1].decode(), _number(answer[2])
         expected = next(span.start for span in spans if span.partition == partition)
         raise PositionMovedError(partition, expected, stored)
     if reason == b"missing":
@@ -279,11 +284,16 @@ def floor_arguments(offsets: Offsets) -> Iterator[str]:
         yield str(offset)
 
 
-@asynccontextmanager
-async def limited() -> AsyncIterator[None]:
-    """Bound a call to Redis, and tell all the ways in which it can fail from the answers it gives."""
-    try:
-        async with asyncio.timeout(CALL_TIMEOUT_SECONDS):
-            yield
-    except (RedisError, OSError, TimeoutError) as error:
-        raise StoreUnavailableError(str(error) or type(error).__name__) from error
+def _number(stored: bytes) -> int:
+    """Return a stored offset or epoch; ValueError when it cannot be one."""
+    if not stored.isdigit() or len(stored) > MOST_DIGITS:
+        raise ValueError(f"{stored[:MOST_DIGITS]!r} is no number")
+    return int(stored)
+
+
+def _fingerprint(stored: bytes | None) -> str:
+    """Return a stored fingerprint; ValueError when it is none."""
+    text = (stored or b"").decode()
+    if text:
+        fingerprint_offset(text)
+    return text

@@ -13,7 +13,7 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from projector.assignment import Assignment
-from projector.errors import PositionMovedError, ProjectorError
+from projector.errors import DamagedBucketError, PositionMovedError, ProjectorError
 from projector.eviction import EvictionWatch
 from projector.log import Log
 from projector.metrics import Metrics
@@ -132,10 +132,15 @@ class Heartbeat:
                 await self._log.commit(positions)
 
     async def _account(self) -> None:
-        """Show the ledgers in the metrics; the next time will do when this fails."""
+        """Show the ledgers in the metrics, and find out what is damaged; the next time will do when this fails."""
         with contextlib.suppress(ProjectorError):
-            for name, account in (await self._store.ledgers()).items():
-                self._metrics.show(name, account)
+            try:
+                for bucket in self._store.buckets:
+                    await self._store.find(self._store.pointer, bucket)
+                for name, account in (await self._store.ledgers()).items():
+                    self._metrics.show(name, account)
+            except DamagedBucketError as error:
+                self._projector.interrupt(error)
 
     async def _look_for_eviction(self) -> None:
         await self._eviction.look()

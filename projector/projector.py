@@ -11,6 +11,7 @@ Case 4: a dead letter was written, and then case 1. The letter is written again;
 Case 5: somebody else applied the batch (a rival, or we before a pause). The script answers `moved` and writes nothing.
 Case 6: Redis lost its last writes, or everything. The script answers `moved` or `missing`; the floor hides what is
         there from readers until it has caught up with what had been applied.
+Case 7: somebody damaged what is kept beside the jobs, such as a position. It is removed, which is case 6.
 """
 
 import asyncio
@@ -28,6 +29,7 @@ from projector.dead_letters import Letters
 from projector.errors import (
     BucketMissingError,
     BucketSealedError,
+    DamagedBucketError,
     DamagedKeyError,
     DeadLetterError,
     ProjectorError,
@@ -58,7 +60,7 @@ class Projector:
         self._stopping = asyncio.Event()
         self._in_flight: asyncio.Task[None] | None = None
         self._interruption: ProjectorError | None = None
-        self._is_open = False
+        self._is_open = self._is_damaged = False
         self.handed_over = 0
         self.trouble: str | None = "not started"
 
@@ -99,6 +101,9 @@ class Projector:
         if self._interruption:
             interruption, self._interruption = self._interruption, None
             raise interruption
+        if self._is_damaged:
+            await self._store.mend(await self._log.ends())
+            self._is_damaged = False
         if not self._is_open:
             if not await self._store.reopen():
                 await self._store.open(await self._log.ends())
@@ -169,8 +174,9 @@ class Projector:
         if isinstance(error, KafkaError | TimeoutError):
             self._assignment.seek_back()
             return
-        if isinstance(error, BucketMissingError | BucketSealedError):
+        if isinstance(error, BucketMissingError | BucketSealedError | DamagedBucketError):
             self._is_open = False
+        self._is_damaged |= isinstance(error, DamagedBucketError)
         self._assignment.forget()
         if isinstance(error, DamagedKeyError):
             hold = Hold(str(error), after(HOLD_RETRY_SECONDS))

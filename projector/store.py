@@ -63,6 +63,11 @@ class Store(Generation):
             in_force.append(begun.incarnation)
         self._pointer = replace(pointer, incarnations=tuple(in_force))
 
+    async def mend(self, log_ends: Offsets) -> None:
+        """Remove what is damaged of what the live generation's buckets keep beside their jobs, see `Generation`."""
+        self._pointer = await self._ensure_pointer()
+        await super().mend(log_ends)
+
     async def check_pointer(self) -> None:
         """Raise BucketMissingError when another generation, or none, is live than the one that was opened."""
         state = await self._catalog.read()

@@ -16,7 +16,7 @@ local now, asked = time[1] * 1000 + math.floor(time[2] / 1000), tonumber(ARGV[2]
 local answer = {'standing'}
 for i = 3, #ARGV, 2 do
   -- What another projector found out later counts, unless its time is to come: then it was told by another clock.
-  local known = tonumber(string.match(redis.call('HGET', KEYS[3], ARGV[i]) or '0', '^%d+'))
+  local known = tonumber(string.match(redis.call('HGET', KEYS[3], ARGV[i]) or '0', '^%d+') or '0')
   if known <= asked or known > now then redis.call('HSET', KEYS[3], ARGV[i], ARGV[2] .. ' ' .. ARGV[i + 1]) end
   answer[#answer + 1] = redis.call('HGET', KEYS[2], ARGV[i]) or '0'
 end

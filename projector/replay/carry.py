@@ -7,8 +7,9 @@ takes: what the log still holds of the job is joined in as well, in any order.
 from collections.abc import Mapping
 
 from projector.batch import encode_jobs
+from projector.calls import limited
 from projector.fold import FoldedJob
-from projector.generation import Generation, limited
+from projector.generation import Generation
 from projector.replay.keys import keys_of
 from schemas.redis_layout import CARRIED, JOB, SEPARATOR
 from service.redis import AnyRedis

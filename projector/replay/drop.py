@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import replace
 from typing import Final
 
+from projector.calls import limited
 from projector.catalog import Catalog
-from projector.generation import limited
 from projector.replay.keys import keys_of
 from projector.replay.lease import leased
 from projector.settings import ProjectorSettings

@@ -4,7 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from typing import Final
 
-from projector.generation import limited
+from projector.calls import limited
 from schemas.redis_layout import bucket_prefix
 from service.redis import AnyRedis
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from projector.calls import limited
 from projector.eviction import nodes_of
-from projector.generation import limited
 from projector.replay.keys import keys_of
 from schemas.redis_layout import INDEXES, JOB, Pointer
 from service.errors import CommandError

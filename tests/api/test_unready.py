@@ -186,6 +186,24 @@ async def test_a_bucket_whose_own_keys_are_damaged_is_not_shown(api: Client, pro
     assert await refusal(api) == "The store cannot be read: it reports an error"
 
 
+@pytest.mark.parametrize("key", [META, POSITIONS, HEARTBEATS])
+@pytest.mark.parametrize("value", ["?", "1 2 3", b"\xff"])
+async def test_a_bucket_whose_own_fields_are_damaged_is_not_shown(
+    api: Client, projection: Projection, key: str, value: str | bytes
+) -> None:
+    """Where a position, a floor or a heartbeat is no number the answer is 503, and right again once it is mended."""
+    await projection.put([Job()])
+    field = f"floor:{PARTITION}" if key == META else PARTITION
+    before = await projection.redis.hget(projection.key(key), field)
+    await projection.redis.hset(projection.key(key), field, value)
+    assert await refusal(api) == "The store is damaged: the projector mends it"
+    if before is None:
+        await projection.redis.hdel(projection.key(key), field)
+    else:
+        await projection.redis.hset(projection.key(key), field, before)
+    assert await api.jobs("owner=0x1111")
+
+
 async def test_bad_questions_are_refused_before_the_store_is_asked(start_api: StartApi) -> None:
     """A question that is wrong is 400 and not 503, and so are bad credentials 401, whatever the store says."""
     api = await start_api("test-nothing-here")

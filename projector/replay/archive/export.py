@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from projector.calls import Script, limited
 from projector.catalog import Catalog, State
 from projector.errors import BucketMissingError
-from projector.generation import Script, limited
 from projector.ledger import Ledger, ledgers
 from projector.replay.archive.lines import Header, Resumption, content_of, line_of
 from projector.replay.archive.stream import ArchiveWriter

@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from projector.batch import encode_jobs
+from projector.calls import Script
 from projector.catalog import Catalog, Lease, State
 from projector.errors import BucketMissingError, LeaseLostError, ProjectorError, StoreUnavailableError
-from projector.generation import Generation, Script
+from projector.generation import Generation
 from projector.log import LogRange, partition_ranges
 from projector.replay.archive.lines import ArchiveError, End, Header
 from projector.replay.archive.stream import ArchiveReader

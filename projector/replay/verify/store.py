@@ -7,8 +7,8 @@ from typing import Any, Final, NamedTuple, cast
 import msgpack
 from redis.exceptions import ResponseError
 
+from projector.calls import Script, limited
 from projector.errors import BucketMissingError, BucketSealedError, DamagedKeyError, PositionMovedError
-from projector.generation import Script, limited
 from projector.replay.keys import keys_of
 from projector.replay.verify.jobs import Mend, StoredJob
 from schemas.redis_layout import FLOOR, IDENTITY_FIELDS, INDEXES, JOB, META, POSITIONS, Pointer, bucket_prefix
@@ -43,7 +43,7 @@ class Moment:
             return {name.decode(): int(value) for name, value in self.positions.items() if b"#" not in name}
         except ValueError as error:
             raise CommandError(
-                f"a stored position is not a number ({error}): delete it, and the log is read again"
+                f"a stored position is no number ({error}): start a projector, which removes it and reads the log again"
             ) from error
 
 

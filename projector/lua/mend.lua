@@ -1,0 +1,58 @@
+-- Removes what is damaged of what a bucket keeps beside its jobs; all of it is made again.
+--
+-- KEYS[1]  meta of the bucket (hash)
+-- KEYS[2]  positions of the bucket (hash)
+-- KEYS[3]  heartbeats of the bucket (hash)
+-- ARGV[1]  the most digits of a number
+-- ARGV[2]  fingerprint suffix of the fields of positions
+-- ARGV[3]  what fields of meta begin with that are floors
+-- Answers the names of what was removed: keys, and fields as "<key> <field>".
+--
+-- A position goes with its ledger: what is below it is applied, and counted, again.
+
+local call = redis.call
+local most_digits, fingerprint, floor = tonumber(ARGV[1]), ARGV[2], ARGV[3]
+local removed = {}
+
+local function mend(key, is_right, remove)
+  local kind = call('TYPE', key).ok
+  if kind == 'none' then return end
+  if kind ~= 'hash' then
+    call('DEL', key)
+    removed[#removed + 1] = key
+    return
+  end
+  local content = call('HGETALL', key)
+  for i = 1, #content, 2 do
+    if not is_right(content[i], content[i + 1]) then
+      remove(key, content[i], content)
+      removed[#removed + 1] = key .. ' ' .. content[i]
+    end
+  end
+end
+
+local function is_number(text) return #text <= most_digits and string.match(text, '^%d+$') end
+local function remove_field(key, field) call('HDEL', key, field) end
+
+local function is_right_in_meta(field, value)
+  if field == 'incarnation' then return string.match(value, '^%x+$') end
+  return is_number(value) or not (field == 'sealed' or string.find(field, floor, 1, true) == 1)
+end
+
+local function is_right_in_positions(field, value)
+  if string.sub(field, -#fingerprint) == fingerprint then return string.match(value, '^%d+:%x+$') end
+  return is_number(value)
+end
+
+local function remove_position(key, field, content)
+  call('HDEL', key, field)
+  if string.find(field, '#', 1, true) then return end
+  for i = 1, #content, 2 do
+    if string.sub(content[i], 1, #field + 1) == field .. '#' then call('HDEL', key, content[i]) end
+  end
+end
+
+mend(KEYS[1], is_right_in_meta, remove_field)
+mend(KEYS[2], is_right_in_positions, remove_position)
+mend(KEYS[3], function(_, value) return string.match(value, '^%d+ %d+$') end, remove_field)
+return removed

@@ -1,0 +1,90 @@
+"""Somebody damages what a bucket keeps beside its jobs: it is made again, and meanwhile nobody is told lies."""
+
+import pytest
+
+from devstack import free_port
+from projector.ledger import ledgers
+from schemas.redis_layout import HEARTBEATS, META, POSITIONS, bucket_prefix
+from tests.processes import Deployment, get, wait_for
+from tests.projector.events import event
+from tests.projector.test_recovery import assert_right, ready
+
+STATUS = "/api/v1/operator/status?jobId=job-1"
+JOBS = 4
+SOON_SECONDS = 20.0
+PARTITION = "{topic}/0"
+
+
+@pytest.mark.parametrize(
+    ("key", "field", "value"),
+    [
+        *((key, None, "not a hash") for key in (META, POSITIONS, HEARTBEATS)),
+        (META, "incarnation", ""),
+        (META, f"floor:{PARTITION}", "soon"),
+        (META, "sealed", "yes"),
+        (POSITIONS, PARTITION, "3.5"),
+        (POSITIONS, PARTITION, "9" * 30),
+        (POSITIONS, f"{PARTITION}#fingerprint", "\xff"),
+        (POSITIONS, f"{PARTITION}#known", "many"),
+        (HEARTBEATS, PARTITION, "1"),
+    ],
+)
+def test_what_is_damaged_is_made_again(deployment: Deployment, key: str, field: str | None, value: str) -> None:
+    """Whatever is damaged, without anybody all is right again, no answer is wrong or 500, and no letter is written."""
+    for number in range(JOBS):
+        deployment.publish_event(event(job=f"job-{number}"), 0)
+    port = free_port()
+    process = deployment.start_projector(METRICS_PORT=str(port))
+    address = deployment.start_api()
+    wait_for(lambda: get(address, STATUS)[1].get("Projection-Lag") == "0", "it is shown")
+    shown = get(address, STATUS)[2]
+    damage(deployment, key, field, value)
+    deployment.publish_event(event(job="after"), 0)
+
+    def is_right_again() -> bool:
+        status, headers, body = get(address, STATUS)
+        assert (status, body) == (200, shown) or status == 503
+        return status == 200 and headers["Projection-Lag"] == "0" and is_mended(deployment, key, field, value)
+
+    wait_for(is_right_again, "it is right again", SOON_SECONDS)
+    assert_right(deployment)
+    accounts = ledgers([deployment.hash(bucket_prefix(deployment.prefix, 1, 0) + POSITIONS)])
+    assert accounts[f"{deployment.topic}/0"].next == JOBS + 1
+    assert all(account.is_closed for account in accounts.values())
+    assert deployment.records(f"dlq.{deployment.topic}") == []
+    assert process.poll() is None
+    wait_for(lambda: ready(port)[0] == 200, "the projector is ready")
+
+
+def damage(deployment: Deployment, key: str, field: str | None, value: str) -> None:
+    """Write something over a key, or over one of its fields."""
+    name = bucket_prefix(deployment.prefix, 1, 0) + key
+    if field is None:
+        deployment.redis.set(name, value)
+    else:
+        deployment.redis.hset(name, field.format(topic=deployment.topic), value)
+
+
+def is_mended(deployment: Deployment, key: str, field: str | None, value: str) -> bool:
+    """Tell whether what was written is not there any more."""
+    name = bucket_prefix(deployment.prefix, 1, 0) + key
+    if field is None:
+        return deployment.redis.type(name) == b"hash"
+    return deployment.redis.hget(name, field.format(topic=deployment.topic)) != value.encode()
+
+
+def test_a_damaged_catalog_is_told(deployment: Deployment) -> None:
+    """Without knowing which generation is live the projector ends with 75 and says what to do, which helps."""
+    deployment.publish_event(event(), 0)
+    process = deployment.start_projector()
+    deployment.wait_until_applied()
+    catalog = f"{deployment.prefix}:generation"
+    for write in (lambda: deployment.redis.set(catalog, "?"), lambda: deployment.redis.hset(catalog, "live", "?")):
+        write()
+        assert process.wait(SOON_SECONDS) == 75
+        assert f"{catalog} is damaged" in deployment.logs()
+        assert "delete it and start a projector, which folds the whole log again" in deployment.logs()
+        deployment.redis.delete(catalog)
+        process = deployment.start_projector()
+        wait_for(lambda: deployment.redis.hget(catalog, "live") == b"1", "it is begun again")
+        assert_right(deployment)
