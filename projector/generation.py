@@ -18,7 +18,7 @@ from projector.errors import (
     PositionMovedError,
 )
 from projector.ledger import Ledger, ledgers
-from projector.partition import fingerprint_offset
+from projector.stored import MOST_DIGITS, fingerprint_in, incarnation_in, number_in
 from schemas.redis_layout import (
     FINGERPRINT,
     FLOOR,
@@ -34,7 +34,6 @@ from service.redis import AnyRedis, read_hash
 
 # Each call takes a connection of its own, and a client that has no more of them fails.
 BUCKETS_AT_ONCE: Final = 16
-MOST_DIGITS: Final = 15  # of a number that is stored: Lua counts exactly as far
 # Partition name -> offset.
 Offsets = Mapping[str, int]
 
@@ -99,18 +98,16 @@ class Generation:
             meta = await read_hash(self._redis, self._keys(pointer, bucket, META)[0])
             for name, value in meta.items():
                 if name.startswith(FLOOR.encode()):
-                    _number(value)
+                    number_in(value)
             incarnation, sealed = meta.get(INCARNATION.encode()), meta.get(SEALED.encode())
-            if incarnation is not None:
-                int(incarnation, 16)
-            return incarnation.decode() if incarnation else None, _number(sealed) if sealed is not None else None
+            return incarnation_in(incarnation), None if sealed is None else number_in(sealed)
 
     async def begin(self, pointer: Pointer, bucket: int, floors: Offsets, incarnation: str | None = None) -> Begun:
         """Make a bucket with these floors, as this incarnation or a new one, unless it is there."""
         keys = self._keys(pointer, bucket, META, POSITIONS, HEARTBEATS)
         answer = await self._begin(keys, [incarnation or secrets.token_hex(8), INCARNATION, *floor_arguments(floors)])
         with understood():
-            return Begun(answer[0].decode(), bool(answer[1]), None if answer[2] is None else _number(answer[2]))
+            return Begun(answer[0].decode(), bool(answer[1]), None if answer[2] is None else number_in(answer[2]))
 
     async def mend(self, log_ends: Offsets) -> None:
         """Remove what is damaged of what buckets keep beside their jobs, and hide those until the offsets are reached.
@@ -140,7 +137,7 @@ class Generation:
             with understood():
                 for name, value in zip(answer[1::2], answer[2::2], strict=True):
                     if b"#" not in name:
-                        reached[name.decode()] = max(_number(value), reached.get(name.decode(), 0))
+                        reached[name.decode()] = max(number_in(value), reached.get(name.decode(), 0))
         return reached
 
     async def unseal(self, epoch: int) -> None:
@@ -158,8 +155,8 @@ class Generation:
         with understood():
             return {
                 name: Standing(
-                    tuple(_number(values[index] or b"0") for values in stored),
-                    tuple(_fingerprint(values[index + len(partitions)]) for values in stored),
+                    tuple(number_in(values[index] or b"0") for values in stored),
+                    tuple(fingerprint_in(values[index + len(partitions)]) for values in stored),
                 )
                 for index, name in enumerate(partitions)
             }
@@ -198,7 +195,7 @@ class Generation:
             answer = await self._beat(keys, [*known, *arguments])
             _check(answer)
             with understood():
-                answers.append([_number(position) for position in answer[1:]])
+                answers.append([number_in(position) for position in answer[1:]])
         return dict(zip(log_ends, zip(*answers, strict=True), strict=True))
 
     async def heartbeat_age_seconds(self) -> float:
@@ -266,7 +263,7 @@ def _check(answer: Sequence[Any], spans: Iterable[Span] = ()) -> None:
     reason = answer[0]
     if reason == b"moved":
         with understood():
-            partition, stored = answer[1].decode(), _number(answer[2])
+            partition, stored = answer[1].decode(), number_in(answer[2])
         expected = next(span.start for span in spans if span.partition == partition)
         raise PositionMovedError(partition, expected, stored)
     if reason == b"missing":
@@ -282,18 +279,3 @@ def floor_arguments(offsets: Offsets) -> Iterator[str]:
     for name, offset in offsets.items():
         yield FLOOR + name
         yield str(offset)
-
-
-def _number(stored: bytes) -> int:
-    """Return a stored offset or epoch; ValueError when it cannot be one."""
-    if not stored.isdigit() or len(stored) > MOST_DIGITS:
-        raise ValueError(f"{stored[:MOST_DIGITS]!r} is no number")
-    return int(stored)
-
-
-def _fingerprint(stored: bytes | None) -> str:
-    """Return a stored fingerprint; ValueError when it is none."""
-    text = (stored or b"").decode()
-    if text:
-        fingerprint_offset(text)
-    return text

@@ -37,8 +37,14 @@ def health_routes(checks: Mapping[str, Check], registry: CollectorRegistry) -> l
 
 def count_tasks(registry: CollectorRegistry) -> None:
     """Show how many tasks the event loop has: a number that only grows tells of a leak."""
-    tasks = Gauge("asyncio_tasks", "Tasks of the event loop.", registry=registry)
-    tasks.set_function(lambda: len(asyncio.all_tasks()))
+    Gauge("asyncio_tasks", "Tasks of the event loop.", registry=registry).set_function(_tasks)
+
+
+def _tasks() -> int:
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:  # asked for outside of the loop
+        return 0
 
 
 async def _ask(check: Check) -> str | None:

@@ -35,7 +35,7 @@ local function is_number(text) return #text <= most_digits and string.match(text
 local function remove_field(key, field) call('HDEL', key, field) end
 
 local function is_right_in_meta(field, value)
-  if field == 'incarnation' then return string.match(value, '^%x+$') end
+  if field == 'incarnation' then return string.match(value, '^[ -~]+$') end
   return is_number(value) or not (field == 'sealed' or string.find(field, floor, 1, true) == 1)
 end
 

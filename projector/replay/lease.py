@@ -64,12 +64,13 @@ async def _keep(catalog: Catalog, lease: Lease, holder: str) -> None:
 
 async def _take(catalog: Catalog, holder: str) -> Lease:
     """Return the lease; wait for one that is not renewed, because its holder died, to end."""
+    loop = asyncio.get_running_loop()
+    asked_at = loop.time()  # before Redis says how long it holds: a late answer must not make the end look later
     try:
         return await catalog.take_lease(holder)
     except LeaseHeldError as error:
         held = error
-    loop = asyncio.get_running_loop()
-    ends_at = loop.time() + held.seconds_left
+    ends_at = asked_at + held.seconds_left
     while True:
         await asyncio.sleep(_LOOK_SECONDS)
         try:

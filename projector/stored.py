@@ -1,0 +1,33 @@
+"""What a bucket keeps beside its jobs, as it is stored: understood, or a ValueError, since somebody has damaged it."""
+
+import re
+from typing import Final
+
+from projector.partition import fingerprint_offset
+
+MOST_DIGITS: Final = 15  # of an offset or epoch: Lua counts exactly as far
+_PRINTABLE: Final = re.compile(rb"[ -~]+")
+
+
+def number_in(stored: bytes) -> int:
+    """Return a stored offset or epoch."""
+    if not stored.isdigit() or len(stored) > MOST_DIGITS:
+        raise ValueError(f"{stored[:MOST_DIGITS]!r} is no number")
+    return int(stored)
+
+
+def incarnation_in(stored: bytes | None) -> str | None:
+    """Return the stored incarnation of a bucket; None when the bucket is not there."""
+    if stored is None:
+        return None
+    if not _PRINTABLE.fullmatch(stored):
+        raise ValueError(f"{stored[:MOST_DIGITS]!r} is no incarnation")
+    return stored.decode()
+
+
+def fingerprint_in(stored: bytes | None) -> str:
+    """Return a stored fingerprint; empty when there is none."""
+    text = (stored or b"").decode()
+    if text:
+        fingerprint_offset(text)
+    return text
