@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import structlog
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
 
+from projector.errors import DeadLetterError
 from projector.expansion import MAX_EXPANDED_BYTES
 from projector.folding import Polled
 from projector.generation import Generation, Standing
@@ -113,9 +113,8 @@ class Assignment:
                 continue
             try:
                 await self.pass_over(gone)
-            except (KafkaError, TimeoutError) as error:
-                reason = _gone(gone.start, gone.to, f"no dead letter of them can be written ({error or 'no answer'})")
-                self.hold_when_placed[name] = Hold(reason, after(HOLD_RETRY_SECONDS))
+            except DeadLetterError as error:
+                self.hold_when_placed[name] = Hold(_gone(gone.start, gone.to, str(error)), after(HOLD_RETRY_SECONDS))
             else:
                 _log.warning("passed over", partition=name, reason=_gone(gone.start, gone.to, _ACCEPTED))
                 standings |= await self.store.standings([name])

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from projector.catalog import State
 from projector.eviction import why_incomplete
-from projector.ledger import ledgers
+from projector.ledger import Ledger, ledgers
 from projector.log import partition_ranges
 from projector.settings import ProjectorSettings
 from projector.startup import require_redis, topic_setting
@@ -95,9 +95,10 @@ async def _projection(redis: AnyRedis, settings: ProjectorSettings) -> list[Find
         state = State.from_fields(fields)
         pointer = Pointer.from_fields(fields)
         keys = [bucket_prefix(settings.redis_prefix, pointer.number, n) + POSITIONS for n in range(pointer.buckets)]
-        positions = [await read_hash(redis, key) for key in keys]
+        accounts = ledgers([await read_hash(redis, key) for key in keys])
     except (RedisError, OSError, KeyError, ValueError) as error:
-        return [Finding("projection", f"cannot be read: {error}", f"look at {pointer_key(settings.redis_prefix)}")]
+        fix = "start a projector: it mends what is damaged, or says what to do"
+        return [Finding("projection", f"cannot be read: {error}", fix)]
     if pointer.fold_version != FOLD_VERSION:
         text = f"generation {pointer.number} was folded by version {pointer.fold_version}, this is {FOLD_VERSION}"
         return [Finding("projection", text, "run this version's rebuild: python -m projector rebuild")]
@@ -106,14 +107,13 @@ async def _projection(redis: AnyRedis, settings: ProjectorSettings) -> list[Find
         for name, ranges in sorted(state.skipped.items())
         for start, to in sorted(ranges.items())
     ]
-    return [Finding("projection", f"generation {pointer.number}"), *await _partitions(settings, positions), *skipped]
+    return [Finding("projection", f"generation {pointer.number}"), *await _partitions(settings, accounts), *skipped]
 
 
-async def _partitions(settings: ProjectorSettings, positions: list[dict[bytes, bytes]]) -> list[Finding]:
+async def _partitions(settings: ProjectorSettings, accounts: dict[str, Ledger]) -> list[Finding]:
     """Compare the stored positions and ledgers with the log."""
     whole = await partition_ranges(settings, "read_uncommitted")  # first: what arrives meanwhile is behind nothing
     ranges = await partition_ranges(settings)
-    accounts = ledgers(positions)
     findings = []
     for name, held in sorted(ranges.items()):
         account = accounts.get(name)

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, cast
 import structlog
 
 from projector.batch import Batch, Span, pack
+from projector.bucket_fields import MOST_DIGITS, fingerprint_in, incarnation_in, number_in
 from projector.calls import Script, limited, understood
 from projector.errors import (
     BucketMissingError,
@@ -18,7 +19,6 @@ from projector.errors import (
     PositionMovedError,
 )
 from projector.ledger import Ledger, ledgers
-from projector.stored import MOST_DIGITS, fingerprint_in, incarnation_in, number_in
 from schemas.redis_layout import (
     FINGERPRINT,
     FLOOR,
@@ -202,7 +202,8 @@ class Generation:
         """Return how long ago, by Redis' clock, anybody last confirmed a partition; infinite when nobody ever did."""
         async with limited():
             stored = await read_hash(self._redis, self._key(0, HEARTBEATS))
-            newest = max((int(heartbeat.split()[0]) for heartbeat in stored.values()), default=-math.inf)
+            asked_at = [number_in(heartbeat.partition(b" ")[0]) for heartbeat in stored.values()]
+            newest = max(asked_at, default=-math.inf)
         return (int((await self.clocks())[0]) - newest) / 1000
 
     async def take_heartbeats(self, other: "Generation", reached: Offsets) -> None:

@@ -11,18 +11,22 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
 
+from aiokafka.errors import KafkaError
+
 from projector.batch import Batch
 from projector.catalog import Catalog
 from projector.dead_letters import HEADER_PREFIX, STAGE, DeadLetterWriter, Headers, new_producer
+from projector.errors import DeadLetterError
 from projector.generation import Generation
 from projector.log import LogRange, partition_ranges
+from projector.replay.errors import as_command_errors
 from projector.settings import ProjectorSettings
 from projector.startup import cluster_of, require_redis, require_topics
 from projector.store import LogIdentity, Store
 from schemas.redis_layout import partition_name
 from service.errors import CommandError
 from service.kafka import start_client
-from service.redis import connect
+from service.redis import AnyRedis, connect
 
 
 class Decision(Enum):
@@ -58,8 +62,11 @@ class Skipping:
     decision: Decision
 
     async def pass_over(self, item: Skipped) -> None:
-        """Pass over a range; raises KafkaError or TimeoutError when the letter is not acknowledged."""
-        await self.letters.write(None, None, self._headers(item))
+        """Pass over a range; raises DeadLetterError when its letter is not acknowledged."""
+        try:
+            await self.letters.write(None, None, self._headers(item))
+        except (KafkaError, TimeoutError) as error:
+            raise DeadLetterError(frozenset({item.partition}), error) from error
         await self.catalog.note_skipped(item.partition, item.start, item.to)
         await pass_over(self.store, item)
 
@@ -79,26 +86,32 @@ class Skipping:
 async def skip(settings: ProjectorSettings, partition: int | None, to: int | None) -> list[Skipped]:
     """Move a partition to the offset `to`, or every partition (or that one) to the start of the log.
 
-    Raises CommandError when there is nothing to skip or the offset is not in the log.
+    Raises CommandError when there is nothing to skip or the offset is not in the log, ServiceUnavailableError when
+    Kafka or Redis refuses.
     """
     await require_topics(settings)
     redis = connect(settings)
     try:
         await require_redis(redis, settings)
-        ranges = await partition_ranges(settings)
-        store = Store(redis, settings.redis_prefix, LogIdentity(await cluster_of(settings), settings.kafka_topic))
-        await store.open({name: held.end for name, held in ranges.items()})
-        chosen = ranges if partition is None else _only(ranges, partition_name(settings.kafka_topic, partition))
-        skipped = [item for name, held in chosen.items() if (item := await _plan(store, name, held, to))]
-        if not skipped:
-            raise CommandError("nothing to skip: every position is at or beyond that offset")
-        catalog = Catalog(redis, settings.redis_prefix)
-        async with _letters(settings) as letters:
-            skipping = Skipping(store, catalog, letters, Decision.COMMAND)
-            for item in skipped:
-                await skipping.pass_over(item)
+        with as_command_errors(settings):
+            return await _skip(settings, redis, partition, to)
     finally:
         await redis.aclose()
+
+
+async def _skip(settings: ProjectorSettings, redis: AnyRedis, partition: int | None, to: int | None) -> list[Skipped]:
+    ranges = await partition_ranges(settings)
+    store = Store(redis, settings.redis_prefix, LogIdentity(await cluster_of(settings), settings.kafka_topic))
+    await store.open({name: held.end for name, held in ranges.items()})
+    chosen = ranges if partition is None else _only(ranges, partition_name(settings.kafka_topic, partition))
+    skipped = [item for name, held in chosen.items() if (item := await _plan(store, name, held, to))]
+    if not skipped:
+        raise CommandError("nothing to skip: every position is at or beyond that offset")
+    catalog = Catalog(redis, settings.redis_prefix)
+    async with _letters(settings) as letters:
+        skipping = Skipping(store, catalog, letters, Decision.COMMAND)
+        for item in skipped:
+            await skipping.pass_over(item)
     return skipped
 
 

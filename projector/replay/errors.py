@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from aiokafka.errors import KafkaError
 
-from projector.errors import ProjectorError, StoreUnavailableError
+from projector.errors import DeadLetterError, ProjectorError, StoreUnavailableError
 from projector.settings import ProjectorSettings
 from service.errors import CommandError, ServiceUnavailableError
 from service.kafka import unreachable as kafka_unreachable
@@ -19,6 +19,8 @@ def as_command_errors(settings: ProjectorSettings) -> Iterator[None]:
         yield
     except StoreUnavailableError as error:
         raise ServiceUnavailableError(redis_unreachable(settings, error)) from error
+    except DeadLetterError as error:
+        raise ServiceUnavailableError(str(error)) from error
     except ProjectorError as error:
         raise CommandError(str(error) or type(error).__doc__) from error
     except KafkaError as error:

@@ -73,6 +73,21 @@ def is_mended(deployment: Deployment, key: str, field: str | None, value: str) -
     return deployment.redis.hget(name, field.format(topic=deployment.topic)) != value.encode()
 
 
+def test_the_doctor_names_what_is_damaged(deployment: Deployment) -> None:
+    """Without a projector that would mend it the doctor says that it cannot be read, and what helps."""
+    deployment.publish_event(event(), 0)
+    process = deployment.start_projector()
+    deployment.wait_until_applied()
+    deployment.stop(process)
+    damage(deployment, POSITIONS, PARTITION, "many")
+    said = deployment.command("projector", "doctor", code=1)
+    assert "[-] projection: cannot be read" in said
+    assert "start a projector: it mends what is damaged" in said
+    deployment.start_projector()
+    wait_for(lambda: is_mended(deployment, POSITIONS, PARTITION, "many"), "a projector mends it")
+    assert_right(deployment)
+
+
 def test_a_damaged_catalog_is_told(deployment: Deployment) -> None:
     """Without knowing which generation is live the projector ends with 75 and says what to do, which helps."""
     deployment.publish_event(event(), 0)

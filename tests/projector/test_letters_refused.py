@@ -73,18 +73,21 @@ def test_a_dead_letter_topic_that_may_not_be_written(
         letters_topic = f"dlq.{deployment.topic}"
         asyncio.run(allow(kafka, letters_topic, READ, DESCRIBE))
         port = free_port()
-        process = deployment.start_projector(
-            KAFKA_BOOTSTRAP_SERVERS=guarded_address,
-            KAFKA_SECURITY_PROTOCOL="SASL_PLAINTEXT",
-            KAFKA_SASL_PLAIN_USERNAME="projector",
-            KAFKA_SASL_PLAIN_PASSWORD=PASSWORD,
-            METRICS_PORT=str(port),
-        )
+        login = {
+            "KAFKA_BOOTSTRAP_SERVERS": guarded_address,
+            "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+            "KAFKA_SASL_PLAIN_USERNAME": "projector",
+            "KAFKA_SASL_PLAIN_PASSWORD": PASSWORD,
+        }
+        process = deployment.start_projector(**login, METRICS_PORT=str(port))
         deployment.publish([(b"k", b"rubbish", [])], 0)
         deployment.publish_event(event(job="behind"), 0)
         wait_for(lambda: "dead letters of" in ready(port)[1], "the reason is named")
         deployment.publish_event(event(job="elsewhere"), 1)
         wait_for(lambda: deployment.positions().get("1") == 1, "the other partition goes on")
+        said = deployment.command("projector", "skip", "--partition", "0", "--to", "1", code=75, **login)
+        assert f"dead letters of {deployment.topic}/0 were not acknowledged" in said
+        assert "Traceback" not in said
         assert "0" not in deployment.positions()
         asyncio.run(allow(kafka, letters_topic, WRITE))
         wait_for(lambda: ready(port)[0] == 200, "it goes on by itself")

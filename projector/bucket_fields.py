@@ -5,12 +5,12 @@ from typing import Final
 
 from projector.partition import fingerprint_offset
 
-MOST_DIGITS: Final = 15  # of an offset or epoch: Lua counts exactly as far
+MOST_DIGITS: Final = 15  # of an offset, an epoch or a time in milliseconds: Lua counts exactly as far
 _PRINTABLE: Final = re.compile(rb"[ -~]+")
 
 
 def number_in(stored: bytes) -> int:
-    """Return a stored offset or epoch."""
+    """Return a stored offset, epoch or time."""
     if not stored.isdigit() or len(stored) > MOST_DIGITS:
         raise ValueError(f"{stored[:MOST_DIGITS]!r} is no number")
     return int(stored)
