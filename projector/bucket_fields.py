@@ -4,8 +4,8 @@ import re
 from typing import Final
 
 from projector.partition import fingerprint_offset
+from schemas.redis_layout import MOST_DIGITS
 
-MOST_DIGITS: Final = 15  # of an offset, an epoch or a time in milliseconds: Lua counts exactly as far
 _PRINTABLE: Final = re.compile(rb"[ -~]+")
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, cast
 import structlog
 
 from projector.batch import Batch, Span, pack
-from projector.bucket_fields import MOST_DIGITS, fingerprint_in, incarnation_in, number_in
+from projector.bucket_fields import fingerprint_in, incarnation_in, number_in
 from projector.calls import Script, limited, understood
 from projector.errors import (
     BucketMissingError,
@@ -25,6 +25,7 @@ from schemas.redis_layout import (
     HEARTBEATS,
     INCARNATION,
     META,
+    MOST_DIGITS,
     POSITIONS,
     SEALED,
     Pointer,

@@ -50,6 +50,9 @@ INCARNATION: Final = "incarnation"
 SEALED: Final = "sealed"
 FLOOR: Final = "floor:"
 
+# The most digits of an offset, an epoch or a time in milliseconds: Lua counts exactly as far.
+MOST_DIGITS: Final = 15
+
 EPOCH: Final = "epoch"
 LEASE: Final = "lease"
 KEPT: Final = "generation:"

@@ -187,7 +187,7 @@ async def test_a_bucket_whose_own_keys_are_damaged_is_not_shown(api: Client, pro
 
 
 @pytest.mark.parametrize("key", [META, POSITIONS, HEARTBEATS])
-@pytest.mark.parametrize("value", ["?", "1 2 3", b"\xff"])
+@pytest.mark.parametrize("value", ["?", "1 2 3", b"\xff", "9" * 16])
 async def test_a_bucket_whose_own_fields_are_damaged_is_not_shown(
     api: Client, projection: Projection, key: str, value: str | bytes
 ) -> None:

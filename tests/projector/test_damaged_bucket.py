@@ -1,5 +1,10 @@
 """Somebody damages what a bucket keeps beside its jobs: it is made again, and meanwhile nobody is told lies."""
 
+import subprocess
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import pytest
 
 from devstack import free_port
@@ -8,11 +13,36 @@ from schemas.redis_layout import HEARTBEATS, META, POSITIONS, bucket_prefix
 from tests.processes import Deployment, get, wait_for
 from tests.projector.events import event
 from tests.projector.test_recovery import assert_right, ready
+from tests.services import Services
 
 STATUS = "/api/v1/operator/status?jobId=job-1"
 JOBS = 4
 SOON_SECONDS = 20.0
 PARTITION = "{topic}/0"
+
+
+@dataclass
+class Scene:
+    """A projector and an API that all tests here share, for they recover from all of it."""
+
+    deployment: Deployment
+    process: subprocess.Popen[bytes]
+    port: int
+    address: str
+
+
+@pytest.fixture(scope="module")
+def scene(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """A projection of a few jobs that is shown."""
+    name = f"damaged-{uuid.uuid4().hex[:12]}"
+    with Deployment(services, name, tmp_path_factory.mktemp("damaged")) as deployment:
+        for number in range(JOBS):
+            deployment.publish_event(event(job=f"job-{number}"), 0)
+        port = free_port()
+        process = deployment.start_projector(METRICS_PORT=str(port))
+        address = deployment.start_api()
+        wait_for(lambda: get(address, STATUS)[1].get("Projection-Lag") == "0", "it is shown")
+        yield Scene(deployment, process, port, address)
 
 
 @pytest.mark.parametrize(
@@ -27,19 +57,15 @@ PARTITION = "{topic}/0"
         (POSITIONS, f"{PARTITION}#fingerprint", "\xff"),
         (POSITIONS, f"{PARTITION}#known", "many"),
         (HEARTBEATS, PARTITION, "1"),
+        (HEARTBEATS, PARTITION, ""),
     ],
 )
-def test_what_is_damaged_is_made_again(deployment: Deployment, key: str, field: str | None, value: str) -> None:
+def test_what_is_damaged_is_made_again(scene: Scene, key: str, field: str | None, value: str) -> None:
     """Whatever is damaged, without anybody all is right again, no answer is wrong or 500, and no letter is written."""
-    for number in range(JOBS):
-        deployment.publish_event(event(job=f"job-{number}"), 0)
-    port = free_port()
-    process = deployment.start_projector(METRICS_PORT=str(port))
-    address = deployment.start_api()
-    wait_for(lambda: get(address, STATUS)[1].get("Projection-Lag") == "0", "it is shown")
+    deployment, address = scene.deployment, scene.address
     shown = get(address, STATUS)[2]
     damage(deployment, key, field, value)
-    deployment.publish_event(event(job="after"), 0)
+    deployment.publish_event(event(job=uuid.uuid4().hex), 0)
 
     def is_right_again() -> bool:
         status, headers, body = get(address, STATUS)
@@ -48,12 +74,22 @@ def test_what_is_damaged_is_made_again(deployment: Deployment, key: str, field: 
 
     wait_for(is_right_again, "it is right again", SOON_SECONDS)
     assert_right(deployment)
-    accounts = ledgers([deployment.hash(bucket_prefix(deployment.prefix, 1, 0) + POSITIONS)])
-    assert accounts[f"{deployment.topic}/0"].next == JOBS + 1
-    assert all(account.is_closed for account in accounts.values())
     assert deployment.records(f"dlq.{deployment.topic}") == []
-    assert process.poll() is None
-    wait_for(lambda: ready(port)[0] == 200, "the projector is ready")
+    assert scene.process.poll() is None
+    wait_for(lambda: ready(scene.port)[0] == 200, "the projector is ready")
+
+
+def test_a_damaged_position_is_counted_again(deployment: Deployment) -> None:
+    """The ledger of a position that was made again closes."""
+    for number in range(JOBS):
+        deployment.publish_event(event(job=f"job-{number}"), 0)
+    deployment.start_projector()
+    deployment.wait_until_applied()
+    damage(deployment, POSITIONS, PARTITION, "many")
+    wait_for(lambda: is_mended(deployment, POSITIONS, PARTITION, "many"), "it is removed", SOON_SECONDS)
+    assert_right(deployment)
+    (account,) = ledgers([deployment.hash(bucket_prefix(deployment.prefix, 1, 0) + POSITIONS)]).values()
+    assert (account.known, account.is_closed) == (JOBS, True)
 
 
 def damage(deployment: Deployment, key: str, field: str | None, value: str) -> None:
