@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from typing import Any, Final, NamedTuple
 
 from api.errors import NotReadyError, StaleGenerationError
-from schemas.redis_layout import FLOOR, INCARNATION, MOST_DIGITS, SEALED
+from schemas.redis_layout import FLOOR, INCARNATION, SEALED, number_in
 
 HEARTBEAT_VALID_MILLISECONDS: Final = 5000
 
@@ -78,9 +78,9 @@ def _standing(flat_meta: Sequence[bytes], positions: Sequence[bytes], heartbeats
     return Standing(
         incarnation.decode() if incarnation is not None else None,
         _SEALED in meta,
-        {name[len(_FLOOR) :]: _number(offset) for name, offset in meta.items() if name.startswith(_FLOOR)},
-        {name: _number(offset) for name, offset in _pairs(positions).items()},
-        {name: Heartbeat(*map(_number, value.split(b" "))) for name, value in _pairs(heartbeats).items()},
+        {name[len(_FLOOR) :]: number_in(offset) for name, offset in meta.items() if name.startswith(_FLOOR)},
+        {name: number_in(offset) for name, offset in _pairs(positions).items()},
+        {name: Heartbeat(*map(number_in, value.split(b" "))) for name, value in _pairs(heartbeats).items()},
     )
 
 
@@ -125,13 +125,6 @@ def _lag(buckets: Iterable[Standing], partition: bytes) -> int:
 @lru_cache(maxsize=_REMEMBERED)
 def _iso(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _number(stored: bytes) -> int:
-    """Return a stored number; ValueError when it cannot be one that the projector wrote."""
-    if len(stored) > MOST_DIGITS:
-        raise ValueError(f"{stored[:MOST_DIGITS]!r}... is too long for a number")
-    return int(stored)
 
 
 def _pairs(flat: Sequence[bytes]) -> Mapping[bytes, bytes]:

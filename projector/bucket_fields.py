@@ -9,13 +9,6 @@ from schemas.redis_layout import MOST_DIGITS
 _PRINTABLE: Final = re.compile(rb"[ -~]+")
 
 
-def number_in(stored: bytes) -> int:
-    """Return a stored offset, epoch or time."""
-    if not stored.isdigit() or len(stored) > MOST_DIGITS:
-        raise ValueError(f"{stored[:MOST_DIGITS]!r} is no number")
-    return int(stored)
-
-
 def incarnation_in(stored: bytes | None) -> str | None:
     """Return the stored incarnation of a bucket; None when the bucket is not there."""
     if stored is None:

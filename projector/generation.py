@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, cast
 import structlog
 
 from projector.batch import Batch, Span, pack
-from projector.bucket_fields import fingerprint_in, incarnation_in, number_in
+from projector.bucket_fields import fingerprint_in, incarnation_in
 from projector.calls import Script, limited, understood
 from projector.errors import (
     BucketMissingError,
@@ -30,6 +30,7 @@ from schemas.redis_layout import (
     SEALED,
     Pointer,
     bucket_prefix,
+    number_in,
 )
 from service.redis import AnyRedis, read_hash
 

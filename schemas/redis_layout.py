@@ -184,3 +184,10 @@ DROPPING: Final = "dropping"
 def incarnation_field(bucket: int) -> str:
     """Return the pointer's field that holds the incarnation of a bucket."""
     return f"{INCARNATION}:{bucket}"
+
+
+def number_in(stored: bytes) -> int:
+    """Return a stored offset, epoch or time in milliseconds; ValueError when nobody of ours can have written it."""
+    if not stored.isdigit() or len(stored) > MOST_DIGITS:
+        raise ValueError(f"{stored[:MOST_DIGITS]!r} is no number")
+    return int(stored)
