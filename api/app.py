@@ -9,17 +9,17 @@ from typing import Final
 
 import structlog
 
-from api.credentials import Credentials
-from api.documents import openapi_route, page_route
-from api.headers import CommonHeaders
-from api.jobs import Jobs
+from api.asking.credentials import Credentials
+from api.asking.jobs import Jobs
 from api.metrics import Metrics
-from api.projection import Projection
-from api.reader import Reader
-from api.server import address_of, listen, serving
+from api.projection.projection import Projection
+from api.projection.reader import Reader
+from api.projection.store import NODE_RETRIES, NODE_SECONDS, Store
 from api.settings import ApiSettings
-from api.site import Handler, Site
-from api.store import NODE_RETRIES, NODE_SECONDS, Store
+from api.web.documents import openapi_route, page_route
+from api.web.headers import CommonHeaders
+from api.web.server import address_of, listen, serving
+from api.web.site import Handler, Site
 from schemas import job_status, job_timeline
 from service.health import health_routes
 from service.redis import connect

@@ -18,8 +18,8 @@ import structlog
 
 from api.app import serve_until
 from api.metrics import MULTIPROCESS_VARIABLE
-from api.server import listen
 from api.settings import ApiSettings
+from api.web.server import listen
 from service.command_line import run_async
 from service.logs import configure_logs
 from service.signals import stop_on_signals

@@ -5,15 +5,15 @@ import sys
 import click
 
 from projector.app import run_projector
-from projector.dead_letter_commands import dead_letters
+from projector.assignment.skip import skip
 from projector.doctor import examine
+from projector.expiry.command import expire
+from projector.letters.commands import dead_letters
+from projector.log.topics import create_topics
 from projector.replay.archive.commands import export_command, import_command
-from projector.replay.commands import generations, rebuild_command
-from projector.replay.expire import expire
+from projector.replay.generations.commands import generations, rebuild_command
 from projector.replay.verify.command import verify_command
 from projector.settings import ProjectorSettings
-from projector.skip import skip
-from projector.topics import create_topics
 from service.command_line import run_async, run_command, settings_options
 from service.errors import CommandError
 from service.logs import configure_logs

@@ -10,21 +10,21 @@ import structlog
 from aiohttp import web
 from aiokafka.errors import KafkaError
 
-from projector.assignment import Assignment
-from projector.catalog import Catalog
-from projector.collector import Collector
-from projector.dead_letters import DeadLetterWriter, new_producer
+from projector.assignment.assignment import Assignment
+from projector.assignment.skip import Decision, Skipping
 from projector.errors import ForeignProjectionError
-from projector.eviction import EvictionWatch
+from projector.expiry.collector import Collector
 from projector.garbage import collect_on_purpose
 from projector.heartbeat import Heartbeat
-from projector.log import Log
+from projector.letters.writer import DeadLetterWriter, new_producer
+from projector.log.consumer import Log
 from projector.metrics import Metrics
 from projector.projector import Projector
 from projector.settings import ProjectorSettings
-from projector.skip import Decision, Skipping
 from projector.startup import cluster_of, require_redis, require_topics
-from projector.store import LogIdentity, Store
+from projector.store.catalog import Catalog
+from projector.store.live import LogIdentity, Store
+from projector.store.memory import EvictionWatch
 from service.closing import close
 from service.errors import ServiceUnavailableError
 from service.health import Check, health_routes

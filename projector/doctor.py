@@ -7,13 +7,13 @@ from typing import Final
 from aiokafka.admin import AIOKafkaAdminClient
 from redis.exceptions import RedisError
 
-from projector.catalog import State
-from projector.eviction import why_incomplete
-from projector.ledger import Ledger, ledgers
-from projector.log import partition_ranges
+from projector.log.consumer import partition_ranges
+from projector.log.topics import LETTERS_CONFIG, LOG_CONFIG
 from projector.settings import ProjectorSettings
 from projector.startup import require_redis, topic_setting
-from projector.topics import LETTERS_CONFIG, LOG_CONFIG
+from projector.store.catalog import State
+from projector.store.ledger import Ledger, ledgers
+from projector.store.memory import why_incomplete
 from schemas.redis_layout import FOLD_VERSION, POSITIONS, Pointer, bucket_prefix, pointer_key
 from service.errors import ServiceUnavailableError
 from service.kafka import admin_client

@@ -12,14 +12,14 @@ from typing import Final
 import structlog
 from aiokafka.errors import KafkaError
 
-from projector.assignment import Assignment
+from projector.assignment.assignment import Assignment
+from projector.assignment.partition import Partition
 from projector.errors import DamagedBucketError, PositionMovedError, ProjectorError
-from projector.eviction import EvictionWatch
-from projector.log import Log
+from projector.log.consumer import Log
 from projector.metrics import Metrics
-from projector.partition import Partition
 from projector.projector import Projector
-from projector.store import Store
+from projector.store.live import Store
+from projector.store.memory import EvictionWatch
 from projector.watchdog import Watchdog
 
 INTERVAL_SECONDS: Final = 1.0

@@ -2,8 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from projector.batch import Batch
-from projector.ledger import Ledger
+from projector.fold.batch import Batch
+from projector.store.ledger import Ledger
 from service.health import count_tasks
 
 

@@ -23,9 +23,8 @@ import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
-from projector.assignment import Assignment
-from projector.batch import Batch
-from projector.dead_letters import Letters
+from projector.assignment.assignment import Assignment
+from projector.assignment.partition import HOLD_RETRY_SECONDS, Hold, Partition, Record, after
 from projector.errors import (
     BucketMissingError,
     BucketSealedError,
@@ -34,11 +33,12 @@ from projector.errors import (
     DeadLetterError,
     ProjectorError,
 )
-from projector.folding import batches
-from projector.generation import Generation
-from projector.log import POLL_MILLISECONDS, Log, is_unreadable
+from projector.fold.batch import Batch
+from projector.fold.batches import batches
+from projector.letters.writer import Letters
+from projector.log.consumer import POLL_MILLISECONDS, Log, is_unreadable
 from projector.metrics import Metrics
-from projector.partition import HOLD_RETRY_SECONDS, Hold, Partition, Record, after
+from projector.store.generation import Generation
 
 # Turns of the event loop that a new call to Redis needs until its bytes are sent.
 _TURNS_TO_SEND: Final = 6

@@ -7,8 +7,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
-from projector.eviction import Memory, read_memory, why_unsafe
 from projector.settings import ProjectorSettings
+from projector.store.memory import Memory, read_memory, why_unsafe
 from service.errors import ServiceUnavailableError
 from service.kafka import admin_client
 from service.redis import AnyRedis, address, unreachable

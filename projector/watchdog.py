@@ -9,7 +9,7 @@ import time
 from collections.abc import Collection
 from typing import Final
 
-from projector.partition import Partition
+from projector.assignment.partition import Partition
 from service.errors import ServiceUnavailableError
 
 STUCK_AFTER_SECONDS: Final = 60.0

@@ -14,7 +14,7 @@ from schemas.redis_layout import DETAIL_TIME, STAGE_TIME
 def has_news_since(cutoff: AnyStr, stages: Iterable[AnyStr | None], details: Iterable[AnyStr | None]) -> bool:
     """Tell whether a job with these registers had news at the cutoff, a sortable time, or later.
 
-    `projector/lua/collect.lua` applies the same rule to what is stored.
+    `projector/store/lua/collect.lua` applies the same rule to what is stored.
     """
     return any(register[STAGE_TIME] >= cutoff for register in stages if register) or any(
         register[DETAIL_TIME] >= cutoff for register in details if register

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.processes import Deployment
-from tests.services import Services, running_services, source_of_services
+from tests.support.deployment import Deployment
+from tests.support.services import Services, running_services, source_of_services
 
 
 def pytest_report_header() -> str:

@@ -18,11 +18,11 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from api.app import running
-from api.server import address_of, listen
 from api.settings import ApiSettings
+from api.web.server import address_of, listen
 from devstack import free_port
-from tests.api.client import Client
-from tests.api.seeding import Projection
+from tests.support.client import Client
+from tests.support.seeding import Projection
 
 WAIT_SECONDS = 10.0
 _POLL_SECONDS = 0.01

@@ -6,9 +6,9 @@ import pytest
 
 from schemas.identity import bucket_of
 from schemas.redis_layout import META
-from tests.api.client import TIMELINE
 from tests.api.conftest import StartApi
-from tests.api.seeding import PARTITION, Projection, names, numbered
+from tests.support.client import TIMELINE
+from tests.support.seeding import PARTITION, Projection, names, numbered
 
 
 @pytest.mark.parametrize("buckets", [2, 5])

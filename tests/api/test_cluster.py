@@ -9,13 +9,13 @@ from typing import Any
 
 from redis.asyncio.cluster import RedisCluster
 
-from api.store import CALL_TIMEOUT_SECONDS
+from api.projection.store import CALL_TIMEOUT_SECONDS
 from devstack import free_port
 from schemas.identity import bucket_of
 from schemas.redis_layout import META, pointer_key
-from tests.api.client import Client
 from tests.api.conftest import RedisProcess, StartApi, client_of, until
-from tests.api.seeding import PARTITION, Job, Projection
+from tests.support.client import Client
+from tests.support.seeding import PARTITION, Job, Projection
 
 
 async def test_a_cluster_is_read_bucket_by_bucket(start_api: StartApi, tmp_path: Path) -> None:

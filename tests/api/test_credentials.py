@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.credentials import ADMIN, ANYBODY, Credentials
+from api.asking.credentials import ADMIN, ANYBODY, Credentials
 from api.errors import UnauthorizedError
 
 TOKENS = (b"sesame", b"mellon")

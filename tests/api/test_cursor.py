@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.cursor import decode_cursor, encode_cursor
-from api.lookup import Place
+from api.asking.cursor import decode_cursor, encode_cursor
+from api.projection.lookup import Place
 
 PLACE = Place(-1601514000, "8fmubL8PrRtctLguqcl6xga1")
 PLACES = st.builds(

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from api import deadline
-from api.deadline import Deadline
 from api.errors import StoreUnavailableError
+from api.projection import deadline
+from api.projection.deadline import Deadline
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 
-from api.encoding import accepts_gzip, compressor, etag_of, gzip, has_etag
+from api.web.encoding import accepts_gzip, compressor, etag_of, gzip, has_etag
 
 
 @pytest.mark.parametrize(

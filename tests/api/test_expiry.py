@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from api import scan
+from api.projection import scan
 from schemas.redis_layout import CUTOFF, META, pointer_key
-from tests.api.client import STATUS, TIMELINE, Client, next_page
 from tests.api.conftest import StartApi, until
-from tests.api.seeding import Job, Projection, names, numbered
+from tests.support.client import STATUS, TIMELINE, Client, next_page
+from tests.support.seeding import Job, Projection, names, numbered
 
 HIDDEN_WITHIN_SECONDS = 2
 AT = "2020-10-01T01:00:30.000000"

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from redis.exceptions import RedisError
 
-from api import store
-from api.store import CALL_TIMEOUT_SECONDS
+from api.projection import store
+from api.projection.store import CALL_TIMEOUT_SECONDS
 from schemas.redis_layout import INCARNATION, META
-from tests.api.client import STATUS, Answer, Client
 from tests.api.conftest import RedisProcess, StartApi, client_of, until
-from tests.api.seeding import Job, Projection
-from tests.torture.links import Link
+from tests.support.client import STATUS, Answer, Client
+from tests.support.links import Link
+from tests.support.seeding import Job, Projection
 from tests.torture.resources import usage_of
 
 PREFIX = "test"

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from tests.api.client import STATUS, Client
 from tests.api.conftest import StartApi
-from tests.api.seeding import Projection
+from tests.support.client import STATUS, Client
+from tests.support.seeding import Projection
 
 TARGETS = [f"{STATUS}?owner=0x1", STATUS, "/nothing", "/livez", "/readyz", "/metrics", "/openapi.json", "/"]
 EXPOSED = {

@@ -24,15 +24,15 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from api.app import routes
+from api.asking.query import MAX_LIMIT, MAX_VALUE_CHARACTERS, PARAMETERS, parse_query
 from api.metrics import Metrics
-from api.projection import Projection as ApiProjection
-from api.query import MAX_LIMIT, MAX_VALUE_CHARACTERS, PARAMETERS, parse_query
+from api.projection.projection import Projection as ApiProjection
 from api.settings import ApiSettings
 from devstack import free_port
 from schemas.documents import openapi
-from tests.api.client import STATUS, TIMELINE, Client
 from tests.api.conftest import StartApi, client_of
-from tests.api.seeding import FINISHED_JOB, Projection
+from tests.support.client import STATUS, TIMELINE, Client
+from tests.support.seeding import FINISHED_JOB, Projection
 
 DOCUMENT = openapi()
 COMPONENTS = DOCUMENT["components"]

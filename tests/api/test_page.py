@@ -11,8 +11,8 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 
 from schemas.lifecycle import STAGE_NAMES
 from schemas.redis_layout import META
-from tests.api.client import Client
-from tests.api.seeding import FINISHED_JOB, PARTITION, Job, Projection
+from tests.support.client import Client
+from tests.support.seeding import FINISHED_JOB, PARTITION, Job, Projection
 
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = [

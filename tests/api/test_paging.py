@@ -13,9 +13,9 @@ import orjson
 import pytest
 
 from schemas.redis_layout import JOB, META
-from tests.api.client import STATUS, Answer, Client, next_page
 from tests.api.conftest import StartApi, client_of
-from tests.api.seeding import FINISHED_JOB, Job, Projection, names, numbered
+from tests.support.client import STATUS, Answer, Client, next_page
+from tests.support.seeding import FINISHED_JOB, Job, Projection, names, numbered
 
 MANY = 100_000
 MEGABYTE = 1 << 20

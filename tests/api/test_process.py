@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.client import STATUS, Client
 from tests.api.conftest import until
-from tests.api.seeding import Job, Projection
+from tests.support.client import STATUS, Client
+from tests.support.seeding import Job, Projection
 
 END_SECONDS = 10
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.asking.query import NO_FILTER, PARAMETERS, next_page, parse_query
 from api.errors import BadRequestError
-from api.lookup import Place
-from api.query import NO_FILTER, PARAMETERS, next_page, parse_query
+from api.projection.lookup import Place
 
 IDENTIFIERS = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=256)
 

@@ -8,10 +8,10 @@ from operator import itemgetter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.generation import Bucket, Generation
-from api.lookup import Answer, Lookup, Place, Row, place_of
-from api.scan import Branch, Scan, merge
-from api.standing import Standing
+from api.projection.generation import Bucket, Generation
+from api.projection.lookup import Answer, Lookup, Place, Row, place_of
+from api.projection.scan import Branch, Scan, merge
+from api.projection.standing import Standing
 
 STANDING = Standing("i", is_sealed=False, floors={}, positions={}, heartbeats={})
 PLACES = st.lists(st.tuples(st.integers(-3, 3), st.text("ab", min_size=1, max_size=3)), unique=True, max_size=30)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from api.errors import NotReadyError, StaleGenerationError
-from api.standing import Freshness, Standing, check_ready, freshness, standing
+from api.projection.standing import Freshness, Standing, check_ready, freshness, standing
 
 NOW = 1_601_514_000_000
 

@@ -9,9 +9,9 @@ import pytest
 
 from schemas import job_status
 from schemas.lifecycle import STAGE_NAMES
-from tests.api.client import Client
 from tests.api.conftest import StartApi
-from tests.api.seeding import FINISHED_JOB, PARTITION, Job, Projection
+from tests.support.client import Client
+from tests.support.seeding import FINISHED_JOB, PARTITION, Job, Projection
 
 FIELDS = [
     "owner", "agreementId", "jobId", "dateCreated", "dateFinished", "status", "statusText", "configlogURL",

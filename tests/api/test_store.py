@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from api.errors import StoreUnavailableError
-from api.lookup import Lookup
 from api.metrics import Metrics
-from api.reader import Reader
+from api.projection.lookup import Lookup
+from api.projection.reader import Reader
+from api.projection.store import Store
 from api.settings import ApiSettings
-from api.store import Store
 from service.redis import connect
 from tests.api.conftest import until
-from tests.api.seeding import Job, Projection
+from tests.support.seeding import Job, Projection
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import jsonschema_rs
 
 from schemas import job_timeline
-from tests.api.client import TIMELINE, Client, next_page
-from tests.api.seeding import FINISHED_JOB, PARTITION, Job, Projection
+from tests.support.client import TIMELINE, Client, next_page
+from tests.support.seeding import FINISHED_JOB, PARTITION, Job, Projection
 
 FAILED = Job(
     job_id="4444",

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from api import store
+from api.projection import store
 from schemas.redis_layout import FLOOR, FOLD_VERSION, HEARTBEATS, INCARNATION, JOB, META, POSITIONS, SEALED, pointer_key
-from tests.api.client import STATUS, TIMELINE, Answer, Client
 from tests.api.conftest import StartApi, until
-from tests.api.seeding import PARTITION, Job, Projection
+from tests.support.client import STATUS, TIMELINE, Answer, Client
+from tests.support.seeding import PARTITION, Job, Projection
 
 
 async def refusal(api: Client, query: str = "owner=0x1111") -> str:

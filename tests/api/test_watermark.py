@@ -3,8 +3,8 @@
 import pytest
 
 from api.errors import NotReadyError
-from api.generation import Bucket
-from api.watermark import Watermarks, check_not_behind
+from api.projection.generation import Bucket
+from api.projection.watermark import Watermarks, check_not_behind
 
 BUCKET = Bucket(1, 0, "base:", "first")
 

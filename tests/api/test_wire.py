@@ -8,11 +8,11 @@ from contextlib import suppress
 import orjson
 import pytest
 
-from api import server
-from api.query import NO_FILTER
-from tests.api.client import STATUS, TIMELINE, Client
+from api.asking.query import NO_FILTER
+from api.web import server
 from tests.api.conftest import StartApi, until
-from tests.api.seeding import Job, Projection
+from tests.support.client import STATUS, TIMELINE, Client
+from tests.support.seeding import Job, Projection
 
 PATHS = (STATUS, TIMELINE, "/livez", "/readyz", "/metrics", "/openapi.json", "/")
 HOST = b"Host: x\r\n"

@@ -15,7 +15,7 @@ from tests.bench.catch_up import WORKLOAD, CatchUp, load, measure_plain, measure
 from tests.bench.latency import measure_latency
 from tests.bench.reads import measure_reads
 from tests.bench.rebuilds import measure_memory, measure_queries, measure_rebuilds
-from tests.services import running_services
+from tests.support.services import running_services
 
 ROUNDS = 3
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import uvloop
 
 from tests.bench.plain import project
-from tests.processes import Deployment, Message, wait_for
-from tests.services import Services
+from tests.support.deployment import Deployment, Message, wait_for
+from tests.support.services import Services
 from worker.simulation import Mix, events
 
 WORKLOAD = "each about 500 events after the one before of its job, 4 partitions, lz4"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from devstack import free_port
 from tests.bench.catch_up import CatchUp
-from tests.processes import wait_for
+from tests.support.deployment import wait_for
 
 WRK = ("wrk", "-t1", "-c64", "-d5s", "--latency")
 ROUNDS = 3

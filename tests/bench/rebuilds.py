@@ -11,7 +11,7 @@ import aiohttp
 
 from schemas.redis_layout import POSITIONS, bucket_prefix
 from tests.bench.catch_up import LIMIT_SECONDS, CatchUp
-from tests.processes import Deployment, wait_for
+from tests.support.deployment import Deployment, wait_for
 
 PROCESSES = (1, 2)
 QUERIES_PER_SECOND = 200

@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from projector.dead_letters import HEADER_PREFIX
-from projector.ledger import ledgers
+from projector.letters.writer import HEADER_PREFIX
+from projector.log.topics import create_topics
 from projector.settings import ProjectorSettings
-from projector.topics import create_topics
+from projector.store.ledger import ledgers
 from schemas.redis_layout import POSITIONS, bucket_prefix
 from tests.crash_points.points import project, run_in_child
-from tests.processes import Deployment, Message
-from tests.projector.events import event, record
-from tests.refold import Content, refold, stored
-from tests.services import Services
+from tests.support.deployment import Deployment, Message
+from tests.support.events import event, record
+from tests.support.refold import Content, refold, stored
+from tests.support.services import Services
 
 # 1 takes every point (as `make torture` does); `make test` takes every third.
 STRIDE = int(os.environ.get("CRASH_POINT_STRIDE", "3"))

@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-import projector.catalog
-import projector.replay.lease
-from projector.replay.rebuild import Options, rebuild
+from projector.replay.generations import lease
+from projector.replay.rebuild.rebuild import Options, rebuild
 from projector.settings import ProjectorSettings
+from projector.store import catalog
 from schemas.redis_layout import SEALED, bucket_prefix
 from service.redis import connect
 from tests.crash_points.points import Driven, Points, run_in_child
-from tests.processes import Deployment, get, wait_for
-from tests.projector.events import event, record
-from tests.refold import refold, stored
-from tests.services import Services
+from tests.support.deployment import Deployment, get, wait_for
+from tests.support.events import event, record
+from tests.support.refold import refold, stored
+from tests.support.services import Services
 
 # 1 takes every point (as `make torture` does); `make test` takes every ninth.
 STRIDE = int(os.environ.get("CRASH_POINT_STRIDE", "9"))
@@ -54,9 +54,9 @@ def run(deployment: Deployment, wanted: int = 0) -> tuple[int, int]:
 @pytest.mark.timeout(1800)
 def test_killed_at_any_point_of_a_rebuild(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed before or after any await, a rebuild leaves readers with right answers, and the next one completes it."""
-    for module in (projector.catalog, projector.replay.lease):  # so that the next one need not wait for long
+    for module in (catalog, lease):  # so that the next one need not wait for long
         monkeypatch.setattr(module, "LEASE_SECONDS", 1.0)
-    monkeypatch.setattr(projector.replay.lease, "RENEW_SECONDS", 0.25)
+    monkeypatch.setattr(lease, "RENEW_SECONDS", 0.25)
     api = deployment.start_api()
     points, killed_by = run(deployment)
     assert killed_by == 0

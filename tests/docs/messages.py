@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.docs.markdown import PROJECT
+from tests.support.markdown import PROJECT
 
 ROOMS = ("schemas", "service", "worker", "projector", "api", "devstack")
 ANYTHING = "…"

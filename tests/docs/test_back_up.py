@@ -4,9 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.docs.markdown import DOCS, Block, blocks
-from tests.processes import Deployment
-from tests.projector.events import event
+from tests.support.deployment import Deployment
+from tests.support.events import event
+from tests.support.markdown import DOCS, Block, blocks
 
 HEADING = "## Back up and move"
 OTHER = "redis://other:6379/0"

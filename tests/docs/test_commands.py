@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.markdown import DOCS, PROJECT, README, Block, blocks
-from tests.processes import Deployment
-from tests.services import Services
+from tests.support.deployment import Deployment
+from tests.support.markdown import DOCS, PROJECT, README, Block, blocks
+from tests.support.services import Services
 
 LIMIT_SECONDS = 60
 ADDRESS = "http://127.0.0.1:8080"

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from devstack import free_port
-from tests.docs.markdown import PROJECT, README, blocks
-from tests.processes import get, wait_for
+from tests.support.deployment import get, wait_for
+from tests.support.markdown import PROJECT, README, blocks
 
 LIMIT_SECONDS = 100
 END_SECONDS = 40.0

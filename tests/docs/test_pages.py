@@ -11,21 +11,21 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from api.__main__ import api
-from api.headers import _EXPOSED
+from api.asking.query import PARAMETERS
 from api.metrics import Metrics as ApiMetrics
-from api.query import PARAMETERS
 from api.settings import ApiSettings
+from api.web.headers import _EXPOSED
 from devstack.__main__ import main as devstack
 from projector.__main__ import commands as projector
-from projector.dead_letters import HEADER_PREFIX
+from projector.letters.writer import HEADER_PREFIX
 from projector.metrics import Metrics as ProjectorMetrics
 from projector.settings import ProjectorSettings
 from schemas.decode import Reason
 from schemas.job_event import EXAMPLE
 from schemas.job_status import SCHEMA
-from tests.docs.markdown import DOCS, PAGES, README, blocks, code_spans, links, prose, table
 from tests.docs.messages import ROOMS, is_said, sentences
 from tests.docs.settings_tables import row, tables
+from tests.support.markdown import DOCS, PAGES, README, blocks, code_spans, links, prose, table
 from worker.__main__ import worker
 
 README_LINES = 130

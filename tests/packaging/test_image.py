@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from projector.eviction import NO_EVICTION
 from projector.settings import ProjectorSettings
+from projector.store.memory import NO_EVICTION
 
 PROJECT = Path(__file__).parents[2]
 DOCKERFILE = (PROJECT / "Dockerfile").read_text()

@@ -8,13 +8,13 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import NoOffsetForPartitionError
 
-from projector.assignment import Assignment
-from projector.log import Log
+from projector.assignment.assignment import Assignment
+from projector.log.consumer import Log
 from projector.settings import ProjectorSettings
-from projector.store import LogIdentity, Store
+from projector.store.live import LogIdentity, Store
 from service.redis import connect
-from tests.processes import Deployment
-from tests.projector.events import event
+from tests.support.deployment import Deployment
+from tests.support.events import event
 
 
 @pytest.fixture

@@ -12,16 +12,16 @@ import pytest
 from aiokafka.admin import NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from api.standing import HEARTBEAT_VALID_MILLISECONDS
+from api.projection.standing import HEARTBEAT_VALID_MILLISECONDS
 from devstack import free_port
-from projector.ledger import ledgers
+from projector.store.ledger import ledgers
 from schemas.redis_layout import bucket_prefix
-from tests.kafka_cluster import KafkaCluster, running_cluster
-from tests.processes import Deployment, get, wait_for
-from tests.projector.events import event
-from tests.projector.steady import EXIT_UNAVAILABLE, kept_projector, writing
 from tests.projector.test_recovery import assert_right, ready
-from tests.services import Services
+from tests.support.deployment import Deployment, get, wait_for
+from tests.support.events import event
+from tests.support.kafka_cluster import KafkaCluster, running_cluster
+from tests.support.services import Services
+from tests.support.steady import EXIT_UNAVAILABLE, kept_projector, writing
 
 # `make torture` has the long form: five rounds, a minute's pause, and everything away for five minutes.
 ROUNDS = int(os.environ.get("BROKER_ROUNDS", "1"))

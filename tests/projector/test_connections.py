@@ -4,10 +4,10 @@ import uuid
 
 from redis.asyncio import Redis
 
-from projector.batch import Batch
-from projector.generation import BUCKETS_AT_ONCE
-from projector.store import LogIdentity, Store
-from tests.services import Services
+from projector.fold.batch import Batch
+from projector.store.generation import BUCKETS_AT_ONCE
+from projector.store.live import LogIdentity, Store
+from tests.support.services import Services
 
 
 async def test_many_buckets_need_few_connections(services: Services) -> None:

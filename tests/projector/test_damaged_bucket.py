@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import pytest
 
 from devstack import free_port
-from projector.ledger import ledgers
+from projector.store.ledger import ledgers
 from schemas.redis_layout import HEARTBEATS, META, POSITIONS, bucket_prefix
-from tests.processes import Deployment, get, wait_for
-from tests.projector.events import event
 from tests.projector.test_recovery import assert_right, ready
-from tests.services import Services
+from tests.support.deployment import Deployment, get, wait_for
+from tests.support.events import event
+from tests.support.services import Services
 
 STATUS = "/api/v1/operator/status?jobId=job-1"
 JOBS = 4

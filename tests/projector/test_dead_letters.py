@@ -4,9 +4,9 @@ import asyncio
 
 from aiokafka import AIOKafkaProducer
 
-from projector.dead_letters import HEADER_PREFIX, STAGE
-from tests.processes import Deployment, wait_for
-from tests.projector.events import event, record
+from projector.letters.writer import HEADER_PREFIX, STAGE
+from tests.support.deployment import Deployment, wait_for
+from tests.support.events import event, record
 
 
 def make_letters(deployment: Deployment) -> None:

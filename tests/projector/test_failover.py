@@ -13,14 +13,14 @@ from redis import Redis
 
 from devstack import Redis as RedisServer
 from devstack import free_port
-from projector.ledger import ledgers
+from projector.store.ledger import ledgers
 from schemas.redis_layout import META, POSITIONS, bucket_prefix
-from tests.processes import Deployment, get, wait_for
-from tests.projector.events import event
-from tests.projector.linked import RunningLink, linked
 from tests.projector.test_recovery import assert_right, messages, ready
-from tests.services import Services
-from tests.torture.links import Direction
+from tests.support.deployment import Deployment, get, wait_for
+from tests.support.events import event
+from tests.support.linked import RunningLink, linked
+from tests.support.links import Direction
+from tests.support.services import Services
 
 STATUS = "/api/v1/operator/status?jobId="
 HOST = "127.0.0.1"

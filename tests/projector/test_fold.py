@@ -5,7 +5,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector.fold import FoldedJob
+from projector.fold.job import FoldedJob
 from schemas.identity import JobIdentity
 from schemas.job_event import JobEvent
 from schemas.job_status import View, render

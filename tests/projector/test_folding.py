@@ -6,11 +6,11 @@ from aiokafka import TopicPartition
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from projector.batch import MAX_BATCH_BYTES, MAX_BATCH_RECORDS, Batch
-from projector.folding import batches
-from projector.partition import Partition, fingerprint_of
+from projector.assignment.partition import Partition, fingerprint_of
+from projector.fold.batch import MAX_BATCH_BYTES, MAX_BATCH_RECORDS, Batch
+from projector.fold.batches import batches
 from schemas.decode import decode
-from tests.projector.events import PolledRecord, event, record
+from tests.support.events import PolledRecord, event, record
 
 
 def partition(stored: list[int], number: int = 0) -> Partition:

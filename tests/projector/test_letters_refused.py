@@ -12,11 +12,11 @@ from aiokafka.protocol.admin import CreateAclsRequest
 
 from devstack import Kafka, free_port
 from devstack.ports import LOCALHOST, free_ports
-from projector.dead_letters import HEADER_PREFIX
-from tests.processes import Deployment, wait_for
-from tests.projector.events import event
+from projector.letters.writer import HEADER_PREFIX
 from tests.projector.test_recovery import assert_right, ready
-from tests.services import Services
+from tests.support.deployment import Deployment, wait_for
+from tests.support.events import event
+from tests.support.services import Services
 
 PLAIN: Final = ("CLIENTS", "BROKER", "CONTROLLER")  # whoever comes by these may do everything
 SECURED: Final = "SECURED"

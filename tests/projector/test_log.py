@@ -6,10 +6,10 @@ import contextlib
 import pytest
 from aiokafka.errors import NoOffsetForPartitionError
 
-from projector.log import Log
+from projector.log.consumer import Log
 from projector.settings import ProjectorSettings
 from service.errors import ServiceUnavailableError
-from tests.processes import Deployment
+from tests.support.deployment import Deployment
 
 
 async def poll_for_ever(log: Log) -> None:

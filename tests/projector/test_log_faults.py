@@ -11,13 +11,13 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
 from devstack import Kafka, free_port
-from projector.dead_letters import HEADER_PREFIX, write_letter
-from projector.ledger import ledgers
+from projector.letters.writer import HEADER_PREFIX, write_letter
+from projector.store.ledger import ledgers
 from schemas.redis_layout import bucket_prefix
-from tests.processes import Deployment, Message, wait_for
-from tests.projector.events import event
 from tests.projector.test_recovery import ready
-from tests.services import Services
+from tests.support.deployment import Deployment, Message, wait_for
+from tests.support.events import event
+from tests.support.services import Services
 
 # The first bytes of a record batch, before its records (Kafka protocol, record batch version 2).
 BATCH_HEADER_BYTES = 61

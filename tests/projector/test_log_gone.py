@@ -6,9 +6,9 @@ import signal
 from aiokafka import AIOKafkaProducer
 
 from devstack import free_port
-from tests.processes import Deployment, wait_for
-from tests.projector.events import event
 from tests.projector.test_recovery import assert_right, ready
+from tests.support.deployment import Deployment, wait_for
+from tests.support.events import event
 
 
 def test_a_topic_that_is_deleted_is_told(deployment: Deployment) -> None:

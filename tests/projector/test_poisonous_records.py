@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from devstack import free_port
-from projector.dead_letters import HEADER_PREFIX
-from projector.expansion import MAX_EXPANDED_BYTES, Expansion, require_codecs
-from projector.ledger import Ledger, ledgers
+from projector.letters.writer import HEADER_PREFIX
+from projector.log.codecs import MAX_EXPANDED_BYTES, Expansion, require_codecs
+from projector.store.ledger import Ledger, ledgers
 from schemas.redis_layout import LEDGER, POSITIONS, bucket_prefix
 from service.errors import ServiceUnavailableError
-from tests.processes import Deployment, wait_for
-from tests.projector.events import event
-from tests.projector.record_batches import batch, record, record_of_zeros, write_batch
 from tests.projector.test_recovery import ready
+from tests.support.deployment import Deployment, wait_for
+from tests.support.events import event
+from tests.support.record_batches import batch, record, record_of_zeros, write_batch
 
 GIBIBYTE = 1 << 30
 # The process as it is, what one poll may expand, and that once more as the records that come of it.

@@ -17,12 +17,12 @@ from random import Random
 import pytest
 
 from devstack import Kafka, free_port
-from projector.ledger import ledgers
+from projector.store.ledger import ledgers
 from schemas.redis_layout import POSITIONS, bucket_prefix
-from tests.processes import Deployment, wait_for
-from tests.projector.hindered import BLOCK, BLOCKED_SECONDS, FREEZE, SILENCE, STUCK_AFTER_SECONDS
 from tests.projector.test_recovery import assert_right, messages, ready
-from tests.services import Services
+from tests.support.deployment import Deployment, wait_for
+from tests.support.hindered import BLOCK, BLOCKED_SECONDS, FREEZE, SILENCE, STUCK_AFTER_SECONDS
+from tests.support.services import Services
 
 # How often the second projector comes and goes: 50 times for a long run, a few in `make test`.
 STORM_ROUNDS = int(os.environ.get("STORM_ROUNDS", "8"))
@@ -143,7 +143,7 @@ def hindered(deployment: Deployment) -> tuple[subprocess.Popen[bytes], int]:
     """Return a projector that can be hindered, once it has applied something, and its port."""
     deployment.publish(messages(seed=1, jobs=100))
     port = free_port()
-    process = deployment.start("tests.projector.hindered", METRICS_PORT=str(port))
+    process = deployment.start("tests.support.hindered", METRICS_PORT=str(port))
     deployment.wait_until_applied()
     wait_for(lambda: ready(port)[0] == 200, "it is ready")
     return process, port
@@ -203,7 +203,7 @@ def test_a_consumer_that_is_stuck_ends_the_process(deployment: Deployment) -> No
 )
 def test_a_client_of_kafka_that_is_stuck_ends_the_process(deployment: Deployment, hindrance: str, reason: str) -> None:
     """A process that can get nowhere though Kafka is there ends with 75, so that a new one begins afresh."""
-    process = deployment.start("tests.projector.hindered", hindrance)
+    process = deployment.start("tests.support.hindered", hindrance)
     wait_for(lambda: process.poll() is not None, "it ends", 30)
     assert process.returncode == 75
     assert reason in deployment.logs()
@@ -214,7 +214,7 @@ def test_a_spare_projector_waits_while_another_projects(deployment: Deployment) 
     other = deployment.start_projector()
     wait_for(deployment.heartbeats, "it projects")
     port = free_port()
-    spare = deployment.start("tests.projector.hindered", "no partition", METRICS_PORT=str(port))
+    spare = deployment.start("tests.support.hindered", "no partition", METRICS_PORT=str(port))
     wait_for(lambda: ready(port)[0] == 200, "the spare one is ready")
     began = time.monotonic()
     wait_for(lambda: time.monotonic() - began > SPARE_SECONDS, "time has passed", SPARE_SECONDS + 1)

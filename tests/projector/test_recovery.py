@@ -14,9 +14,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from devstack import Redis as RedisServer
 from devstack import free_port
 from schemas.redis_layout import bucket_prefix, pointer_key
-from tests.processes import Deployment, Message, wait_for
-from tests.projector.events import event
-from tests.refold import refold, stored
+from tests.support.deployment import Deployment, Message, wait_for
+from tests.support.events import event
+from tests.support.refold import refold, stored
 from worker.simulation import Mix, events
 
 NOBODY = "127.0.0.1:1"

@@ -14,13 +14,13 @@ from redis.exceptions import RedisError
 
 from devstack import Redis as RedisServer
 from devstack import free_port
-from projector.ledger import ledgers
+from projector.store.ledger import ledgers
 from schemas.redis_layout import META, POSITIONS, bucket_prefix, pointer_key
-from tests.processes import Deployment, get, wait_for
-from tests.projector.events import event
 from tests.projector.test_recovery import messages, ready
-from tests.refold import refold, stored
-from tests.services import Services
+from tests.support.deployment import Deployment, get, wait_for
+from tests.support.events import event
+from tests.support.refold import refold, stored
+from tests.support.services import Services
 
 HOST = "127.0.0.1"
 SLOTS = 16_384

@@ -20,13 +20,13 @@ from redis.exceptions import RedisError
 
 from devstack import Redis as RedisServer
 from devstack import free_port
-from projector.ledger import ledgers
+from projector.store.ledger import ledgers
 from schemas.identity import JobIdentity, job_member
 from schemas.redis_layout import POSITIONS, bucket_prefix
-from tests.processes import Deployment, Message, wait_for
-from tests.projector.events import event
 from tests.projector.test_recovery import assert_right, messages, ready
-from tests.services import Services
+from tests.support.deployment import Deployment, Message, wait_for
+from tests.support.events import event
+from tests.support.services import Services
 
 SETTINGS = {"enable-debug-command": "yes", "appendfsync": "always"}
 SOON_SECONDS = 30.0

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
-from projector.batch import Batch
 from projector.errors import (
     BucketMissingError,
     BucketSealedError,
@@ -16,15 +15,16 @@ from projector.errors import (
     PositionMovedError,
     StoreUnavailableError,
 )
-from projector.generation import Standing
-from projector.ledger import ledgers
-from projector.store import LogIdentity, Store
+from projector.fold.batch import Batch
+from projector.store.generation import Standing
+from projector.store.ledger import ledgers
+from projector.store.live import LogIdentity, Store
 from schemas.decode import decode
 from schemas.identity import JobIdentity, job_member
 from schemas.redis_layout import bucket_prefix, pointer_key
 from service.redis import read_hash
-from tests.projector.events import event, record
-from tests.services import Services
+from tests.support.events import event, record
+from tests.support.services import Services
 
 LOG = LogIdentity("cluster", "t")
 JOB = job_member(JobIdentity("0x1111", "0x2222", "3333", 1))

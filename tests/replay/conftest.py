@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from tests.processes import Deployment, Message
-from tests.projector.events import event, record
-from tests.replay.streams import STAGES
+from tests.support.deployment import Deployment, Message
+from tests.support.events import event, record
+from tests.support.streams import STAGES
 
 JOBS = 300
 

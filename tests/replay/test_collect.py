@@ -8,21 +8,21 @@ from typing import Any, cast
 import pytest
 from redis.asyncio import Redis
 
-from projector.batch import Batch
-from projector.catalog import Catalog
 from projector.errors import BucketMissingError, BucketSealedError
-from projector.expired import ExpiredJobs, Mode, Step, collect_all, count_all
-from projector.fold import FoldedJob
-from projector.store import LogIdentity, Store
+from projector.expiry.walk import ExpiredJobs, Mode, Step, collect_all, count_all
+from projector.fold.batch import Batch
+from projector.fold.job import FoldedJob
+from projector.store.catalog import Catalog
+from projector.store.live import LogIdentity, Store
 from schemas.decode import decode
 from schemas.event_time import sortable_timestamp
 from schemas.expiry import has_news_since
 from schemas.identity import JobIdentity, job_member
 from schemas.lifecycle import STAGE_NAMES
 from schemas.redis_layout import INDEXES, JOB, bucket_prefix
-from tests.projector.events import event, record
-from tests.refold import Content, content_of
-from tests.services import Services
+from tests.support.events import event, record
+from tests.support.refold import Content, content_of
+from tests.support.services import Services
 
 LOG = LogIdentity("cluster", "t")
 FIRST_SECOND = 1_601_514_000

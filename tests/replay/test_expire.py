@@ -12,9 +12,9 @@ from schemas.expiry import has_news_since
 from schemas.job_event import DETAIL_NAMES
 from schemas.lifecycle import STAGE_NAMES
 from schemas.redis_layout import FOLD_VERSION, JOB, Pointer, bucket_prefix, pointer_key
-from tests.processes import Deployment, Message, get, wait_for
-from tests.projector.events import event
-from tests.refold import Content, refold, stored
+from tests.support.deployment import Deployment, Message, get, wait_for
+from tests.support.events import event
+from tests.support.refold import Content, refold, stored
 
 CUTOFF = "2020-10-01T01:00:30.000000"
 BEFORE = "2020-10-01T01:00:30Z"

@@ -9,13 +9,13 @@ from typing import Any
 import orjson
 import pytest
 
-from projector.ledger import ledgers
+from projector.store.ledger import ledgers
 from schemas.redis_layout import CARRIED, CUTOFF, JOB, SKIPPED, STARTS, bucket_prefix, pointer_key
-from tests.processes import Deployment, get, wait_for
-from tests.projector.events import event
-from tests.refold import refold, stored
-from tests.replay.archives import content_of, positions_of
-from tests.replay.streams import streaming
+from tests.support.archives import content_of, positions_of
+from tests.support.deployment import Deployment, get, wait_for
+from tests.support.events import event
+from tests.support.refold import refold, stored
+from tests.support.streams import streaming
 
 QUERY = "/api/v1/operator/status?owner=0x1111"
 

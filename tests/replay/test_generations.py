@@ -4,10 +4,10 @@ import json
 import signal
 
 from schemas.redis_layout import EPOCH, LEASE, bucket_prefix, pointer_key
-from tests.processes import Deployment, get, wait_for
-from tests.projector.events import event
-from tests.refold import refold, stored
 from tests.replay.conftest import JOBS
+from tests.support.deployment import Deployment, get, wait_for
+from tests.support.events import event
+from tests.support.refold import refold, stored
 
 
 def generations(deployment: Deployment) -> dict[int, dict[str, object]]:

@@ -14,21 +14,21 @@ import pytest
 import zstandard
 from redis.asyncio import Redis
 
-from projector.catalog import Catalog
 from projector.errors import LeaseLostError
 from projector.replay.archive.importing import import_archive
 from projector.replay.archive.lines import ArchiveError
 from projector.replay.archive.stream import ArchiveReader, archive_source
 from projector.replay.progress import progress
 from projector.settings import ProjectorSettings
-from projector.store import LogIdentity, Store
+from projector.store.catalog import Catalog
+from projector.store.live import LogIdentity, Store
 from schemas.redis_layout import CUTOFF, JOB, KEPT, LEASE, SKIPPED, KeptGeneration, bucket_prefix, pointer_key
 from service.redis import connect
-from tests.processes import Deployment, wait_for
-from tests.projector.events import event
-from tests.refold import refold, stored
-from tests.replay.archives import content_of, sealed
-from tests.services import Services
+from tests.support.archives import content_of, sealed
+from tests.support.deployment import Deployment, wait_for
+from tests.support.events import event
+from tests.support.refold import refold, stored
+from tests.support.services import Services
 
 # What is measured: 60,000 jobs are 36 MB, and neither command may take half of that more for them than for 300.
 MANY_JOBS = 60_000

@@ -10,16 +10,16 @@ from subprocess import Popen
 from aiokafka.admin import NewPartitions
 
 from devstack import Redis
-from projector.ledger import ledgers
+from projector.store.ledger import ledgers
 from schemas.redis_layout import CARRIED, EPOCH, JOB, LEASE, META, SEALED, bucket_prefix, pointer_key
-from tests.processes import Deployment, wait_for
-from tests.projector.events import event, record
 from tests.projector.test_log_faults import admin, delete_records
-from tests.refold import refold, stored
 from tests.replay.conftest import JOBS
-from tests.replay.streams import streaming
-from tests.replay.watching import watched
-from tests.services import Services
+from tests.support.deployment import Deployment, wait_for
+from tests.support.events import event, record
+from tests.support.refold import refold, stored
+from tests.support.services import Services
+from tests.support.streams import streaming
+from tests.support.watching import watched
 
 
 def start_rebuild(deployment: Deployment, *options: str) -> Popen[bytes]:

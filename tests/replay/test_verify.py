@@ -8,11 +8,11 @@ import pytest
 from redis import Redis
 
 from schemas.redis_layout import INDEXES, JOB, LEDGER, bucket_prefix
-from tests.processes import Deployment
 from tests.projector.test_recovery import messages
-from tests.refold import refold
-from tests.replay.verifying import assert_equal, verified
-from tests.services import Services
+from tests.support.deployment import Deployment
+from tests.support.refold import refold
+from tests.support.services import Services
+from tests.support.verifying import assert_equal, verified
 
 JOBS = 300
 # Damages what is stored under this prefix and returns what must be said of it.

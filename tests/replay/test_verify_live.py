@@ -12,19 +12,19 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from projector.catalog import Catalog
 from projector.errors import PositionMovedError
 from projector.replay.verify.jobs import Mend
 from projector.replay.verify.store import Mends, StoredGeneration
 from projector.settings import ProjectorSettings
+from projector.store.catalog import Catalog
 from schemas.redis_layout import CARRIED, CUTOFF, JOB, POSITIONS, bucket_prefix, pointer_key
 from service.redis import connect
-from tests.processes import Deployment, wait_for
-from tests.projector.events import event
 from tests.projector.test_log_faults import delete_records
 from tests.projector.test_recovery import messages
-from tests.refold import refold, stored
-from tests.replay.verifying import assert_equal, verified
+from tests.support.deployment import Deployment, wait_for
+from tests.support.events import event
+from tests.support.refold import refold, stored
+from tests.support.verifying import assert_equal, verified
 
 BUCKETS = 3
 VERIFIES_UNDER_TRAFFIC = 3

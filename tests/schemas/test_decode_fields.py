@@ -10,7 +10,7 @@ from schemas.decode import Reason, RefusedEventError, decode
 from schemas.identity import MAX_ATTEMPT, MAX_IDENTIFIER_CHARACTERS, JobIdentity
 from schemas.job_event import MAX_OUTPUTS, MAX_TEXT_CHARACTERS
 from schemas.lifecycle import FINISHED, STAGES
-from tests.schemas.events import GOOD, TIMESTAMP, accepted, good_event, refused, with_attributes, with_data, without
+from tests.support.decoding import GOOD, TIMESTAMP, accepted, good_event, refused, with_attributes, with_data, without
 
 WRONG_TYPES = [None, True, 1, 1.5, [], {}, [1], {"a": 1}]
 LONGEST = "x" * MAX_IDENTIFIER_CHARACTERS

@@ -10,7 +10,7 @@ import pytest
 
 from schemas.decode import Reason, RefusedEventError, decode
 from schemas.job_event import MAX_DEPTH, MAX_RECORD_BYTES, first_fault
-from tests.schemas.events import GOOD, TIMESTAMP, accepted, good_event, refused, with_attributes, with_data, with_json
+from tests.support.decoding import GOOD, TIMESTAMP, accepted, good_event, refused, with_attributes, with_data, with_json
 
 UNKNOWN_DEPTH = MAX_DEPTH - 1  # how deep an unknown member of the event itself may nest
 

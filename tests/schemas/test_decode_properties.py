@@ -11,7 +11,7 @@ from schemas.decode import Headers, RefusedEventError, decode
 from schemas.event_time import SORTABLE_CHARACTERS
 from schemas.job_event import DETAILS, FINISHED_DETAILS, VALIDATOR, JobEvent
 from schemas.lifecycle import FINISHED, STAGES
-from tests.schemas.events import GOOD, NO_TIMESTAMP, TIMESTAMP, good_event
+from tests.support.decoding import GOOD, NO_TIMESTAMP, TIMESTAMP, good_event
 
 # What a register in Redis separates its parts with, and what a digest separates an identity's with.
 SEPARATORS = ("\t", "\0")

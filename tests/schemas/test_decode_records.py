@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from schemas.decode import Headers, Reason
-from tests.schemas.events import (
+from tests.support.decoding import (
     GOOD,
     NO_TIMESTAMP,
     TIMESTAMP,

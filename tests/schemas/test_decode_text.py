@@ -6,7 +6,7 @@ import pytest
 
 from schemas.decode import Reason, RefusedEventError, decode
 from schemas.job_event import MAX_URL_CHARACTERS
-from tests.schemas.events import TIMESTAMP, accepted, refused, with_attributes, with_data
+from tests.support.decoding import TIMESTAMP, accepted, refused, with_attributes, with_data
 
 URLS = ["configlogURL", "publishlogURL", "algologURL"]
 BIDIRECTIONAL = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"

@@ -3,7 +3,7 @@
 import pytest
 
 from schemas.decode import Reason
-from tests.schemas.events import GOOD, NO_TIMESTAMP, TIMESTAMP, accepted, refused, with_attributes, without
+from tests.support.decoding import GOOD, NO_TIMESTAMP, TIMESTAMP, accepted, refused, with_attributes, without
 
 DAY_MILLISECONDS = 86_400_000
 DISTANT_MILLISECONDS = 2**63 - 1

@@ -10,9 +10,9 @@ from typing import Final, NamedTuple
 import aiohttp
 from redis.exceptions import RedisError
 
+from tests.support.links import HOST
 from tests.torture.anomalies import Anomaly, Name
 from tests.torture.comparison import positions_of
-from tests.torture.links import HOST
 from tests.torture.log_reader import log_ends
 from tests.torture.resources import Usage, excess, usage_of
 from tests.torture.servers import client

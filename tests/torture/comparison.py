@@ -6,11 +6,11 @@ from typing import Any, Final
 from redis.asyncio import Redis as RedisClient
 
 from devstack import Redis
-from projector.dead_letters import HEADER_PREFIX
-from projector.ledger import ledgers
+from projector.letters.writer import HEADER_PREFIX
+from projector.store.ledger import ledgers
 from schemas.redis_layout import INDEXES, JOB, POSITIONS, Pointer, bucket_prefix, partition_name, pointer_key
 from service.redis import read_hash
-from tests.refold import Content, content_of
+from tests.support.refold import Content, content_of
 from tests.torture.anomalies import Anomaly, Name
 from tests.torture.servers import client
 from tests.torture.truth import Truth

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from random import Random
 from typing import Final, NamedTuple
 
-from tests.torture.links import Direction, Link
+from tests.support.links import Direction, Link
 from tests.torture.programs import Program
 from tests.torture.schedule import Fault, Kind
 from tests.torture.servers import LONGEST_LOSS_SECONDS

@@ -13,7 +13,7 @@ from redis.asyncio import Redis as RedisClient
 from redis.exceptions import RedisError
 
 from devstack import Kafka, Redis, free_port
-from tests.torture.links import HOST, Link
+from tests.support.links import HOST, Link
 
 COMMAND_SECONDS: Final = 5.0
 SYNCHRONISED_SECONDS: Final = 10.0

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from devstack import free_port
-from tests.torture.links import HOST, Link
+from tests.support.links import HOST, Link
 from tests.torture.programs import Program
 from tests.torture.schedule import API, LINKS, PROJECTORS
 from tests.torture.servers import RedisPair, broker

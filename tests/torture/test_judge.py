@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import orjson
 import pytest
 
-from tests.projector.events import PolledRecord, event
+from tests.support.events import PolledRecord, event
 from tests.torture.anomalies import Name
 from tests.torture.faults import Loss
 from tests.torture.judge import STALE_SECONDS, Judge

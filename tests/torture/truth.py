@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from projector.fold import FoldedJob
-from projector.partition import Record
+from projector.assignment.partition import Record
+from projector.fold.job import FoldedJob
 from schemas.decode import decode
 from schemas.identity import JobIdentity, job_member
 from worker.expected import Identity, expected_jobs

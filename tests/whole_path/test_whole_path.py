@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from projector.dead_letters import HEADER_PREFIX
-from projector.ledger import ledgers
+from projector.letters.writer import HEADER_PREFIX
+from projector.store.ledger import ledgers
 from schemas.job_event import EXAMPLE
 from schemas.redis_layout import bucket_prefix
-from tests.processes import Deployment, get, wait_for
+from tests.support.deployment import Deployment, get, wait_for
 from worker.expected import Identity, expected_jobs
 from worker.simulated_job import owner_address
 from worker.simulation import Mix, SimulatedRecord, events

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from devstack import Kafka
-from tests.services import Services
+from tests.support.services import Services
 from worker.event import ReportedJob
 
 COMMAND_LIMIT_SECONDS = 60.0

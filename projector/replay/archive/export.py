@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from projector.calls import Script, limited
-from projector.catalog import Catalog, State
 from projector.errors import BucketMissingError
-from projector.ledger import Ledger, ledgers
 from projector.replay.archive.lines import Header, Resumption, content_of, line_of
 from projector.replay.archive.stream import ArchiveWriter
-from projector.replay.keys import keys_of
 from projector.replay.progress import Show
+from projector.store.calls import Script, limited
+from projector.store.catalog import Catalog, State
+from projector.store.keys import keys_of
+from projector.store.ledger import Ledger, ledgers
 from schemas.redis_layout import (
     COMPLETE,
     FINGERPRINT,

@@ -12,21 +12,21 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from projector.batch import encode_jobs
-from projector.calls import Script
-from projector.catalog import Catalog, Lease, State
 from projector.errors import BucketMissingError, LeaseLostError, ProjectorError, StoreUnavailableError
-from projector.generation import Generation
-from projector.log import LogRange, partition_ranges
+from projector.fold.batch import encode_jobs
+from projector.log.consumer import LogRange, partition_ranges
 from projector.replay.archive.lines import ArchiveError, End, Header
 from projector.replay.archive.stream import ArchiveReader
-from projector.replay.drop import drop_keys
-from projector.replay.lease import leased
+from projector.replay.generations.drop import drop_keys
+from projector.replay.generations.lease import leased
+from projector.replay.generations.size import Room
+from projector.replay.generations.switch import patiently
 from projector.replay.progress import Show
-from projector.replay.size import Room
-from projector.replay.switch import patiently
 from projector.settings import ProjectorSettings
 from projector.startup import cluster_of, require_topics
+from projector.store.calls import Script
+from projector.store.catalog import Catalog, Lease, State
+from projector.store.generation import Generation
 from schemas.redis_layout import (
     COMPLETE,
     CUTOFF,

@@ -17,7 +17,7 @@ from typing import Any, Final, NoReturn
 
 import orjson
 
-from projector.fold import FoldedJob
+from projector.fold.job import FoldedJob
 from schemas.event_time import unix_seconds
 from schemas.identity import MAX_ATTEMPT, MAX_IDENTIFIER_CHARACTERS, JobIdentity
 from schemas.job_event import DETAIL_NAMES

@@ -13,7 +13,7 @@ from typing import BinaryIO, Final, Protocol, cast
 
 import zstandard
 
-from projector.fold import FoldedJob
+from projector.fold.job import FoldedJob
 from projector.replay.archive.lines import ArchiveError, End, Header, content_of, header_of
 from service.errors import CommandError
 

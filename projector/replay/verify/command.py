@@ -11,9 +11,9 @@ import click
 import orjson
 
 from projector.replay.progress import progress
-from projector.replay.running import run_on_redis
 from projector.replay.verify.comparison import Options, verify
 from projector.replay.verify.difference import Difference
+from projector.running import run_on_redis
 from projector.settings import ProjectorSettings
 from service.command_line import settings_options
 from service.errors import CommandError

@@ -16,7 +16,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from projector.catalog import Catalog, State
 from projector.replay.progress import Counts, Show
 from projector.replay.verify.bucket import BucketCheck
 from projector.replay.verify.difference import Difference, Kind, Note
@@ -26,7 +25,8 @@ from projector.replay.verify.moment import Found, Moments
 from projector.replay.verify.store import StoredGeneration
 from projector.settings import ProjectorSettings
 from projector.startup import cluster_of, require_topics
-from projector.store import LogIdentity, check_is_ours
+from projector.store.catalog import Catalog, State
+from projector.store.live import LogIdentity, check_is_ours
 from schemas.redis_layout import DROPPING, FOLD_VERSION, Pointer
 from service.errors import CommandError
 from service.redis import AnyRedis

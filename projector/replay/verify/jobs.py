@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from projector.fold import FoldedJob
+from projector.fold.job import FoldedJob
 from projector.replay.verify.difference import Difference, Kind, Note
 from schemas.event_time import SORTABLE_CHARACTERS, unix_seconds
 from schemas.expiry import has_news_since

@@ -15,10 +15,10 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
-from projector.batch import MAX_BATCH_RECORDS
-from projector.header_names import poll_one
-from projector.log import POLL_MILLISECONDS, is_unreadable
-from projector.partition import Record
+from projector.assignment.partition import Record
+from projector.fold.batch import MAX_BATCH_RECORDS
+from projector.log.consumer import POLL_MILLISECONDS, is_unreadable
+from projector.log.header_names import poll_one
 from projector.settings import ProjectorSettings
 from schemas.redis_layout import partition_name
 from service.errors import CommandError, ServiceUnavailableError

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from projector.catalog import Catalog, State
 from projector.errors import PositionMovedError
-from projector.ledger import ledgers
 from projector.replay.verify.difference import Difference, Kind
 from projector.replay.verify.fold import Fold
 from projector.replay.verify.jobs import Rules
 from projector.replay.verify.store import Asked, Mends, Moment, StoredGeneration
+from projector.store.catalog import Catalog, State
+from projector.store.ledger import ledgers
 from schemas.redis_layout import DROPPING
 from service.errors import CommandError
 

@@ -7,10 +7,10 @@ from typing import Any, Final, NamedTuple, cast
 import msgpack
 from redis.exceptions import ResponseError
 
-from projector.calls import Script, limited
 from projector.errors import BucketMissingError, BucketSealedError, DamagedKeyError, PositionMovedError
-from projector.replay.keys import keys_of
 from projector.replay.verify.jobs import Mend, StoredJob
+from projector.store.calls import Script, limited
+from projector.store.keys import keys_of
 from schemas.redis_layout import FLOOR, IDENTITY_FIELDS, INDEXES, JOB, META, POSITIONS, Pointer, bucket_prefix
 from service.errors import CommandError
 from service.redis import AnyRedis

@@ -1,0 +1,114 @@
+"""Lists of jobs: from rows to the JSON array, one page, one buffered answer, or a stream."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from api.errors import StoreUnavailableError
+from api.projection.lookup import Place, Row, place_of
+from api.projection.scan import Scan
+from schemas.lifecycle import FINISHED
+
+# What is held in memory of an answer: this many jobs, or the jobs that make this many bytes.
+CHUNK_JOBS: Final = 1000
+CHUNK_BYTES: Final = 1024 * 1024
+# How long a stream waits for a Redis that does not answer before it is cut.
+PATIENCE_SECONDS: Final = 5.0
+PATIENCE_PAUSE_SECONDS: Final = 0.1
+
+_FINISHED: Final = FINISHED.code
+Item = dict[str, Any]
+Render = Callable[[Row], Item | None]
+
+
+class Page(NamedTuple):
+    """A page, and the place the next one goes on after; None on the last."""
+
+    chunk: "Chunk"
+    next: Place | None
+
+
+class Chunk:
+    """The JSON of some jobs, without the array's brackets."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self.jobs = 0
+        self._bytes = 0
+        self.has_unfinished = False
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it holds as much as is to be held in memory."""
+        return self.jobs >= CHUNK_JOBS or self._bytes >= CHUNK_BYTES
+
+    def add(self, items: list[Item]) -> None:
+        """Add jobs."""
+        if items:
+            piece = orjson.dumps(items)
+            self._pieces.append(piece[1:-1])
+            self.jobs += len(items)
+            self._bytes += len(piece)
+            self.has_unfinished |= any([item["status"] != _FINISHED for item in items])  # noqa: C419 - faster
+
+    def json(self) -> bytes:
+        """Return the jobs, with commas between them."""
+        return b",".join(self._pieces)
+
+    def array(self) -> bytes:
+        """Return the jobs as an array."""
+        return b"[" + self.json() + b"]"
+
+
+async def read_page(scan: Scan, limit: int, render: Render) -> Page:
+    """Return a page; one job more than it holds is read, to know whether there is another."""
+    found: list[tuple[Item, Row]] = []
+    while True:
+        found += [(item, row) for row in scan.take_rows() if (item := render(row)) is not None]
+        if scan.is_done or len(found) > limit:
+            break
+        await scan.fill(limit + 1 - len(found))
+    chunk = Chunk()
+    chunk.add([item for item, _ in found[:limit]])
+    return Page(chunk, place_of(found[limit - 1][1]) if len(found) > limit else None)
+
+
+async def read_chunk(scan: Scan, render: Render) -> Chunk:
+    """Return the first chunk of a scan."""
+    chunk = Chunk()
+    while True:
+        chunk.add(_items(scan, render))
+        if chunk.is_full or scan.is_done:
+            return chunk
+        await scan.fill(CHUNK_JOBS - chunk.jobs)
+
+
+def _items(scan: Scan, render: Render) -> list[Item]:
+    return [item for row in scan.take_rows() if (item := render(row)) is not None]
+
+
+async def stream(first: Chunk, scan: Scan, render: Render) -> AsyncGenerator[bytes, None]:
+    """Yield the array piece by piece: the chunk that was read already, then the rest."""
+    yield b"[" + first.json()
+    while not scan.is_done:
+        await _fill_patiently(scan)
+        chunk = Chunk()
+        chunk.add(_items(scan, render))
+        if chunk.jobs:
+            yield b"," + chunk.json()
+    yield b"]"
+
+
+async def _fill_patiently(scan: Scan) -> None:
+    """Fill a scan; who has waited for a long answer this long also waits until Redis was restarted."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + PATIENCE_SECONDS
+    while True:
+        try:
+            return await scan.fill(CHUNK_JOBS)
+        except StoreUnavailableError:
+            if loop.time() > deadline:
+                raise
+            await asyncio.sleep(PATIENCE_PAUSE_SECONDS)

@@ -1,0 +1,167 @@
+"""From the raw query string to what is asked, or to the one sentence that says what is wrong with it.
+
+Parsed here and not by the HTTP library, which replaces what it cannot decode: here `%ff` is an error, not U+FFFD.
+"""
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import lru_cache
+from typing import Final, NamedTuple, cast
+from urllib.parse import unquote_to_bytes, urlencode
+
+from api.asking.cursor import decode_cursor, encode_cursor
+from api.errors import BadRequestError
+from api.projection.lookup import Place
+from schemas.event_time import RFC3339_PATTERN, end_of_second, sortable_time, unix_seconds
+from schemas.identity import MAX_IDENTIFIER_CHARACTERS, canonical_hex, job_digest
+from schemas.job_status import Dates
+from schemas.redis_layout import INDEXES, score_of
+
+FILTERS: Final = ("owner", "agreementId", "jobId")
+PARAMETERS: Final = (*FILTERS, "dates", "limit", "cursor", "asOf")
+DATES: Final = ("iso", "unix")
+MAX_LIMIT: Final = 1000
+MAX_VALUE_CHARACTERS: Final = MAX_IDENTIFIER_CHARACTERS
+NO_FILTER: Final = "You have to specify one of agreementId, jobId or owner"
+
+_REMEMBERED: Final = 1024
+_REMEMBERED_CHARACTERS: Final = 512
+_KNOWN: Final = frozenset(PARAMETERS)
+# Printable ASCII that needs no decoding: by far the most frequent.
+_PLAIN: Final = re.compile(rf"[!-$&-*,-~]{{1,{MAX_VALUE_CHARACTERS}}}")
+_BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_DIGITS: Final = re.compile(r"[0-9]+")
+_TIME: Final = re.compile(RFC3339_PATTERN)
+
+
+class Query(NamedTuple):
+    """What is asked: canonical identifiers, a sortable time, and the parameters as they were given.
+
+    `indexes` are those that must all hold a job; `digest` is that of the one job, when its identity is whole.
+    """
+
+    owner: str | None
+    agreement_id: str | None
+    job_id: str | None
+    dates: Dates
+    as_of: str | None
+    limit: int | None
+    after: Place | None
+    indexes: tuple[str, ...]
+    digest: str | None
+    given: Mapping[str, str]
+
+
+def parse_query(raw: str) -> Query:
+    """Return what a raw query string asks; BadRequestError names the parameter that is wrong."""
+    return _remembered(raw) if len(raw) <= _REMEMBERED_CHARACTERS else _parse(raw)
+
+
+def next_page(query: Query, after: Place) -> str:
+    """Return the query string that goes on after a place."""
+    return urlencode({**query.given, "cursor": encode_cursor(after, _binding(query))})
+
+
+def _parse(raw: str) -> Query:
+    given = _given(raw)
+    owner, agreement_id, job_id = (given.get(name) for name in FILTERS)
+    if not (owner or agreement_id or job_id):
+        raise BadRequestError(NO_FILTER)
+    identifiers = owner and owner.lower(), agreement_id and canonical_hex(agreement_id), job_id
+    as_of = _as_of(given["asOf"]) if "asOf" in given else None
+    query = Query(
+        *identifiers,
+        dates=_dates(given["dates"]) if "dates" in given else "iso",
+        as_of=as_of,
+        limit=_limit(given["limit"]) if "limit" in given else None,
+        # Newest first: what was created after that moment stands before it.
+        after=Place(score_of(unix_seconds(as_of)), "") if as_of else None,
+        indexes=tuple(prefix + value for prefix, value in zip(INDEXES, identifiers, strict=True) if value),
+        digest=_digest(*identifiers),
+        given=given,
+    )
+    return query._replace(after=_cursor(given["cursor"], query)) if "cursor" in given else query
+
+
+# Who follows a job asks the same again and again.
+_remembered = lru_cache(maxsize=_REMEMBERED)(_parse)
+
+
+def _digest(owner: str | None, agreement_id: str | None, job_id: str | None) -> str | None:
+    return job_digest(owner, agreement_id, job_id) if owner and agreement_id and job_id else None
+
+
+def _given(raw: str) -> dict[str, str]:
+    """Return the known parameters, decoded; unknown ones are ignored, also when they cannot be decoded."""
+    given: dict[str, str] = {}
+    for pair in raw.split("&"):
+        name, _, value = pair.partition("=")
+        if name not in _KNOWN:
+            name = _decoded_name(name)
+            if name not in _KNOWN:
+                continue
+        if name in given:
+            raise BadRequestError(f"{name}: given twice")
+        given[name] = value if _PLAIN.fullmatch(value) else _decoded_value(name, value)
+    return given
+
+
+def _decoded_name(text: str) -> str:
+    try:
+        return _decoded(text) if "%" in text else ""
+    except ValueError:
+        return ""
+
+
+def _decoded_value(name: str, text: str) -> str:
+    try:
+        value = _decoded(text)
+    except ValueError:
+        raise BadRequestError(f"{name}: not percent-encoded UTF-8") from None
+    if not value:
+        raise BadRequestError(f"{name}: empty")
+    if len(value) > MAX_VALUE_CHARACTERS:
+        raise BadRequestError(f"{name}: longer than {MAX_VALUE_CHARACTERS} characters")
+    if _CONTROL.search(value):
+        raise BadRequestError(f"{name}: has control characters")
+    return value
+
+
+def _decoded(text: str) -> str:
+    if _BROKEN_ESCAPE.search(text):
+        raise ValueError(text)
+    # The HTTP parser hands on bytes that are not UTF-8 as surrogates; here they become those bytes again.
+    return unquote_to_bytes(text.replace("+", " ").encode(errors="surrogateescape")).decode()
+
+
+def _dates(text: str) -> Dates:
+    if text not in DATES:
+        raise BadRequestError(f"dates: one of {', '.join(DATES)}")
+    return cast("Dates", text)
+
+
+def _limit(text: str) -> int:
+    if not _DIGITS.fullmatch(text) or not 1 <= int(text) <= MAX_LIMIT:
+        raise BadRequestError(f"limit: a whole number from 1 to {MAX_LIMIT}")
+    return int(text)
+
+
+def _as_of(text: str) -> str:
+    if _TIME.match(text):
+        with suppress(ValueError):
+            return end_of_second(sortable_time(text))
+    raise BadRequestError("asOf: an RFC 3339 time such as 2020-10-01T01:00:00Z; a + is written %2B")
+
+
+def _cursor(text: str, query: Query) -> Place:
+    try:
+        return decode_cursor(text, _binding(query))
+    except ValueError:
+        raise BadRequestError("cursor: not one that was given out for this query") from None
+
+
+def _binding(query: Query) -> str:
+    """Return what a cursor is bound to; values hold no control characters, so joining them is unambiguous."""
+    return "\0".join(value or "" for value in (query.owner, query.agreement_id, query.job_id, query.as_of))

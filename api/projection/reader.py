@@ -1,0 +1,142 @@
+"""The reader: lookups of the same moment share one round trip to Redis.
+
+A call for each request would cost three times what all the rest of a request does. So a lookup only joins the line of
+its bucket; what waits there is asked at once, and each lookup gets its own answer.
+
+- Those who ask the same at the same moment share one lookup.
+- A request that goes away cancels its own wait and nothing else: the call belongs to the line.
+- A call that fails or takes too long fails the lookups that were in it; the next lookups are asked anew.
+- While all calls that a bucket may have are under way, more lookups gather: the busier it is, the more share a call.
+- Each bucket has a line of its own: one on a node that hangs delays nobody at the others.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+import structlog
+
+from api.errors import DamagedKeyError, UnavailableError
+from api.projection.generation import Bucket
+from api.projection.lookup import Answer, Lookup, answer_of
+from api.projection.standing import Standing, check_ready, standing
+from api.projection.store import CALL_TIMEOUT_SECONDS, Store
+from api.projection.watermark import Watermarks, check_not_behind
+
+CALLS_PER_BUCKET: Final = 2
+# How long whoever asks waits at most: for a call that was under way when the lookup came, and for its own.
+LOOKUP_SECONDS: Final = 0.8
+SHORTEST_CALL_SECONDS: Final = 0.3
+
+# A lookup, its answer, and when whoever asks began to wait, by the loop's clock.
+_Waiting = tuple[Lookup, asyncio.Future[Answer], float]
+_log = structlog.get_logger(__name__)
+
+
+class _Line:
+    """Who waits for a call to one bucket, how many calls are under way, and whether the next one is about to begin."""
+
+    __slots__ = ("calls", "is_about_to_call", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: list[_Waiting] = []
+        self.calls = 0
+        self.is_about_to_call = False
+
+
+class Reader:
+    """Answers lookups, until it is closed."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._watermarks = Watermarks()
+        self._lines: dict[Bucket, _Line] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def ask(self, bucket: Bucket, lookup: Lookup) -> asyncio.Future[Answer]:
+        """Return what will be the answer; it raises UnavailableError when there is no right one now."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Answer] = loop.create_future()
+        line = self._lines.get(bucket)
+        if line is None:
+            line = self._lines[bucket] = _Line()
+        line.waiting.append((lookup, answer, loop.time()))
+        if not line.is_about_to_call and line.calls < CALLS_PER_BUCKET:
+            line.is_about_to_call = True
+            task = loop.create_task(self._call(bucket, line))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return answer
+
+    async def close(self) -> None:
+        """Break off the calls under way."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _call(self, bucket: Bucket, line: _Line) -> None:
+        """Serve who waits, again and again until nobody does."""
+        await asyncio.sleep(0)  # the other requests of this turn of the loop join in
+        line.is_about_to_call = False
+        line.calls += 1
+        while line.waiting:
+            waiting, line.waiting = line.waiting, []
+            await self._serve(bucket, waiting)
+        line.calls -= 1
+        if not line.calls and not line.is_about_to_call:
+            del self._lines[bucket]
+
+    async def _serve(self, bucket: Bucket, waiting: Sequence[_Waiting]) -> None:
+        """Answer lookups of one bucket, those that go on with a long answer last."""
+        asked = [one for one in waiting if not one[1].done()]
+        asked.sort(key=_goes_on)
+        try:
+            if asked:
+                await self._ask_store(bucket, asked)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer of those who wait
+            for _, answer, _ in asked:
+                _fail(answer, error)
+
+    async def _ask_store(self, bucket: Bucket, asked: Sequence[_Waiting]) -> None:
+        watermark = self._watermarks.of(bucket)
+        waited = asyncio.get_running_loop().time() - min([since for _, _, since in asked])
+        timeout = min(CALL_TIMEOUT_SECONDS, max(SHORTEST_CALL_SECONDS, LOOKUP_SECONDS - waited))
+        lookups = list(dict.fromkeys([lookup for lookup, _, _ in asked]))
+        reply = await self._store.read(bucket, lookups, timeout)
+        now = _standing(reply)
+        if now.is_sealed:
+            self._store.suspect_generation()
+        check_ready(now, bucket.incarnation)
+        check_not_behind(now.positions, watermark)
+        self._watermarks.raise_to(bucket, now.positions)
+        milliseconds = int(reply[0])
+        replies = dict(zip(lookups, reply[4:], strict=True))
+        for lookup, answer, _ in asked:
+            if not answer.done():
+                _resolve(answer, replies[lookup], now, milliseconds)
+
+
+def _standing(reply: Sequence[Any]) -> Standing:
+    try:
+        return standing(reply)
+    except (ValueError, TypeError) as error:
+        _log.error("the projection's own fields are damaged", detail=str(error))
+        raise UnavailableError("The store is damaged: the projector mends it") from error
+
+
+def _goes_on(waiting: _Waiting) -> bool:
+    return waiting[0].after is not None
+
+
+def _resolve(answer: asyncio.Future[Answer], reply: Sequence[Any], now: Standing, milliseconds: int) -> None:
+    try:
+        answer.set_result(answer_of(reply, now, milliseconds))
+    except DamagedKeyError as error:
+        _log.error("a key of the projection is damaged", key=error.key)
+        _fail(answer, error)
+
+
+def _fail(answer: asyncio.Future[Answer], error: Exception) -> None:
+    if not answer.done():
+        answer.set_exception(error)
+        answer.exception()  # seen, also when whoever waited goes away in this very moment

@@ -1,0 +1,104 @@
+"""A scan: one answer read out of all its buckets, in order, a part at a time."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from api.projection.generation import Bucket, Generation
+from api.projection.lookup import Answer, Lookup, Place, Row, place_of
+from api.projection.standing import Freshness, Standing, freshness
+from schemas.expiry import is_expired
+
+FIRST: Final = Place(-(2**63), "")
+LAST: Final = Place(2**63, "")
+# How many jobs are asked for at least once all that came were too old to be shown, as can be many before the next.
+SEARCHED_JOBS: Final = 1000
+Ask = Callable[[Bucket, Lookup], asyncio.Future[Answer]]
+
+
+class Branch:
+    """What one bucket has given of an answer: rows not handed on yet, and the place up to which it was looked at."""
+
+    __slots__ = ("bucket", "is_done", "milliseconds", "reached", "rows", "standing")
+
+    def __init__(self, bucket: Bucket, after: Place | None) -> None:
+        self.bucket = bucket
+        self.reached = after
+        self.rows: list[Row] = []
+        self.is_done = False
+        self.standing: Standing | None = None
+        self.milliseconds = 0
+
+    def take_in(self, answer: Answer) -> None:
+        """Add what was found."""
+        rows, self.reached, self.is_done, self.standing, self.milliseconds = answer
+        self.rows += rows
+
+
+def merge(branches: Sequence[Branch]) -> list[Row]:
+    """Take from the branches, in order, every row that no later one of another branch can come before."""
+    if len(branches) == 1:
+        rows, branches[0].rows = branches[0].rows, []
+        return rows
+    horizon = min((branch.reached or FIRST for branch in branches if not branch.is_done), default=LAST)
+    due: list[Row] = []
+    for branch in branches:
+        count = sum(place_of(row) <= horizon for row in branch.rows)
+        due += branch.rows[:count]
+        del branch.rows[:count]
+    return sorted(due, key=place_of)
+
+
+class Scan:
+    """Reads one answer: `fill` and `take_rows` by turns until it `is_done`.
+
+    Each bucket keeps its own place, so buckets are asked only for what they have not given yet.
+    """
+
+    def __init__(
+        self, ask: Ask, generation: Generation, buckets: Iterable[Bucket], indexes: tuple[str, ...], after: Place | None
+    ) -> None:
+        self.generation = generation
+        self._ask = ask
+        self._indexes = indexes
+        self._branches = [Branch(bucket, after) for bucket in buckets]
+        self._is_searching = False
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all rows were handed on."""
+        for branch in self._branches:  # noqa: SIM110 - a third of the time, and each request comes by here
+            if branch.rows or not branch.is_done:
+                return False
+        return True
+
+    async def fill(self, count: int) -> None:
+        """Ask every bucket that has no rows at hand; UnavailableError when one cannot answer or must not be shown."""
+        if self._is_searching:
+            count = max(count, SEARCHED_JOBS)
+        asked = [
+            (branch, self._ask(branch.bucket, Lookup(self._indexes, count, branch.reached)))
+            for branch in self._branches
+            if not branch.rows and not branch.is_done
+        ]
+        for branch, answer in asked:
+            branch.take_in(await answer)
+
+    def take_rows(self) -> list[Row]:
+        """Return the rows that are due next; none when there is no more before the next `fill`.
+
+        Jobs without news since the generation's cutoff are left out.
+        """
+        rows = merge(self._branches)
+        cutoff = self.generation.cutoff
+        if not cutoff or not rows:
+            return rows
+        shown = [row for row in rows if not is_expired(row, cutoff)]
+        self._is_searching = not shown
+        return shown
+
+    @property
+    def freshness(self) -> Freshness:
+        """How fresh the rows are that were handed on last."""
+        standings = [branch.standing for branch in self._branches if branch.standing]
+        return freshness(standings, max([branch.milliseconds for branch in self._branches]))

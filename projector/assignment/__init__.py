@@ -1,0 +1,1 @@
+"""Our partitions: where each is read from, and why one waits."""

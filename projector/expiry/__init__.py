@@ -1,0 +1,1 @@
+"""Letting jobs go that have no news since a cutoff."""

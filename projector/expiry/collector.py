@@ -1,0 +1,90 @@
+"""Collecting: jobs without news since the catalog's cutoff leave the projection with their index entries.
+
+Readers hide them anyway, so there is no hurry: every projector does it in small steps with pauses between them, and
+whoever comes second finds nothing. Positions and ledgers stay as they are.
+
+Case 1: a projector dies between two steps, or Redis loses one. The next walk finds what is left.
+Case 2: a bucket has not caught up with the log. A job that looks old may have news that is not applied yet, and would
+        lose its earlier stages if it went now. So the script refuses until the bucket has caught up.
+Case 3: a late event brings back a job that has gone. It has the stages of that event alone, until a rebuild; when that
+        is old news too, it is hidden, and a later walk takes it.
+"""
+
+import asyncio
+import time
+from contextlib import aclosing
+from typing import Final
+
+import structlog
+
+from projector.errors import ProjectorError
+from projector.expiry.walk import ExpiredJobs, Mode
+from projector.metrics import Metrics
+from projector.store.live import Store
+from schemas.redis_layout import Pointer
+from service.redis import AnyRedis
+
+INTERVAL_SECONDS: Final = 1.0
+# Between two steps: this long, and so many times as long as the step took, for then Redis has other work too.
+PAUSE_SECONDS: Final = 0.05
+PAUSE_PER_STEP: Final = 20
+# After a walk that found nothing, for late events can bring old jobs back.
+REST_SECONDS: Final = 600.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Collector:
+    """Collects old jobs of the live generation until it is cancelled."""
+
+    def __init__(self, redis: AnyRedis, prefix: str, store: Store, metrics: Metrics) -> None:
+        self._redis = redis
+        self._prefix = prefix
+        self._store = store
+        self._metrics = metrics
+        # What was walked through last without finding anything, and when.
+        self._clean: tuple[Pointer, str] | None = None
+        self._cleaned_at = 0.0
+        self.trouble: str | None = None
+
+    async def run(self) -> None:
+        """Collect for ever; what goes wrong is tried again."""
+        while True:
+            await asyncio.sleep(INTERVAL_SECONDS)
+            try:
+                if self._is_due():
+                    await self._walk(self._store.pointer, self._store.cutoff)
+            except ProjectorError as error:
+                self._note(str(error) or type(error).__name__)
+            else:
+                self._note(None)
+
+    def _is_due(self) -> bool:
+        if not self._store.cutoff:
+            return False
+        has_rested = time.monotonic() - self._cleaned_at > REST_SECONDS
+        return has_rested or self._clean != (self._store.pointer, self._store.cutoff)
+
+    async def _walk(self, pointer: Pointer, cutoff: str) -> None:
+        """Walk through all jobs once, or until there is another cutoff."""
+        collected = 0
+        began = time.monotonic()
+        async with aclosing(ExpiredJobs(self._redis, self._prefix, pointer).steps(cutoff, Mode.SETTLED)) as steps:
+            async for step in steps:
+                if step:
+                    collected += step.old
+                    self._metrics.jobs_collected.inc(step.old)
+                await asyncio.sleep(PAUSE_SECONDS + PAUSE_PER_STEP * (time.monotonic() - began))
+                if self._store.cutoff != cutoff:
+                    break
+                began = time.monotonic()
+            else:
+                if not collected:
+                    self._clean, self._cleaned_at = (pointer, cutoff), time.monotonic()
+        if collected:
+            _log.info("collected jobs without news since the cutoff", jobs=collected, cutoff=cutoff)
+
+    def _note(self, trouble: str | None) -> None:
+        if trouble and trouble != self.trouble:
+            _log.warning("old jobs are not collected now", detail=trouble)
+        self.trouble = trouble

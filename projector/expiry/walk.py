@@ -1,0 +1,101 @@
+"""Jobs without news since a cutoff: counting those of a generation, or letting them go, in steps of milliseconds."""
+
+from collections.abc import AsyncGenerator, Sequence
+from enum import Enum
+from typing import Any, Final, NamedTuple
+
+import msgpack
+
+from projector.errors import BucketMissingError, BucketSealedError
+from projector.store.calls import Script
+from projector.store.keys import keys_of
+from schemas.job_event import DETAIL_NAMES
+from schemas.lifecycle import STAGE_NAMES
+from schemas.redis_layout import (
+    DETAIL_TIME,
+    FLOOR,
+    HEARTBEATS,
+    IDENTITY_FIELDS,
+    INDEXES,
+    JOB,
+    META,
+    POSITIONS,
+    STAGE_TIME,
+    Pointer,
+    bucket_prefix,
+)
+from service.redis import AnyRedis
+
+JOBS_PER_STEP: Final = 100
+
+_NAMES: Final = (IDENTITY_FIELDS, INDEXES, STAGE_NAMES, DETAIL_NAMES, JOB, FLOOR)
+# Lua counts from 1, and to the last one.
+_PLACES: Final = tuple(place for time in (STAGE_TIME, DETAIL_TIME) for place in ((time.start or 0) + 1, time.stop))
+
+
+class Mode(Enum):
+    """What becomes of the old jobs; SETTLED lets them go once their bucket has caught up with the log."""
+
+    COUNT = "count"
+    COLLECT = "collect"
+    SETTLED = "settled"
+
+
+class Step(NamedTuple):
+    """How many jobs were looked at, and how many of these are too old."""
+
+    jobs: int
+    old: int
+
+
+class ExpiredJobs:
+    """The old jobs of one generation."""
+
+    def __init__(self, redis: AnyRedis, prefix: str, pointer: Pointer) -> None:
+        self._redis = redis
+        self._prefix = prefix
+        self._pointer = pointer
+        self._collect = Script(redis, "bytes", "collect")
+
+    async def steps(self, cutoff: str, mode: Mode) -> AsyncGenerator[Step | None, None]:
+        """Walk through all jobs, a step at a time; None where a bucket has to catch up before the same step again.
+
+        A job that comes while it walks may be missed, and one may be counted twice. Raises BucketMissingError,
+        BucketSealedError and StoreUnavailableError.
+        """
+        for bucket in range(self._pointer.buckets):
+            async for keys in keys_of(self._redis, self._prefix, self._pointer.number, bucket, JOB):
+                for start in range(0, len(keys), JOBS_PER_STEP):
+                    while (step := await self._step(bucket, cutoff, mode, keys[start : start + JOBS_PER_STEP])) is None:
+                        yield None
+                    yield step
+
+    async def _step(self, bucket: int, cutoff: str, mode: Mode, keys: Sequence[bytes]) -> Step | None:
+        base = bucket_prefix(self._prefix, self._pointer.number, bucket)
+        argument = (base, self._pointer.incarnations[bucket], cutoff, mode.value, keys, _NAMES, _PLACES)
+        # Lua knows strings, not text: without bin types both arrive as strings.
+        packed: bytes = msgpack.packb(argument, use_bin_type=False)
+        answer: Sequence[Any] = await self._collect([base + name for name in (META, POSITIONS, HEARTBEATS)], [packed])
+        if answer[0] == b"missing":
+            raise BucketMissingError("the bucket is gone or was replaced")
+        if answer[0] == b"sealed":
+            raise BucketSealedError("a switch of generations is under way")
+        return None if answer[0] == b"behind" else Step(answer[1], answer[2])
+
+
+async def collect_all(redis: AnyRedis, prefix: str, pointer: Pointer, cutoff: str) -> int:
+    """Let all old jobs of a generation go, at once; return how many.
+
+    Whoever calls knows that the generation holds all it should: positions are not looked at. Raises as `steps` does.
+    """
+    return (await _total(ExpiredJobs(redis, prefix, pointer), cutoff, Mode.COLLECT)).old
+
+
+async def count_all(redis: AnyRedis, prefix: str, pointer: Pointer, cutoff: str) -> Step:
+    """Return how many jobs a generation has, and how many of these are too old; raises as `steps` does."""
+    return await _total(ExpiredJobs(redis, prefix, pointer), cutoff, Mode.COUNT)
+
+
+async def _total(jobs: ExpiredJobs, cutoff: str, mode: Mode) -> Step:
+    steps = [step async for step in jobs.steps(cutoff, mode) if step]
+    return Step(sum(step.jobs for step in steps), sum(step.old for step in steps))

@@ -1,0 +1,1 @@
+"""The rule of the fold, and batches of folded jobs. Values in, values out."""

@@ -1,0 +1,1 @@
+"""Dead letters: records that cannot be understood, written, read and sent again."""

@@ -1,0 +1,155 @@
+"""Reading dead letters, and sending again those that are good by now.
+
+A letter may be in its topic several times; topic, partition and offset of its record identify it, and every reader here
+counts it once.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from projector.assignment.partition import Record
+from projector.letters.writer import HEADER_PREFIX, new_producer, write_letter
+from projector.settings import ProjectorSettings
+from projector.startup import require_topics
+from schemas.decode import RefusedEventError, decode
+from service.errors import CommandError
+from service.kafka import start_client
+
+SHOWN_CHARACTERS = 100
+_POLL_MILLISECONDS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter as it was read: the record's key, value and own headers, and what was noted about it."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+    about: dict[str, str]
+    written_at: datetime
+    timestamp: int
+
+    @property
+    def place(self) -> str:
+        """Where the record is in the log, and so the letter's identity: `<topic>/<partition>/<offset>`."""
+        return f"{self.about.get('topic')}/{self.about.get('partition')}/{self.about.get('offset')}"
+
+    @property
+    def reason(self) -> str:
+        """The stable code of what was wrong."""
+        return self.about.get("exception.class.name", "")
+
+    def __str__(self) -> str:
+        """Return one line; what came from outside is quoted and cut."""
+        key = repr(self.key)[:SHOWN_CHARACTERS]
+        message = repr(self.about.get("exception.message", ""))[:SHOWN_CHARACTERS]
+        return f"{self.written_at:%Y-%m-%dT%H:%M:%SZ} {self.place} {self.reason} key={key} {message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which letters are wanted; every condition that is given must hold."""
+
+    reason: str | None = None
+    since: datetime | None = None
+    job: str | None = None
+    where: str | None = None
+
+    def wants(self, letter: Letter) -> bool:
+        """Tell whether the letter meets every condition."""
+        return (
+            (self.reason is None or letter.reason == self.reason)
+            and (self.since is None or letter.written_at >= self.since)
+            and (self.job is None or self.job.encode() in (letter.key or b"") + b"\n" + (letter.value or b""))
+            and (self.where is None or f"{letter.place}/".startswith(f"{self.where}/"))
+        )
+
+
+@dataclass(slots=True)
+class Redriven:
+    """What became of the letters that were looked at."""
+
+    good: int = 0
+    still_bad: int = 0
+    places: list[str] = field(default_factory=list)
+
+
+async def read_letters(settings: ProjectorSettings, wanted: Filter) -> AsyncIterator[Letter]:
+    """Yield every wanted letter that is in the topic now, once each, oldest first in each partition."""
+    await require_topics(settings)
+    consumer = AIOKafkaConsumer(
+        settings.dead_letter_topic,
+        **settings.kafka_client_options(),
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+    )
+    await start_client(consumer, settings)
+    seen: set[str] = set()
+    try:
+        ends = await _ends(consumer)
+        while any([await consumer.position(item) < end for item, end in ends.items()]):
+            polled = await consumer.getmany(timeout_ms=_POLL_MILLISECONDS)
+            for record in (record for records in polled.values() for record in records):
+                letter = _letter(record)
+                if letter.place not in seen and wanted.wants(letter):
+                    seen.add(letter.place)
+                    yield letter
+    finally:
+        await consumer.stop()
+
+
+async def redrive(settings: ProjectorSettings, wanted: Filter, *, is_rehearsal: bool) -> Redriven:
+    """Send the wanted letters that are understood by now to the log again; a rehearsal only counts them.
+
+    To send one twice is harmless: the same event changes nothing.
+    """
+    outcome = Redriven()
+    producer = new_producer(settings)
+    await start_client(producer, settings)
+    try:
+        async for letter in read_letters(settings, wanted):
+            try:
+                decode(letter.value, letter.headers, letter.timestamp)
+            except RefusedEventError:
+                outcome.still_bad += 1
+                continue
+            outcome.good += 1
+            outcome.places.append(letter.place)
+            if not is_rehearsal:
+                await write_letter(producer, settings.kafka_topic, letter.key, letter.value, list(letter.headers))
+    finally:
+        await producer.stop()
+    return outcome
+
+
+async def find_letter(settings: ProjectorSettings, place: str) -> Letter:
+    """Return the letter of the record at `<topic>/<partition>/<offset>`; CommandError when there is none."""
+    async for letter in read_letters(settings, Filter(where=place)):
+        return letter
+    raise CommandError(f"there is no dead letter of {place} in {settings.dead_letter_topic}")
+
+
+def _letter(record: Record) -> Letter:
+    headers = record.headers
+    about = {
+        name.removeprefix(HEADER_PREFIX): (content or b"").decode(errors="replace")
+        for name, content in headers
+        if name.startswith(HEADER_PREFIX)
+    }
+    own = [(name, content) for name, content in headers if not name.startswith(HEADER_PREFIX)]
+    return Letter(record.key, record.value, own, about, _moment(record.timestamp), record.timestamp)
+
+
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(max(0, milliseconds) / 1000, UTC)
+
+
+async def _ends(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
+    """Return the end of every partition that holds something."""
+    partitions = list(consumer.assignment())
+    starts, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+    return {item: ends[item] for item in partitions if ends[item] > starts[item]}

@@ -1,0 +1,1 @@
+"""Kafka as the projector sees it: topics, records, codecs."""

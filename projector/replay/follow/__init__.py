@@ -1,0 +1,1 @@
+"""Processes that fold the log into a generation beside the live one."""

@@ -1,0 +1,90 @@
+"""Followers: the processes that fold the partitions of the log into a target, each its own share of them."""
+
+import multiprocessing
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from types import TracebackType
+from typing import Final, Self
+
+from projector.replay.follow.follower import Task, follow
+from service.errors import CommandError, ServiceUnavailableError
+
+STOP_SECONDS: Final = 5.0
+
+
+@dataclass(slots=True)
+class _Follower:
+    """A process, its task and our end of the connection to it."""
+
+    task: Task
+    process: BaseProcess
+    connection: Connection
+    held: dict[str, str]
+
+
+class Followers(AbstractContextManager["Followers"]):
+    """Processes that fold the named partitions, up to where the live generation stands, until this is left."""
+
+    def __init__(self, task: Task, names: Sequence[str], processes: int) -> None:
+        partitions = sorted(int(name.rpartition("/")[2]) for name in names)
+        shares = [partitions[at::processes] for at in range(processes)]
+        rate = task.rate / processes if task.rate else None
+        self._tasks = [replace(task, partitions=share, rate=rate) for share in shares if share]
+        self._followers: list[_Follower] = []
+
+    def __enter__(self) -> Self:
+        """Start the processes."""
+        self._followers = [_start(task) for task in self._tasks]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End them; what they have applied stays applied."""
+        for follower in self._followers:
+            follower.connection.close()
+        for follower in self._followers:
+            follower.process.join(STOP_SECONDS)
+            if follower.process.is_alive():
+                follower.process.kill()
+                follower.process.join()
+
+    def check(self) -> None:
+        """Raise CommandError when one cannot go on; one that was killed, or lost Kafka or Redis, is replaced."""
+        for at, follower in enumerate(self._followers):
+            reason = _listen(follower)
+            if follower.held:
+                holds = "; ".join(f"{name} is held: {hold}" for name, hold in follower.held.items())
+                raise CommandError(f"the log cannot be folded on: {holds}")
+            if not follower.process.is_alive():
+                reason = reason or _listen(follower)
+                if reason and reason[0] != ServiceUnavailableError.exit_code:
+                    raise CommandError(reason[1])
+                follower.connection.close()
+                self._followers[at] = _start(follower.task)
+
+
+def _start(task: Task) -> _Follower:
+    # Not a fork: that would carry over an event loop and its connections.
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=follow, args=(task, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    return _Follower(task, process, ours, {})
+
+
+def _listen(follower: _Follower) -> tuple[int, str] | None:
+    """Return why a follower ended, if it said so; take note of what it holds."""
+    try:
+        while follower.connection.poll():
+            code, message = follower.connection.recv()
+            if code is not None:
+                return code, message
+            follower.held = message
+    except (EOFError, OSError):
+        pass
+    return None

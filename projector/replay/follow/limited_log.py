@@ -1,0 +1,95 @@
+"""Following: given partitions of the log, read no further than the live generation has applied.
+
+So every bad record that is met has its dead letter already, and a target never goes beyond what it replaces.
+"""
+
+import asyncio
+from bisect import bisect_left
+from collections.abc import Collection, Mapping, Sequence
+from operator import attrgetter
+from typing import Any, Final
+
+from aiokafka import TopicPartition
+
+from projector.assignment.partition import Record
+from projector.fold.batch import MAX_BATCH_RECORDS
+from projector.letters.writer import DeadLetter
+from projector.log.consumer import Log
+
+# With a rate, batches are small and many, so that none keeps Redis from others for long.
+_BATCHES_PER_SECOND: Final = 100
+_SMALLEST_BATCH: Final = 20
+_offset = attrgetter("offset")
+
+
+class FollowedLog(Log):
+    """Some partitions of the topic, each readable up to a limit that is raised from time to time."""
+
+    def __init__(
+        self, topic: str, partitions: Collection[int], client_options: Mapping[str, Any], rate: float | None
+    ) -> None:
+        super().__init__(topic, None, client_options)
+        self._limits = {TopicPartition(topic, number): 0 for number in partitions}
+        self._paused: set[TopicPartition] = set()
+        self._rate = rate
+        self._free_at = 0.0
+        if rate:
+            self._poll_records = max(_SMALLEST_BATCH, min(MAX_BATCH_RECORDS, int(rate / _BATCHES_PER_SECOND)))
+
+    async def join(self) -> None:
+        """Take the partitions."""
+        self._consumer.assign(list(self._limits))
+
+    def allow(self, limits: Mapping[TopicPartition, int]) -> None:
+        """Let each partition be read below its limit."""
+        for item, limit in limits.items():
+            if limit > self._limits[item]:
+                self._limits[item] = limit
+                if item in self._paused:
+                    self._paused.remove(item)
+                    self.resume(item)
+
+    async def poll(self) -> Mapping[TopicPartition, Sequence[Record]]:
+        """Return records below the limits, no faster than allowed."""
+        await asyncio.sleep(self._free_at - asyncio.get_running_loop().time() if self._rate else 0)
+        polled = {item: self._cut(item, records) for item, records in (await super().poll()).items()}
+        if self._rate:
+            now = asyncio.get_running_loop().time()
+            self._free_at = max(self._free_at, now) + sum(map(len, polled.values())) / self._rate
+        return polled
+
+    async def poll_carefully(self, partition: TopicPartition, room_bytes: int) -> tuple[list[Record], Exception | None]:
+        """Return what can be read of one partition below its limit until the room is full, and what ended it."""
+        records, error = await super().poll_carefully(partition, room_bytes)
+        below = self._cut(partition, records)
+        return list(below), error if len(below) == len(records) else None
+
+    async def position(self, partition: TopicPartition) -> int:
+        """Return the offset that is read next, at most the limit."""
+        position = await super().position(partition)
+        limit = self._limits[partition]
+        if position > limit:
+            self._wait_at(partition, limit)
+        return min(position, limit)
+
+    def _cut(self, item: TopicPartition, records: Sequence[Record]) -> Sequence[Record]:
+        below = bisect_left(records, self._limits[item], key=_offset)
+        if below < len(records):
+            self._wait_at(item, self._limits[item])
+        return records[:below]
+
+    def _wait_at(self, item: TopicPartition, limit: int) -> None:
+        self.seek(item, limit)
+        self.pause(item)
+        self._paused.add(item)
+
+
+class KnownLetters:
+    """Where letters go that the live generation has written already: nowhere."""
+
+    def is_back(self) -> bool:
+        """Nothing fails here."""
+        return True
+
+    async def deliver(self, letters: Sequence[DeadLetter]) -> None:
+        """Leave them: the log has them."""

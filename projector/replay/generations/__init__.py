@@ -1,0 +1,1 @@
+"""The generations of a projection: listed, switched, rolled back, dropped."""

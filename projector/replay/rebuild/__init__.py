@@ -1,0 +1,1 @@
+"""The whole log folded into a new generation beside the live one."""

@@ -1,0 +1,65 @@
+"""Calls to Redis: the limit around each, and what its failures mean.
+
+No call is repeated by itself: after any failure the outcome of a write is unknown, and the caller finds out by reading
+the positions again.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+from redis.exceptions import RedisError
+
+from projector.errors import DamagedBucketError, StoreUnavailableError
+from service.redis import AnyRedis
+
+CALL_TIMEOUT_SECONDS: Final = 10.0
+
+# What Redis says when a key or a value has a wrong type: to a command, or where a script stumbles over it.
+_DAMAGE: Final = re.compile("WRONGTYPE|hash value is not an integer|user_script:|Error running script")
+
+
+class Script:
+    """A script of ours; called with keys and arguments, it answers within the limit or raises StoreUnavailableError."""
+
+    def __init__(self, redis: AnyRedis, *parts: str) -> None:
+        """Join the files of `lua/` with these names into one script."""
+        self._script = redis.register_script("".join(_text(part) for part in parts))
+
+    async def __call__(self, keys: Sequence[str], arguments: Sequence[str | bytes] = ()) -> Any:
+        """Run it; where Redis does not know it, it is loaded first."""
+        async with limited():
+            return await self._script(keys, arguments)
+
+
+@cache  # a generation is looked at several times a second, through an object of its own each time
+def _text(name: str) -> str:
+    return (files("projector.store") / "lua" / f"{name}.lua").read_text()
+
+
+@asynccontextmanager
+async def limited() -> AsyncIterator[None]:
+    """Bound a call to Redis, and tell all the ways in which it can fail from the answers it gives.
+
+    DamagedBucketError when it stumbles over something of a wrong type, or its answer cannot be understood in the block.
+    """
+    try:
+        with understood():
+            async with asyncio.timeout(CALL_TIMEOUT_SECONDS):
+                yield
+    except (RedisError, OSError, TimeoutError) as error:
+        text = str(error) or type(error).__name__
+        raise (DamagedBucketError if _DAMAGE.match(text) else StoreUnavailableError)(text) from error
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """Tell by DamagedBucketError that what was stored is not what it must be."""
+    try:
+        yield
+    except ValueError as error:
+        raise DamagedBucketError(f"what is stored is damaged: {error}") from error

@@ -1,0 +1,1 @@
+"""What tests share: servers, deployments, faults, events, clients."""

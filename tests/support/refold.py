@@ -1,0 +1,58 @@
+"""The log folded again, one record at a time, to hold the stored projection against, byte for byte."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from projector.fold.job import FoldedJob
+from schemas.decode import RefusedEventError, decode
+from schemas.event_time import unix_seconds
+from schemas.identity import JobIdentity, job_member
+from schemas.redis_layout import IDENTITY_FIELDS, INDEXES, JOB, bucket_prefix, score_of
+from tests.support.deployment import Deployment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Key without its prefix -> what it holds.
+Content = dict[str, dict[str, Any]]
+
+
+def refold(deployment: Deployment) -> Content:
+    """Return what Redis must hold of jobs and indexes, from the log alone."""
+    jobs: dict[JobIdentity, FoldedJob] = {}
+    for record in deployment.records(deployment.topic):
+        try:
+            event = decode(record.value, record.headers, record.timestamp)
+        except RefusedEventError:
+            continue
+        job = jobs.setdefault(event.identity, FoldedJob(event.identity))
+        job.add(event, f"{record.topic}/{record.partition}/{record.offset}")
+    return content_of(jobs)
+
+
+def content_of(jobs: Mapping[JobIdentity, FoldedJob]) -> Content:
+    """Return what Redis must hold of these jobs and of nothing else."""
+    content: Content = defaultdict(dict)
+    for identity, job in jobs.items():
+        member = job_member(identity)
+        fields = dict(zip(IDENTITY_FIELDS, map(str, identity), strict=True))
+        content[JOB + member] = fields | job.stages | job.details
+        for index, value in zip(INDEXES, identity, strict=False):
+            content[f"{index}{value}"][member] = score_of(unix_seconds(job.created))
+    return dict(content)
+
+
+def stored(deployment: Deployment, bucket: int = 0) -> Content:
+    """Return what a bucket holds of jobs and indexes."""
+    base = bucket_prefix(deployment.prefix, deployment.generation, bucket)
+    content: Content = {}
+    keys: Iterator[bytes] = deployment.redis.scan_iter(match=base.replace("{", "[{]") + "*", count=10_000)
+    for key in keys:
+        name = key.decode().removeprefix(base)
+        if name.startswith(JOB):
+            content[name] = {field.decode(): value.decode() for field, value in deployment.hash(key).items()}
+        elif name.startswith(INDEXES):
+            members = cast("list[tuple[bytes, float]]", deployment.redis.zrange(key, 0, -1, withscores=True))
+            content[name] = {member.decode(): int(score) for member, score in members}
+    return content
