@@ -12,9 +12,10 @@ from aiokafka.errors import KafkaError
 
 from projector.assignment.assignment import Assignment
 from projector.assignment.skip import Decision, Skipping
+from projector.closing import close
+from projector.cycles import collect_on_purpose
 from projector.errors import ForeignProjectionError
 from projector.expiry.collector import Collector
-from projector.garbage import collect_on_purpose
 from projector.heartbeat import Heartbeat
 from projector.letters.writer import DeadLetterWriter, new_producer
 from projector.log.consumer import Log
@@ -25,7 +26,6 @@ from projector.startup import cluster_of, require_redis, require_topics
 from projector.store.catalog import Catalog
 from projector.store.live import LogIdentity, Store
 from projector.store.memory import EvictionWatch
-from service.closing import close
 from service.errors import ServiceUnavailableError
 from service.health import Check, health_routes
 from service.kafka import start_client, unreachable

@@ -25,7 +25,7 @@ from projector.watchdog import Watchdog
 INTERVAL_SECONDS: Final = 1.0
 COMMIT_TIMEOUT_SECONDS: Final = 3.0
 COMMIT_EVERY_BEATS: Final = 5
-COLLECT_EVERY_BEATS: Final = 30  # the process collects garbage only here, see garbage.py
+COLLECT_EVERY_BEATS: Final = 30  # the process collects garbage only here, see cycles.py
 SILENT_AFTER_SECONDS: Final = 5.0  # so old is the newest heartbeat of a projection that nobody projects
 
 _log = structlog.get_logger(__name__)

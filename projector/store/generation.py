@@ -68,7 +68,8 @@ class Generation:
         self._at_once = asyncio.Semaphore(BUCKETS_AT_ONCE)
         self._apply = Script(redis, "bytes", "apply")
         self._begin, self._clock, self._beat, self._raise_floor, self._mend, self._seal, self._unseal = (
-            Script(redis, name) for name in ("begin", "clock", "heartbeat", "raise_floor", "mend", "seal", "unseal")
+            Script(redis, name)
+            for name in ("begin", "clock", "heartbeat", "raise_floor", "mend", "replay/seal", "unseal")
         )
 
     @property

@@ -137,7 +137,7 @@ class Import:
 
     async def set_positions(self, kept: KeptGeneration, header: Header, end: End) -> None:
         """Let every bucket be gone on from the positions of the first line, and be read from those of the last on."""
-        resume = Script(self.redis, "resume")
+        resume = Script(self.redis, "replay/resume")
         for bucket, incarnation in enumerate(kept.pointer.incarnations):
             fields: dict[str, str] = {}
             for name, resumption in header.positions.items():

@@ -15,9 +15,10 @@ from aiokafka import TopicPartition
 
 from projector.assignment.assignment import Assignment
 from projector.assignment.skip import Skipped, pass_over
+from projector.closing import close
 from projector.command_errors import as_command_errors
+from projector.cycles import collect_on_purpose
 from projector.errors import LeaseLostError, PositionMovedError, ProjectorError, StoreUnavailableError
-from projector.garbage import collect_on_purpose
 from projector.metrics import Metrics
 from projector.projector import Projector
 from projector.replay.follow.limited_log import FollowedLog, KnownLetters
@@ -26,7 +27,6 @@ from projector.settings import ProjectorSettings
 from projector.store.catalog import Catalog, State
 from projector.store.generation import Generation
 from schemas.redis_layout import Pointer, partition_name
-from service.closing import close
 from service.command_line import run_async
 from service.errors import CommandError
 from service.kafka import start_client
