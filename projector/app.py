@@ -2,30 +2,34 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import structlog
 from aiohttp import web
 from aiokafka.errors import KafkaError
 
+from projector import cycles, upkeep
 from projector.assignment.assignment import Assignment
-from projector.assignment.skip import Decision, Skipping
+from projector.assignment.gaps import Gap, pass_over
+from projector.closing import close
 from projector.errors import ForeignProjectionError
 from projector.expiry.collector import Collector
-from projector.garbage import collect_on_purpose
 from projector.heartbeat import Heartbeat
+from projector.letters.headers import Decision
 from projector.letters.writer import DeadLetterWriter, new_producer
 from projector.log.consumer import Log
+from projector.log.topics import cluster_of, require_topics
 from projector.metrics import Metrics
 from projector.projector import Projector
 from projector.settings import ProjectorSettings
-from projector.startup import cluster_of, require_redis, require_topics
 from projector.store.catalog import Catalog
-from projector.store.live import LogIdentity, Store
-from projector.store.memory import EvictionWatch
-from service.closing import close
+from projector.store.live import Live, LogIdentity
+from projector.store.memory import EvictionWatch, require_redis
+from projector.upkeep import Duty
+from projector.watchdog import Watchdog
 from service.errors import ServiceUnavailableError
 from service.health import Check, health_routes
 from service.kafka import start_client, unreachable
@@ -47,19 +51,39 @@ async def run_projector(settings: ProjectorSettings) -> None:
         redis, store, log, letters = await _clients(settings, stack)
         metrics = Metrics()
         eviction = EvictionWatch(redis, address(settings))
-        skipping = Skipping(store, Catalog(redis, settings.redis_prefix), letters, Decision.SETTING)
-        assignment = Assignment(log, store, skipping.pass_over if settings.kafka_accept_truncated_log else None)
+        assignment = _assignment(settings, redis, log, store, letters)
         projector = Projector(log, store, letters, assignment, metrics)
-        heartbeat = Heartbeat(projector, assignment, log, store, eviction=eviction, metrics=metrics)
-        collector = Collector(redis, settings.redis_prefix, store, metrics)
+        heartbeat = Heartbeat(projector, assignment, log, store)
+        duties = [
+            Duty(1, heartbeat.beat),
+            Duty(5, partial(upkeep.commit, log, assignment)),
+            Duty(5, partial(upkeep.look_for_damage, store, projector)),
+            Duty(5, partial(upkeep.account, store, projector, metrics)),
+            Duty(5, partial(upkeep.look_for_eviction, eviction, metrics)),
+            Duty(30, upkeep.free_cycles),
+            Duty(1, partial(upkeep.show_positions, assignment, metrics)),
+            Duty(1, Watchdog(projector, heartbeat, assignment).look),
+        ]
+        collector = Collector(redis, settings.redis_prefix, store, metrics.jobs_collected)
         checks = _checks(projector, heartbeat, assignment, eviction)
         await stack.enter_async_context(_health_server(settings, checks, metrics))
         is_asked_to_end = stop_on_signals()
-        collect_on_purpose()
+        cycles.free_only_when_told()
         await _join(log, settings)
         _log.info("projecting", topic=settings.kafka_topic, group=settings.kafka_group_id)
-        await _run_together(projector, heartbeat, collector, is_asked_to_end)
+        await _run_together(projector, is_asked_to_end, upkeep.keep_up(duties), collector.run())
         _log.info("stopped", applied=assignment.applied)
+
+
+def _assignment(
+    settings: ProjectorSettings, redis: AnyRedis, log: Log, store: Live, letters: DeadLetterWriter
+) -> Assignment:
+    catalog = Catalog(redis, settings.redis_prefix)
+
+    async def accept(gap: Gap) -> None:
+        await pass_over(gap, store.generation, catalog, letters, Decision.SETTING)
+
+    return Assignment(log, store, accept if settings.kafka_accept_truncated_log else None)
 
 
 async def _join(log: Log, settings: ProjectorSettings) -> None:
@@ -69,7 +93,7 @@ async def _join(log: Log, settings: ProjectorSettings) -> None:
         raise ServiceUnavailableError(unreachable(settings, error)) from error
 
 
-async def _clients(settings: ProjectorSettings, stack: AsyncExitStack) -> tuple[AnyRedis, Store, Log, DeadLetterWriter]:
+async def _clients(settings: ProjectorSettings, stack: AsyncExitStack) -> tuple[AnyRedis, Live, Log, DeadLetterWriter]:
     await require_topics(settings)
     cluster = await cluster_of(settings)
     redis = connect(settings)
@@ -82,15 +106,15 @@ async def _clients(settings: ProjectorSettings, stack: AsyncExitStack) -> tuple[
     log = Log(settings.kafka_topic, settings.kafka_group_id, settings.kafka_client_options())
     await start_client(log, settings)
     stack.push_async_callback(close, log.stop)
-    store = Store(redis, settings.redis_prefix, LogIdentity(cluster, settings.kafka_topic))
+    store = Live(redis, settings.redis_prefix, LogIdentity(cluster, settings.kafka_topic))
     return redis, store, log, letters
 
 
 async def _run_together(
-    projector: Projector, heartbeat: Heartbeat, collector: Collector, is_asked_to_end: asyncio.Event
+    projector: Projector, is_asked_to_end: asyncio.Event, *others: Coroutine[Any, Any, None]
 ) -> None:
     """Run the projector and what runs beside it; what ends one ends all, and the reason is raised as it is."""
-    beside = [asyncio.create_task(heartbeat.run()), asyncio.create_task(collector.run())]
+    beside = [asyncio.create_task(other) for other in others]
     folding = asyncio.create_task(projector.run())
     stopping = asyncio.create_task(is_asked_to_end.wait())
     await asyncio.wait({*beside, folding, stopping}, return_when=asyncio.FIRST_COMPLETED)

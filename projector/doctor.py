@@ -8,12 +8,11 @@ from aiokafka.admin import AIOKafkaAdminClient
 from redis.exceptions import RedisError
 
 from projector.log.consumer import partition_ranges
-from projector.log.topics import LETTERS_CONFIG, LOG_CONFIG
+from projector.log.topics import LETTERS_CONFIG, LOG_CONFIG, topic_setting
 from projector.settings import ProjectorSettings
-from projector.startup import require_redis, topic_setting
 from projector.store.catalog import State
 from projector.store.ledger import Ledger, ledgers
-from projector.store.memory import why_incomplete
+from projector.store.memory import require_redis, why_incomplete
 from schemas.redis_layout import FOLD_VERSION, POSITIONS, Pointer, bucket_prefix, pointer_key
 from service.errors import ServiceUnavailableError
 from service.kafka import admin_client

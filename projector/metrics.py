@@ -79,5 +79,5 @@ class Metrics:
         self.jobs_changed.inc(jobs_changed)
         for span in batch.spans:
             self.records.labels(span.partition).inc(span.records)
-        for letter in batch.letters:
-            self.dead_letters.labels(letter.reason.value).inc()
+        for refused in batch.refused:
+            self.dead_letters.labels(refused.reason.value).inc()

@@ -16,15 +16,14 @@ Case 7: somebody damaged what is kept beside the jobs, such as a position. It is
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, Protocol
 
 import structlog
-from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaError
 
 from projector.assignment.assignment import Assignment
-from projector.assignment.partition import HOLD_RETRY_SECONDS, Hold, Partition, Record, after
+from projector.assignment.partition import HOLD_RETRY_SECONDS, Hold, Partition, after
 from projector.errors import (
     BucketMissingError,
     BucketSealedError,
@@ -36,9 +35,10 @@ from projector.errors import (
 from projector.fold.batch import Batch
 from projector.fold.batches import batches
 from projector.letters.writer import Letters
-from projector.log.consumer import POLL_MILLISECONDS, Log, is_unreadable
+from projector.log.consumer import Log
 from projector.metrics import Metrics
-from projector.store.generation import Generation
+from projector.store.buckets import Offsets
+from projector.store.live import AskEnds
 
 # Turns of the event loop that a new call to Redis needs until its bytes are sent.
 _TURNS_TO_SEND: Final = 6
@@ -48,10 +48,23 @@ _LONGEST_PAUSE_SECONDS: Final = 2.0
 _log = structlog.get_logger(__name__)
 
 
+class Store(Protocol):
+    """Where batches go: a generation that is live, or is to be."""
+
+    async def open(self, ask_ends: AskEnds) -> None:
+        """Make it ready to be written; the ends that the log is asked for become the floor of what has to be begun."""
+
+    async def mend(self, log_ends: Offsets) -> None:
+        """Remove what is damaged, and hide that until these ends are reached again."""
+
+    async def apply(self, batch: Batch) -> int:
+        """Join a batch in and move the positions; return how many jobs changed."""
+
+
 class Projector:
     """Folds the partitions assigned to it until it is told to stop."""
 
-    def __init__(self, log: Log, store: Generation, letters: Letters, assignment: Assignment, metrics: Metrics) -> None:
+    def __init__(self, log: Log, store: Store, letters: Letters, assignment: Assignment, metrics: Metrics) -> None:
         self._log = log
         self._store = store
         self._letters = letters
@@ -61,12 +74,11 @@ class Projector:
         self._in_flight: asyncio.Task[None] | None = None
         self._interruption: ProjectorError | None = None
         self._is_open = self._is_damaged = False
-        self.handed_over = 0
         self.trouble: str | None = "not started"
 
     @property
     def is_idle(self) -> bool:
-        """Whether no batch is under way, so that the stored positions must be the ones we know."""
+        """Whether the store is open and no batch is under way."""
         return self._is_open and self._in_flight is None
 
     def stop(self) -> None:
@@ -97,67 +109,44 @@ class Projector:
             await self._settle()
 
     async def _turn(self) -> None:
-        """Poll once, fold what came, hand it over to Redis."""
+        """Take what has arrived, fold it, hand it over to Redis."""
         if self._interruption:
             interruption, self._interruption = self._interruption, None
             raise interruption
+        await self._open()
+        taken = await self._assignment.take()
+        for batch in batches(taken.stretches):
+            await asyncio.sleep(0)  # so that Redis works on one batch while the next is folded
+            if batch:
+                await self._hand_over(batch, taken.partitions)
+        if not taken.stretches:
+            await self._settle()
+
+    async def _open(self) -> None:
+        """Have the store ready to be written."""
         if self._is_damaged:
             await self._store.mend(await self._log.ends())
             self._is_damaged = False
         if not self._is_open:
-            if not await self._store.reopen():
-                await self._store.open(await self._log.ends())
+            await self._store.open(self._log.ends)
             self._is_open = True
-        await self._assignment.place()
-        polled = self._assignment.polled(await self._poll())
-        was_idle = True
-        async for batch in batches(await self._assignment.positioned(polled)):
-            await self._hand_over(batch)
-            was_idle = False
-        if was_idle:
-            await self._settle()
 
-    async def _poll(self) -> Mapping[TopicPartition, Sequence[Record]]:
-        """Return what has arrived; when something cannot be read, what can be read around it."""
-        try:
-            return await self._log.poll()
-        except OffsetOutOfRangeError:
-            self._assignment.forget()  # placing finds out whether the log was cut or its start was deleted
-            return {}
-        except NoOffsetForPartitionError:  # assigned a moment ago, and not placed yet
-            self._assignment.seek_back()
-            return {}
-        except Exception as error:
-            if not is_unreadable(error):
-                raise
-        self._assignment.seek_back()
-        polled = await self._assignment.poll_carefully()
-        if not any(polled.values()):
-            await asyncio.sleep(POLL_MILLISECONDS / 1000)  # nobody was waited for, and the loop is not ours alone
-        return polled
-
-    async def _hand_over(self, batch: Batch) -> None:
+    async def _hand_over(self, batch: Batch, partitions: Mapping[str, Partition]) -> None:
         """Start applying a batch, once its dead letters are in the log and the batch before it is in Redis."""
-        await self._letters.deliver(batch.letters)
+        await self._letters.deliver(batch.refused)
         await self._settle()
-        # By the time Redis answers, a partition may be somebody else's, or ours again and placed anew.
-        partitions = {span.partition: self._assignment.named(span.partition) for span in batch.spans}
-        stored = {name: tuple(partition.stored) for name, partition in partitions.items()}
-        for span in batch.spans:
-            partitions[span.partition].hand_over(span.start, span.next)
-        self.handed_over += 1
-        self._in_flight = asyncio.create_task(self._apply(batch, stored, partitions))
+        self._in_flight = asyncio.create_task(self._apply(batch, partitions))
         for _ in range(_TURNS_TO_SEND):
             await asyncio.sleep(0)
 
-    async def _apply(self, batch: Batch, stored: dict[str, tuple[int, ...]], partitions: dict[str, Partition]) -> None:
+    async def _apply(self, batch: Batch, partitions: Mapping[str, Partition]) -> None:
         with self._metrics.apply_seconds.time():
             try:
-                changed = await self._store.apply(batch, stored)
+                changed = await self._store.apply(batch)
             except DamagedKeyError as error:
                 error.partitions = batch.partitions_of(error.member)
                 raise
-        for span in batch.spans:
+        for span in batch.spans:  # of what may be somebody else's by now, or ours again and placed anew
             partitions[span.partition].confirm(span.next)
         self._metrics.count(batch, changed)
 
@@ -177,13 +166,15 @@ class Projector:
         if isinstance(error, BucketMissingError | BucketSealedError | DamagedBucketError):
             self._is_open = False
         self._is_damaged |= isinstance(error, DamagedBucketError)
-        self._assignment.forget()
+        self._assignment.forget(self._holds(error))
+
+    def _holds(self, error: Exception) -> dict[str, Hold]:
+        """Return which partitions an error is about, by name, and what they are held for."""
         if isinstance(error, DamagedKeyError):
-            hold = Hold(str(error), after(HOLD_RETRY_SECONDS))
-            self._assignment.hold_when_placed |= dict.fromkeys(error.partitions, hold)
+            return dict.fromkeys(error.partitions, Hold(str(error), after(HOLD_RETRY_SECONDS)))
         if isinstance(error, DeadLetterError):
-            hold = Hold(str(error), self._letters.is_back)
-            self._assignment.hold_when_placed |= dict.fromkeys(error.partitions, hold)
+            return dict.fromkeys(error.partitions, Hold(str(error), self._letters.is_back))
+        return {}
 
     def _note(self, error: Exception) -> None:
         text = str(error) or type(error).__name__

@@ -1,24 +1,29 @@
-"""Running a command that works on the projection in Redis."""
+"""Running a command: what it needs is there, and what can happen to it becomes a sentence with an exit code."""
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from projector.command_errors import as_command_errors
+from aiokafka.errors import KafkaError
+
+from projector.errors import DeadLetterError, ProjectorError, StoreUnavailableError
 from projector.settings import ProjectorSettings
-from projector.startup import require_redis
+from projector.store.memory import require_redis
 from service.command_line import run_async
-from service.errors import CommandError
+from service.errors import CommandError, ServiceUnavailableError
+from service.kafka import unreachable as kafka_unreachable
 from service.logs import configure_logs
 from service.redis import AnyRedis, connect
+from service.redis import unreachable as redis_unreachable
 from service.signals import stop_on_signals
 
 
 def run_on_redis(settings: ProjectorSettings, main: Callable[[AnyRedis], Awaitable[None]]) -> None:
-    """Run a command to its end, or until SIGTERM or SIGINT; what it holds is given back in any case.
+    """Run a command on the projection in Redis to its end, or until SIGTERM or SIGINT.
 
-    What can happen to it becomes a CommandError.
+    What it holds is given back in any case, and what can happen to it becomes a CommandError.
     """
     configure_logs(settings.log_format)
 
@@ -43,3 +48,18 @@ async def _until_told(command: Coroutine[Any, Any, None]) -> None:
     with contextlib.suppress(asyncio.CancelledError):
         return await running
     raise CommandError("stopped: what is live is as it was; run the command again to go on")
+
+
+@contextmanager
+def as_command_errors(settings: ProjectorSettings) -> Iterator[None]:
+    """Turn what can happen to a command into a CommandError, whose text says what to do."""
+    try:
+        yield
+    except StoreUnavailableError as error:
+        raise ServiceUnavailableError(redis_unreachable(settings, error)) from error
+    except DeadLetterError as error:
+        raise ServiceUnavailableError(str(error)) from error
+    except ProjectorError as error:
+        raise CommandError(str(error) or type(error).__doc__) from error
+    except KafkaError as error:
+        raise ServiceUnavailableError(kafka_unreachable(settings, error)) from error

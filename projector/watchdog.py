@@ -6,10 +6,11 @@ Case 3: there is trouble, and it does not end: it may be Kafka's or Redis', or t
 """
 
 import time
-from collections.abc import Collection
 from typing import Final
 
-from projector.assignment.partition import Partition
+from projector.assignment.assignment import Assignment
+from projector.heartbeat import Heartbeat
+from projector.projector import Projector
 from service.errors import ServiceUnavailableError
 
 STUCK_AFTER_SECONDS: Final = 60.0
@@ -17,19 +18,23 @@ HELPLESS_AFTER_SECONDS: Final = 600.0
 
 
 class Watchdog:
-    """Looked after once a second, it raises ServiceUnavailableError when only a new process helps."""
+    """Let look once a second, it raises ServiceUnavailableError when only a new process helps."""
 
-    def __init__(self) -> None:
+    def __init__(self, projector: Projector, heartbeat: Heartbeat, assignment: Assignment) -> None:
+        self._projector = projector
+        self._heartbeat = heartbeat
+        self._assignment = assignment
         self._without_trouble_at = self._projected_at = time.monotonic()
 
-    def look(self, partitions: Collection[Partition], trouble: str | None, *, is_projected: bool) -> None:
+    async def look(self) -> None:
         """Look at our partitions, at what hinders all of them, and at whether anybody projects anything."""
+        trouble = self._heartbeat.trouble or self._projector.trouble
         now = time.monotonic()
         if trouble is None:
             self._without_trouble_at = now
-        if trouble or is_projected:
+        if trouble or self._heartbeat.is_projected:
             self._projected_at = now
-        for partition in partitions:
+        for partition in self._assignment.partitions.values():
             if partition.end <= partition.applied or partition.hold or trouble:
                 partition.progressed_at = now
             elif now - partition.progressed_at > STUCK_AFTER_SECONDS:

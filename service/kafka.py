@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Protocol
 
 from aiokafka.admin import AIOKafkaAdminClient
@@ -55,16 +55,16 @@ async def admin_client(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminCl
         await admin.close()
 
 
-class quiet_connection_attempts:  # noqa: N801 - used like a function
+@contextmanager
+def quiet_connection_attempts() -> Iterator[None]:
     """Keep aiokafka from logging each failed attempt to connect; the sentence at the end says it once."""
-
-    def __enter__(self) -> None:
-        self._logger = logging.getLogger("aiokafka")
-        self._level = self._logger.level
-        self._logger.setLevel(logging.CRITICAL)
-
-    def __exit__(self, *_: object) -> None:
-        self._logger.setLevel(self._level)
+    logger = logging.getLogger("aiokafka")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def unreachable(settings: KafkaSettings, error: Exception | None) -> str:

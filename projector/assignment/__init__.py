@@ -1,1 +1,1 @@
-"""Our partitions: where each is read from, and why one waits."""
+"""Our partitions: which they are, where each stands, and why one waits."""

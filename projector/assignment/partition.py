@@ -8,30 +8,18 @@
 A held partition is not read further while the others go on; readiness names the reason.
 """
 
-import sys
 import time
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 from aiokafka import TopicPartition
 
+from projector.fold.batches import Stretch
+from projector.fold.record import Record, fingerprint_offset
 from schemas.redis_layout import partition_name
 
 HOLD_RETRY_SECONDS: Final = 5.0
-
-
-class Record(Protocol):
-    """What is read of a consumed Kafka record (aiokafka's ConsumerRecord)."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes | None]]
 
 
 def never() -> bool:
@@ -57,13 +45,13 @@ def after(seconds: float) -> Callable[[], bool]:
 class Partition:
     """The state of one assigned partition.
 
-    `stored` has the position of each bucket once every batch handed over is applied; `next` is the offset to fold
-    next; `leader` is the broker that led it when it was placed, None once that did not answer; `applied` is what Redis
-    has confirmed; `end` is the log's end as last asked.
+    `next` is the offset to read next, and `stored` has the position of each bucket, once all that was taken is applied;
+    `applied` is what Redis has confirmed; `leader` is the broker that led it when it was placed, None once that did not
+    answer; `end` is the log's end as last asked.
     """
 
     topic_partition: TopicPartition
-    stored: list[int]
+    stored: tuple[int, ...]
     next: int
     leader: int | None
     fingerprint: str = ""
@@ -78,39 +66,32 @@ class Partition:
         return partition_name(self.topic_partition.topic, self.topic_partition.partition)
 
     @property
-    def boundary(self) -> int:
-        """The next offset at which a bucket joins in that already stands further; beyond all when none does."""
-        return min((position for position in self.stored if position > self.next), default=sys.maxsize)
+    def place_to_read(self) -> int:
+        """The offset to fetch from: that of the record before, as long as it is to be checked."""
+        return fingerprint_offset(self.fingerprint) if self.fingerprint else self.next
 
     @property
     def may_try_again(self) -> bool:
         """Whether the partition was held and the hold is over."""
         return self.hold is not None and self.hold.is_over()
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that was taken is applied, so that `stored` is what must be in Redis."""
+        return self.applied == self.next
+
     def doubt(self) -> None:
         """Have it placed anew: its broker did not answer, and may have lost records before it does again."""
         self.leader = None
 
-    def hand_over(self, start: int, to: int) -> None:
-        """Note that the records from `start` up to `to` were handed to every bucket that stood at `start`."""
-        self.stored = [to if position == start else position for position in self.stored]
+    def take(self, records: Sequence[Record], to: int) -> Stretch:
+        """Return the records, which are all up to the offset `to`, to be folded; the next are read from there."""
+        stretch = Stretch(self.name, self.next, to, self.stored, records)
+        self.next = to
+        self.stored = tuple(max(position, to) for position in self.stored)
+        return stretch
 
     def confirm(self, position: int) -> None:
         """Note that Redis has applied everything below this position."""
         self.applied = position
         self.progressed_at = time.monotonic()
-
-
-def fingerprint_of(record: Record) -> str:
-    """Return what tells a record from another at the same offset: `<offset>:<CRC-32 of key and value>`."""
-    return f"{record.offset}:{zlib.crc32(record.value or b'', zlib.crc32(record.key or b'')):08x}"
-
-
-def fingerprint_offset(fingerprint: str) -> int:
-    """Return the offset of the record that a fingerprint is of."""
-    return int(fingerprint.partition(":")[0])
-
-
-def value_bytes(records: Sequence[Record]) -> int:
-    """Return the size of the records' values."""
-    return sum(len(record.value or b"") for record in records)

@@ -16,11 +16,11 @@ from contextlib import aclosing
 from typing import Final
 
 import structlog
+from prometheus_client import Counter
 
 from projector.errors import ProjectorError
-from projector.expiry.walk import ExpiredJobs, Mode
-from projector.metrics import Metrics
-from projector.store.live import Store
+from projector.expiry.walk import Mode, OldJobs
+from projector.store.live import Live
 from schemas.redis_layout import Pointer
 from service.redis import AnyRedis
 
@@ -35,13 +35,13 @@ _log = structlog.get_logger(__name__)
 
 
 class Collector:
-    """Collects old jobs of the live generation until it is cancelled."""
+    """Collects old jobs of the live generation, and counts them, until it is cancelled."""
 
-    def __init__(self, redis: AnyRedis, prefix: str, store: Store, metrics: Metrics) -> None:
+    def __init__(self, redis: AnyRedis, prefix: str, store: Live, counter: Counter) -> None:
         self._redis = redis
         self._prefix = prefix
         self._store = store
-        self._metrics = metrics
+        self._counter = counter
         # What was walked through last without finding anything, and when.
         self._clean: tuple[Pointer, str] | None = None
         self._cleaned_at = 0.0
@@ -53,7 +53,7 @@ class Collector:
             await asyncio.sleep(INTERVAL_SECONDS)
             try:
                 if self._is_due():
-                    await self._walk(self._store.pointer, self._store.cutoff)
+                    await self._walk(self._store.generation.pointer, self._store.cutoff)
             except ProjectorError as error:
                 self._note(str(error) or type(error).__name__)
             else:
@@ -63,17 +63,17 @@ class Collector:
         if not self._store.cutoff:
             return False
         has_rested = time.monotonic() - self._cleaned_at > REST_SECONDS
-        return has_rested or self._clean != (self._store.pointer, self._store.cutoff)
+        return has_rested or self._clean != (self._store.generation.pointer, self._store.cutoff)
 
     async def _walk(self, pointer: Pointer, cutoff: str) -> None:
         """Walk through all jobs once, or until there is another cutoff."""
         collected = 0
         began = time.monotonic()
-        async with aclosing(ExpiredJobs(self._redis, self._prefix, pointer).steps(cutoff, Mode.SETTLED)) as steps:
+        async with aclosing(OldJobs(self._redis, self._prefix, pointer).steps(cutoff, Mode.COLLECT)) as steps:
             async for step in steps:
                 if step:
                     collected += step.old
-                    self._metrics.jobs_collected.inc(step.old)
+                    self._counter.inc(step.old)
                 await asyncio.sleep(PAUSE_SECONDS + PAUSE_PER_STEP * (time.monotonic() - began))
                 if self._store.cutoff != cutoff:
                     break

@@ -10,7 +10,6 @@ from projector.expiry.walk import count_all
 from projector.running import run_on_redis
 from projector.settings import ProjectorSettings
 from projector.store.catalog import Catalog
-from projector.store.generation import Generation
 from schemas.event_time import iso_seconds, sortable_time, sortable_timestamp
 from schemas.redis_layout import Pointer
 from service.command_line import settings_options
@@ -56,7 +55,7 @@ def expire(settings: ProjectorSettings, before: datetime | timedelta, *, dry_run
 
 async def _expire(redis: AnyRedis, prefix: str, before: datetime | timedelta) -> str:
     catalog = Catalog(redis, prefix)
-    _, cutoff = await _wanted(catalog, redis, prefix, before)
+    _, cutoff = await _wanted(catalog, prefix, before)
     in_force = await catalog.raise_cutoff(cutoff)
     if in_force != cutoff:
         raise _too_old(in_force)
@@ -64,18 +63,17 @@ async def _expire(redis: AnyRedis, prefix: str, before: datetime | timedelta) ->
 
 
 async def _rehearse(redis: AnyRedis, prefix: str, before: datetime | timedelta) -> str:
-    live, cutoff = await _wanted(Catalog(redis, prefix), redis, prefix, before)
+    live, cutoff = await _wanted(Catalog(redis, prefix), prefix, before)
     jobs, old = await count_all(redis, prefix, live, cutoff)
     return f"{old} of {jobs} jobs have no news since {iso_seconds(cutoff)} and would go"
 
 
-async def _wanted(catalog: Catalog, redis: AnyRedis, prefix: str, before: datetime | timedelta) -> tuple[Pointer, str]:
+async def _wanted(catalog: Catalog, prefix: str, before: datetime | timedelta) -> tuple[Pointer, str]:
     """Return the live generation and the wanted cutoff; CommandError when it cannot be that."""
     state = await catalog.read()
     if state.live is None:
         raise CommandError(f"Redis holds no projection under the prefix {prefix!r}: start the projector first")
-    milliseconds = (await Generation(redis, prefix, state.live).clocks())[0]
-    now = sortable_timestamp(int(milliseconds))
+    now = sortable_timestamp(await catalog.now())
     cutoff = _sortable(before, now)
     if cutoff > now:
         raise CommandError(f"{iso_seconds(cutoff)} is in the future: by Redis' clock it is {iso_seconds(now)}")

@@ -34,11 +34,10 @@ _PLACES: Final = tuple(place for time in (STAGE_TIME, DETAIL_TIME) for place in 
 
 
 class Mode(Enum):
-    """What becomes of the old jobs; SETTLED lets them go once their bucket has caught up with the log."""
+    """What becomes of the old jobs; COLLECT lets them go once their bucket has caught up with the log."""
 
     COUNT = "count"
     COLLECT = "collect"
-    SETTLED = "settled"
 
 
 class Step(NamedTuple):
@@ -48,7 +47,7 @@ class Step(NamedTuple):
     old: int
 
 
-class ExpiredJobs:
+class OldJobs:
     """The old jobs of one generation."""
 
     def __init__(self, redis: AnyRedis, prefix: str, pointer: Pointer) -> None:
@@ -83,19 +82,7 @@ class ExpiredJobs:
         return None if answer[0] == b"behind" else Step(answer[1], answer[2])
 
 
-async def collect_all(redis: AnyRedis, prefix: str, pointer: Pointer, cutoff: str) -> int:
-    """Let all old jobs of a generation go, at once; return how many.
-
-    Whoever calls knows that the generation holds all it should: positions are not looked at. Raises as `steps` does.
-    """
-    return (await _total(ExpiredJobs(redis, prefix, pointer), cutoff, Mode.COLLECT)).old
-
-
 async def count_all(redis: AnyRedis, prefix: str, pointer: Pointer, cutoff: str) -> Step:
     """Return how many jobs a generation has, and how many of these are too old; raises as `steps` does."""
-    return await _total(ExpiredJobs(redis, prefix, pointer), cutoff, Mode.COUNT)
-
-
-async def _total(jobs: ExpiredJobs, cutoff: str, mode: Mode) -> Step:
-    steps = [step async for step in jobs.steps(cutoff, mode) if step]
+    steps = [step async for step in OldJobs(redis, prefix, pointer).steps(cutoff, Mode.COUNT) if step]
     return Step(sum(step.jobs for step in steps), sum(step.old for step in steps))

@@ -1,1 +1,1 @@
-"""The rule of the fold, and batches of folded jobs. Values in, values out."""
+"""The rule of the fold (job.py), and batches of folded jobs. Values in, values out."""

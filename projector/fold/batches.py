@@ -1,65 +1,89 @@
-"""From polled records to batches: decode, fold, and set aside what cannot be understood."""
+"""From records to batches: decode, fold, and set aside what cannot be understood."""
 
-import asyncio
 from bisect import bisect_left
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final
 
-from projector.assignment.partition import Partition, Record, fingerprint_of
 from projector.fold.batch import MAX_BATCH_BYTES, Batch, Span
-from projector.letters.writer import DeadLetter
+from projector.fold.record import Record, RefusedRecord, fingerprint_of
 from schemas.decode import RefusedEventError, decode
 
-# How many records are folded before other tasks get a turn, so that Redis works on one batch while the next is folded.
+# How many records are folded at a time: between two slices the caller may do something else.
 SLICE_RECORDS: Final = 250
+# Kafka's offsets are smaller.
+_BEYOND_ALL: Final = 2**63
 
 _offset = attrgetter("offset")
 
-# A partition, its records, and the consumer's position after them.
-Polled = tuple[Partition, Sequence[Record], int]
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """All records of a partition from the offset `start` up to, not including, `next`.
+
+    `stored` has the position of each bucket; the smallest of them is `start`.
+    """
+
+    partition: str
+    start: int
+    next: int
+    stored: tuple[int, ...]
+    records: Sequence[Record]
 
 
-async def batches(polled: Iterable[Polled]) -> AsyncIterator[Batch]:
-    """Yield the polled records as batches within their limits, each partition's in order and without a gap.
+def batches(stretches: Iterable[Stretch]) -> Iterator[Batch | None]:
+    """Yield the stretches as batches within their limits, each in order, whole and without a gap.
 
-    A batch ends where a bucket joins in that stands further than the others, so that every bucket takes either all
-    of a span or nothing of it.
+    None is yielded after a slice that leaves room in its batch. A batch ends where a bucket joins in that stands
+    further than the others, so that every bucket takes either all of a span or nothing of it.
     """
     batch = Batch()
-    for partition, records, position in polled:
-        at = 0
-        while at < len(records):
-            boundary = partition.boundary
-            at = _fold_slice(batch, partition, records, at)
-            await asyncio.sleep(0)
-            if batch.is_full or partition.next == boundary:
+    for stretch in stretches:
+        rest = _Rest(stretch, stretch.start)
+        while rest.next < stretch.next:
+            boundary = rest.boundary
+            _fold_slice(batch, rest, boundary)
+            if batch.is_full or rest.next == boundary:
                 yield batch
                 batch = Batch()
-        _skip_to(batch, partition, min(position, partition.boundary))
+            else:
+                yield None
     if batch.spans:
         yield batch
 
 
-def _fold_slice(batch: Batch, partition: Partition, records: Sequence[Record], at: int) -> int:
-    """Fold records from index `at` until the slice or the batch is full, or the partition's boundary is reached.
+@dataclass(slots=True)
+class _Rest:
+    """What is left of a stretch: the offsets from `next` on, and of its records those from index `at` on."""
 
-    Returns the index of the first record that was not folded.
-    """
-    index, span = batch.span_of(partition.name, partition.next)
-    below = bisect_left(records, partition.boundary, key=_offset)
-    first, end = at, min(below, at + SLICE_RECORDS, at + batch.room_records)
-    for record in records[at:end]:
+    stretch: Stretch
+    next: int
+    at: int = 0
+
+    @property
+    def boundary(self) -> int:
+        """The next offset at which a bucket joins in; beyond all when none does."""
+        return min((position for position in self.stretch.stored if position > self.next), default=_BEYOND_ALL)
+
+
+def _fold_slice(batch: Batch, rest: _Rest, boundary: int) -> None:
+    """Fold until the slice or the batch is full, or what lies below the boundary is folded."""
+    stretch, records, at = rest.stretch, rest.stretch.records, rest.at
+    index, span = batch.span_of(stretch.partition, rest.next, stretch.stored)
+    below = bisect_left(records, boundary, key=_offset)
+    for record in records[at : min(below, at + SLICE_RECORDS, at + batch.room_records)]:
         _fold(batch, span, index, record)
         at += 1
         if batch.size_bytes >= MAX_BATCH_BYTES:
             break
-    span.records += at - first
-    batch.records += at - first
+    span.records += at - rest.at
+    batch.records += at - rest.at
     if at:
         span.fingerprint = fingerprint_of(records[at - 1])
-    span.next = partition.next = partition.boundary if at == below < len(records) else records[at - 1].offset + 1
-    return at
+    # Behind the last record there may be offsets that hold none for us.
+    span.next = rest.next = min(stretch.next, boundary) if at == below else records[at - 1].offset + 1
+    rest.at = at
 
 
 def _fold(batch: Batch, span: Span, index: int, record: Record) -> None:
@@ -70,14 +94,7 @@ def _fold(batch: Batch, span: Span, index: int, record: Record) -> None:
     except RefusedEventError as refusal:
         span.dead_letters += 1
         # Not the error itself: by its traceback it would keep the batch and all records polled with it in memory, until
-        # garbage is collected, which happens rarely.
-        batch.letters.append(DeadLetter(record, refusal.reason, str(refusal)))
+        # Python looks for cycles, which happens rarely.
+        batch.refused.append(RefusedRecord(record, refusal.reason, str(refusal)))
     else:
         batch.add(event, index, f"{span.partition}/{record.offset}")
-
-
-def _skip_to(batch: Batch, partition: Partition, position: int) -> None:
-    """Move past offsets that hold no record for us."""
-    if position > partition.next:
-        _, span = batch.span_of(partition.name, partition.next)
-        span.next = partition.next = position

@@ -1,1 +1,1 @@
-"""Dead letters: records that cannot be understood, written, read and sent again."""
+"""Dead letters: records that cannot be understood are set aside (writer.py), read and sent again."""

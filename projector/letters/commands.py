@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from projector.assignment.skip import Decision
+from projector.letters.headers import Decision
 from projector.letters.reader import Filter, find_letter, read_letters, redrive
 from projector.settings import ProjectorSettings
 from schemas.decode import Reason

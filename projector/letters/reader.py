@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from projector.assignment.partition import Record
-from projector.letters.writer import HEADER_PREFIX, new_producer, write_letter
+from projector.fold.record import Record
+from projector.letters.headers import HEADER_PREFIX
+from projector.letters.writer import new_producer, write_letter
+from projector.log.topics import require_topics
 from projector.settings import ProjectorSettings
-from projector.startup import require_topics
 from schemas.decode import RefusedEventError, decode
 from service.errors import CommandError
 from service.kafka import start_client

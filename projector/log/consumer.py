@@ -17,8 +17,8 @@ from aiokafka.errors import (
     UnsupportedCodecError,
 )
 
-from projector.assignment.partition import Record, value_bytes
 from projector.fold.batch import MAX_BATCH_RECORDS
+from projector.fold.record import Record, value_bytes
 from projector.log.codecs import Expansion, require_codecs
 from projector.log.header_names import poll_one
 from schemas.redis_layout import partition_name

@@ -14,7 +14,7 @@ from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBa
 from aiokafka.record.memory_records import _MemoryRecordsPy
 from aiokafka.record.util import decode_varint_py
 
-from projector.assignment.partition import Record
+from projector.fold.record import Record
 
 # A fetch that is made anew for it may take longer than waiting for news does.
 _FETCH_MILLISECONDS: Final = 5_000

@@ -1,1 +1,1 @@
-"""What the log makes possible: build a projection anew, compare, switch, move, and let old jobs go."""
+"""What the log makes possible: build a projection anew, compare, switch, move."""

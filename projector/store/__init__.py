@@ -1,1 +1,1 @@
-"""Redis as the projector sees it: generations, their positions, and the one step that moves them."""
+"""Redis as the projector sees it: generations, their positions, and the one step that moves these (apply.py)."""

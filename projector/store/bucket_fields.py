@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from projector.assignment.partition import fingerprint_offset
+from projector.fold.record import fingerprint_offset
 from schemas.redis_layout import MOST_DIGITS
 
 _PRINTABLE: Final = re.compile(rb"[ -~]+")

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from redis.exceptions import RedisError
 
-from projector.errors import DamagedBucketError, StoreUnavailableError
+from projector.errors import BucketMissingError, BucketSealedError, DamagedBucketError, StoreUnavailableError
 from service.redis import AnyRedis
 
 CALL_TIMEOUT_SECONDS: Final = 10.0
@@ -27,7 +27,7 @@ class Script:
     """A script of ours; called with keys and arguments, it answers within the limit or raises StoreUnavailableError."""
 
     def __init__(self, redis: AnyRedis, *parts: str) -> None:
-        """Join the files of `lua/` with these names into one script."""
+        """Join the files of `lua/` with these names, such as `apply` or `catalog/lease`, into one script."""
         self._script = redis.register_script("".join(_text(part) for part in parts))
 
     async def __call__(self, keys: Sequence[str], arguments: Sequence[str | bytes] = ()) -> Any:
@@ -63,3 +63,11 @@ def understood() -> Iterator[None]:
         yield
     except ValueError as error:
         raise DamagedBucketError(f"what is stored is damaged: {error}") from error
+
+
+def check(answer: Sequence[Any]) -> None:
+    """Raise what a script tells of its bucket by the first item of its answer, unless it did its work."""
+    if answer[0] == b"missing":
+        raise BucketMissingError
+    if answer[0] == b"sealed":
+        raise BucketSealedError

@@ -94,9 +94,10 @@ class Catalog:
         self._redis = redis
         self._key = pointer_key(prefix)
         self._point, self._lease, self._end_lease, self._change, self._clock = (
-            Script(redis, name) for name in ("point", "lease", "end_lease", "change", "clock")
+            Script(redis, name)
+            for name in ("catalog/point", "catalog/lease", "catalog/end_lease", "catalog/change", "clock")
         )
-        self._raise_cutoff = Script(redis, "raise_cutoff")
+        self._raise_cutoff = Script(redis, "catalog/raise_cutoff")
 
     async def read(self) -> State:
         """Return what the catalog says; ForeignProjectionError when it is damaged."""

@@ -1,15 +1,21 @@
-"""The store: the live generation, as the projector that writes it sees it."""
+"""The live generation, as the projector that writes it sees it: opened, begun, mended, followed when it changes."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from projector.errors import BucketMissingError, BucketSealedError, ForeignProjectionError
+from projector.fold.batch import Batch
+from projector.store.buckets import Buckets, Offsets
 from projector.store.catalog import Catalog
-from projector.store.generation import Generation, Offsets
+from projector.store.generation import Generation
 from schemas.redis_layout import FOLD_VERSION, Pointer
 from service.redis import AnyRedis
 
 FIRST_GENERATION: Final = 1
+
+# Asks the log for its ends.
+AskEnds = Callable[[], Awaitable[Offsets]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,60 +26,84 @@ class LogIdentity:
     topic: str
 
 
-class Store(Generation):
+class Live:
     """The live generation of a projection in Redis."""
 
     def __init__(self, redis: AnyRedis, prefix: str, log: LogIdentity, *, buckets: int = 1) -> None:
-        super().__init__(redis, prefix)
-        self._catalog = Catalog(redis, prefix)
+        self._redis = redis
+        self._prefix = prefix
         self._log = log
         self._buckets_of_new = buckets
+        self._catalog = Catalog(redis, prefix)
+        self._opened: Generation | None = None
         # What the catalog said when it was read last: jobs without news since then are let go; empty when none are.
         self.cutoff = ""
 
-    async def reopen(self) -> bool:
-        """Open the live generation when all of it is there, which needs no look at the log; tell whether it was."""
-        pointer = await self._ensure_pointer()
-        for bucket, incarnation in enumerate(pointer.incarnations):
-            found, sealed = await self.find(pointer, bucket)
-            if found != incarnation:
-                return False
-            if sealed is not None:
-                await self._remove_left_over_seal(pointer, sealed)
-        self._pointer = pointer
-        return True
+    @property
+    def generation(self) -> Generation:
+        """The generation that was opened; BucketMissingError when none was."""
+        if self._opened is None:
+            raise BucketMissingError("the projection was not opened")
+        return self._opened
 
-    async def open(self, log_ends: Offsets) -> None:
+    async def open(self, ask_ends: AskEnds) -> None:
         """Open the live generation, beginning it or those of its buckets that are missing.
 
-        `log_ends` become the floor of what is begun. A bucket that came back as another one (a restored or emptied
-        node) is adopted: its positions are its own, so it only has to catch up before it is read. BucketSealedError
-        while a switch is under way; a seal that was left over by one that died is removed.
+        Only when something has to be begun the log is asked for its ends, which become the floor of that. A bucket
+        that came back as another one (a restored or emptied node) is adopted: its positions are its own, so it only
+        has to catch up before it is read. BucketSealedError while a switch is under way; a seal that was left over by
+        one that died is removed.
         """
-        pointer = await self._ensure_pointer()
-        in_force = []
-        for bucket in range(pointer.buckets):
-            begun = await self.begin(pointer, bucket, log_ends)
-            if begun.sealed is not None:
-                await self._remove_left_over_seal(pointer, begun.sealed)
-            if begun.incarnation != pointer.incarnations[bucket]:
-                if not begun.was_made and log_ends:
-                    await self.raise_floor_of(pointer, bucket, log_ends)
-                await self._catalog.announce(bucket, begun.incarnation)
-            in_force.append(begun.incarnation)
-        self._pointer = replace(pointer, incarnations=tuple(in_force))
+        pointer = await self._whole()
+        if pointer is None:
+            pointer = await self._begun(await ask_ends())
+        self._opened = Generation(self._redis, self._prefix, pointer)
 
     async def mend(self, log_ends: Offsets) -> None:
-        """Remove what is damaged of what the live generation's buckets keep beside their jobs, see `Generation`."""
-        self._pointer = await self._ensure_pointer()
-        await super().mend(log_ends)
+        """Remove what is damaged of what the buckets keep beside their jobs, and hide those until the ends are reached.
+
+        What was removed is made again: positions by folding from the log's start, the rest at once.
+        """
+        await self._buckets(await self._ensure_pointer()).mend(log_ends)
+
+    async def apply(self, batch: Batch) -> int:
+        """Apply a batch to the generation that was opened, see `Generation`."""
+        return await self.generation.apply(batch)
 
     async def check_pointer(self) -> None:
         """Raise BucketMissingError when another generation, or none, is live than the one that was opened."""
         state = await self._catalog.read()
         self.cutoff = state.cutoff
-        if state.live != self.pointer:
+        if state.live != self.generation.pointer:
             raise BucketMissingError("the pointer to the live generation is gone or changed")
+
+    async def _whole(self) -> Pointer | None:
+        """Return the live generation when all of it is there, which needs no look at the log."""
+        pointer = await self._ensure_pointer()
+        buckets = self._buckets(pointer)
+        for bucket, incarnation in enumerate(pointer.incarnations):
+            found, sealed = await buckets.find(bucket)
+            if found != incarnation:
+                return None
+            if sealed is not None:
+                await self._remove_left_over_seal(buckets, sealed)
+        return pointer
+
+    async def _begun(self, log_ends: Offsets) -> Pointer:
+        """Return the live generation after its missing buckets were begun, and strange ones adopted."""
+        pointer = await self._ensure_pointer()
+        buckets = self._buckets(pointer)
+        in_force = []
+        for bucket in buckets.numbers:
+            begun = await buckets.begin(bucket, log_ends)
+            if begun.sealed is not None:
+                await self._remove_left_over_seal(buckets, begun.sealed)
+            if begun.incarnation != pointer.incarnations[bucket]:
+                if not begun.was_made and log_ends:
+                    await buckets.raise_floor(bucket, log_ends)
+                await self._catalog.announce(bucket, begun.incarnation)
+            in_force.append(begun.incarnation)
+        return replace(pointer, incarnations=tuple(in_force))
 
     async def _ensure_pointer(self) -> Pointer:
         """Return the live generation, making it when there is none."""
@@ -90,11 +120,14 @@ class Store(Generation):
             )
         return pointer
 
-    async def _remove_left_over_seal(self, pointer: Pointer, sealed: int) -> None:
+    async def _remove_left_over_seal(self, buckets: Buckets, sealed: int) -> None:
         epoch, is_held = await self._catalog.end_lease()
         if is_held:
             raise BucketSealedError("a switch of generations is under way")
-        await Generation(self._redis, self._prefix, pointer).unseal(max(epoch, sealed))
+        await buckets.unseal(max(epoch, sealed))
+
+    def _buckets(self, pointer: Pointer) -> Buckets:
+        return Buckets(self._redis, self._prefix, pointer)
 
 
 def check_is_ours(pointer: Pointer, log: LogIdentity, prefix: str) -> None:

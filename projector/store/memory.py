@@ -1,15 +1,18 @@
-"""Eviction: whether Redis may drop keys when its memory is full, and whether it has. It drops them without an error."""
+"""Redis' memory: whether keys may be dropped when it is full, and whether they have been; Redis tells neither."""
 
 import asyncio
 from dataclasses import dataclass
 from typing import Any, Final
 
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
-from service.redis import AnyRedis
+from projector.settings import ProjectorSettings
+from service.errors import ServiceUnavailableError
+from service.redis import AnyRedis, address, unreachable
 
 NO_EVICTION: Final = "noeviction"
 LOOK_TIMEOUT_SECONDS: Final = 2.0
+_PAUSE_SECONDS: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,32 +45,59 @@ def nodes_of(answer: dict[str, Any]) -> list[dict[str, Any]]:
     return [answer] if "used_memory" in answer else list(answer.values())
 
 
-def why_unsafe(memory: Memory, address: str) -> str | None:
+def why_unsafe(memory: Memory, place: str) -> str | None:
     """Return what is to be done about a Redis that may drop keys; None when it never does."""
     if memory.policy == NO_EVICTION:
         return None
     return (
-        f"Redis at {address} may drop keys without an error (maxmemory-policy is {memory.policy}): "
+        f"Redis at {place} may drop keys without an error (maxmemory-policy is {memory.policy}): "
         f"set it with `redis-cli CONFIG SET maxmemory-policy {NO_EVICTION}` and in its configuration"
     )
 
 
-def why_incomplete(memory: Memory, address: str) -> str | None:
+def why_incomplete(memory: Memory, place: str) -> str | None:
     """Return what is to be done about a Redis that has dropped keys; None when it has not."""
     if not memory.evicted_keys:
         return None
     return (
-        f"Redis at {address} has dropped {memory.evicted_keys} keys without an error, jobs may be missing: delete the "
+        f"Redis at {place} has dropped {memory.evicted_keys} keys without an error, jobs may be missing: delete the "
         "keys of the prefix, so that the log is folded again, and then `redis-cli CONFIG RESETSTAT`"
     )
+
+
+async def require_redis(redis: AnyRedis, settings: ProjectorSettings) -> Memory:
+    """Return what Redis says of its memory once it answers, and is set never to drop keys.
+
+    Raises ServiceUnavailableError, which says what to do.
+    """
+    memory = await _memory(redis, settings)
+    if fault := why_unsafe(memory, address(settings)):
+        raise ServiceUnavailableError(fault)
+    return memory
+
+
+async def _memory(redis: AnyRedis, settings: ProjectorSettings) -> Memory:
+    failure: Exception | None = None
+    try:
+        async with asyncio.timeout(settings.start_timeout_seconds):
+            while True:
+                try:
+                    return await read_memory(redis)
+                except (AuthenticationError, NoPermissionError) as error:
+                    raise ServiceUnavailableError(f"Redis at {address(settings)} refuses us: {error}") from error
+                except (RedisError, OSError) as error:
+                    failure = error
+                await asyncio.sleep(_PAUSE_SECONDS)
+    except TimeoutError:
+        raise ServiceUnavailableError(unreachable(settings, failure)) from failure
 
 
 class EvictionWatch:
     """Looks now and then whether Redis, which was safe at the start, may drop keys by now, or has."""
 
-    def __init__(self, redis: AnyRedis, address: str) -> None:
+    def __init__(self, redis: AnyRedis, place: str) -> None:
         self._redis = redis
-        self._address = address
+        self._place = place
         self.evicted_keys = 0
         self.trouble: str | None = None
 
@@ -79,5 +109,5 @@ class EvictionWatch:
         except (RedisError, OSError, TimeoutError):
             return
         self.evicted_keys = memory.evicted_keys
-        faults = (why_unsafe(memory, self._address), why_incomplete(memory, self._address))
+        faults = (why_unsafe(memory, self._place), why_incomplete(memory, self._place))
         self.trouble = "; ".join(filter(None, faults)) or None

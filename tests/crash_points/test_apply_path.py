@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from projector.letters.writer import HEADER_PREFIX
+from projector.letters.headers import HEADER_PREFIX
 from projector.log.topics import create_topics
 from projector.settings import ProjectorSettings
 from projector.store.ledger import ledgers

@@ -17,7 +17,7 @@ from api.settings import ApiSettings
 from api.web.headers import _EXPOSED
 from devstack.__main__ import main as devstack
 from projector.__main__ import commands as projector
-from projector.letters.writer import HEADER_PREFIX
+from projector.letters.headers import HEADER_PREFIX
 from projector.metrics import Metrics as ProjectorMetrics
 from projector.settings import ProjectorSettings
 from schemas.decode import Reason

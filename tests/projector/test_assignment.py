@@ -1,58 +1,91 @@
 """Our partitions, placed by what is stored."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import NoOffsetForPartitionError
 
 from projector.assignment.assignment import Assignment
+from projector.fold.batches import Stretch
 from projector.log.consumer import Log
 from projector.settings import ProjectorSettings
-from projector.store.live import LogIdentity, Store
+from projector.store.live import Live, LogIdentity
 from service.redis import connect
 from tests.support.deployment import Deployment
 from tests.support.events import event
 
 
 @pytest.fixture
-async def assignment(deployment: Deployment) -> AsyncIterator[Assignment]:
-    """The partitions of a topic with an event in partition 0, assigned to us and placed."""
+async def log(deployment: Deployment) -> AsyncIterator[Log]:
+    """The log, with an event in partition 0, as a member of its group sees it."""
     await deployment.send(event(), 0)
     settings = ProjectorSettings.load(deployment.environment)
-    redis = connect(settings)
     log = Log(deployment.topic, deployment.topic, settings.kafka_client_options())
     await log.start()
     try:
         await log.join()
-        store = Store(redis, deployment.prefix, LogIdentity("cluster", deployment.topic))
-        await store.open(await log.ends())
+        yield log
+    finally:
+        await log.stop()
+
+
+@pytest.fixture
+async def assignment(deployment: Deployment, log: Log) -> AsyncIterator[Assignment]:
+    """The partitions of the log, assigned to us and placed."""
+    redis = connect(ProjectorSettings.load(deployment.environment))
+    try:
+        store = Live(redis, deployment.prefix, LogIdentity("cluster", deployment.topic))
+        await store.open(log.ends)
         assignment = Assignment(log, store)
         async with asyncio.timeout(20):
             while len(assignment.partitions) < deployment.partitions:
-                with contextlib.suppress(NoOffsetForPartitionError):
-                    await log.poll()
-                await assignment.place()
+                await assignment.take()
         yield assignment
     finally:
-        await log.stop()
         await redis.aclose()
 
 
 async def test_what_another_broker_leads_is_placed_anew(
-    assignment: Assignment, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+    assignment: Assignment, log: Log, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Records of a new leader are not folded before what was applied has been checked against its log."""
     item = TopicPartition(deployment.topic, 0)
     before = assignment.partitions[item]
-    assert {partition.name for partition, _ in assignment.polled({})} == set(assignment.applied)
-    monkeypatch.setattr(assignment.log, "leader", lambda asked: 99 if asked == item else before.leader)
-    assert before.name not in {partition.name for partition, _ in assignment.polled({})}
+    assert assignment.readable() == list(assignment.partitions.values())
+    monkeypatch.setattr(log, "leader", lambda asked: 99 if asked == item else before.leader)
+    assert before not in assignment.readable()
     monkeypatch.undo()
     before.doubt()  # its broker did not answer: that is the same
-    assert before.name not in {partition.name for partition, _ in assignment.polled({})}
-    await assignment.place()
+    assert before not in assignment.readable()
+    await assignment.take()
     assert assignment.partitions[item] is not before
-    assert before.name in {partition.name for partition, _ in assignment.polled({})}
+    assert assignment.partitions[item] in assignment.readable()
+
+
+async def test_what_is_taken_is_taken_once(assignment: Assignment, deployment: Deployment) -> None:
+    """A partition is taken on from where it was taken before, and anew once its position was forgotten."""
+    item = TopicPartition(deployment.topic, 0)
+    await deployment.send(event(), 0)
+    assignment.forget()
+    first = await taken_of(assignment, item)
+    assert (first.start, first.next, len(first.records)) == (0, 2, 2)
+    assert not assignment.partitions[item].is_settled
+    await deployment.send(event(), 0)
+    second = await taken_of(assignment, item)
+    assert (second.start, second.next, len(second.records)) == (2, 3, 1)
+    assignment.seek_back()
+    assignment.partitions[item].confirm(3)
+    assert assignment.partitions[item].is_settled
+    assignment.forget()
+    assert (await taken_of(assignment, item)).start == 0  # where Redis stands, which nothing was applied to
+
+
+async def taken_of(assignment: Assignment, item: TopicPartition) -> Stretch:
+    """Return what is taken next of a partition."""
+    async with asyncio.timeout(20):
+        while True:
+            taken = await assignment.take()
+            for stretch in taken.stretches:
+                if stretch.partition == assignment.partitions[item].name:
+                    return stretch

@@ -4,9 +4,10 @@ import uuid
 
 from redis.asyncio import Redis
 
-from projector.fold.batch import Batch
+from projector.fold.batch import move
 from projector.store.generation import BUCKETS_AT_ONCE
-from projector.store.live import LogIdentity, Store
+from projector.store.live import Live
+from tests.support.opening import LOG, known
 from tests.support.services import Services
 
 
@@ -15,13 +16,11 @@ async def test_many_buckets_need_few_connections(services: Services) -> None:
     prefix = f"connections-{uuid.uuid4().hex[:8]}"
     client = Redis.from_url(services.redis_url, max_connections=BUCKETS_AT_ONCE)
     try:
-        store = Store(client, prefix, LogIdentity("cluster", "t"), buckets=3 * BUCKETS_AT_ONCE)
-        await store.open({"t/0": 0})
-        batch = Batch()
-        _, span = batch.span_of("t/0", 0)
-        span.next = 1
-        await store.apply(batch, {"t/0": (0,) * store.pointer.buckets})
-        assert set((await store.standings(["t/0"]))["t/0"].next) == {1}
+        store = Live(client, prefix, LOG, buckets=3 * BUCKETS_AT_ONCE)
+        await store.open(known({"t/0": 0}))
+        generation = store.generation
+        await store.apply(move("t/0", 0, 1, (0,) * generation.pointer.buckets))
+        assert set((await generation.standings(["t/0"]))["t/0"].next) == {1}
     finally:
         await client.delete(*[key async for key in client.scan_iter(match=f"{prefix}:*", count=10_000)])
         await client.aclose()

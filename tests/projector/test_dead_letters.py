@@ -4,7 +4,7 @@ import asyncio
 
 from aiokafka import AIOKafkaProducer
 
-from projector.letters.writer import HEADER_PREFIX, STAGE
+from projector.letters.headers import HEADER_PREFIX, STAGE
 from tests.support.deployment import Deployment, wait_for
 from tests.support.events import event, record
 

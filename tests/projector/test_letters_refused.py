@@ -12,7 +12,7 @@ from aiokafka.protocol.admin import CreateAclsRequest
 
 from devstack import Kafka, free_port
 from devstack.ports import LOCALHOST, free_ports
-from projector.letters.writer import HEADER_PREFIX
+from projector.letters.headers import HEADER_PREFIX
 from tests.projector.test_recovery import assert_right, ready
 from tests.support.deployment import Deployment, wait_for
 from tests.support.events import event

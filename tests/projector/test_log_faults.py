@@ -11,7 +11,8 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
 from devstack import Kafka, free_port
-from projector.letters.writer import HEADER_PREFIX, write_letter
+from projector.letters.headers import HEADER_PREFIX
+from projector.letters.writer import write_letter
 from projector.store.ledger import ledgers
 from schemas.redis_layout import bucket_prefix
 from tests.projector.test_recovery import ready

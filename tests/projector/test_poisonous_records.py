@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from devstack import free_port
-from projector.letters.writer import HEADER_PREFIX
+from projector.letters.headers import HEADER_PREFIX
 from projector.log.codecs import MAX_EXPANDED_BYTES, Expansion, require_codecs
 from projector.store.ledger import Ledger, ledgers
 from schemas.redis_layout import LEDGER, POSITIONS, bucket_prefix

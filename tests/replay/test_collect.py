@@ -9,11 +9,11 @@ import pytest
 from redis.asyncio import Redis
 
 from projector.errors import BucketMissingError, BucketSealedError
-from projector.expiry.walk import ExpiredJobs, Mode, Step, collect_all, count_all
+from projector.expiry.walk import Mode, OldJobs, Step, count_all
 from projector.fold.batch import Batch
 from projector.fold.job import FoldedJob
 from projector.store.catalog import Catalog
-from projector.store.live import LogIdentity, Store
+from projector.store.live import Live
 from schemas.decode import decode
 from schemas.event_time import sortable_timestamp
 from schemas.expiry import has_news_since
@@ -21,10 +21,10 @@ from schemas.identity import JobIdentity, job_member
 from schemas.lifecycle import STAGE_NAMES
 from schemas.redis_layout import INDEXES, JOB, bucket_prefix
 from tests.support.events import event, record
+from tests.support.opening import LOG, known
 from tests.support.refold import Content, content_of
 from tests.support.services import Services
 
-LOG = LogIdentity("cluster", "t")
 FIRST_SECOND = 1_601_514_000
 CUTOFF = sortable_timestamp((FIRST_SECOND + 30) * 1000)
 Jobs = dict[JobIdentity, FoldedJob]
@@ -48,25 +48,31 @@ async def prefix(redis: Redis) -> AsyncIterator[str]:
         await redis.delete(*keys)
 
 
-async def opened(redis: Redis, prefix: str, buckets: int = 1) -> Store:
+async def opened(redis: Redis, prefix: str, buckets: int = 1) -> Live:
     """Return a store with empty buckets."""
-    store = Store(redis, prefix, LOG, buckets=buckets)
-    await store.open({})
+    store = Live(redis, prefix, LOG, buckets=buckets)
+    await store.open(known({}))
     return store
 
 
-async def apply(store: Store, *events: Mapping[str, Any]) -> Jobs:
+async def apply(store: Live, *events: Mapping[str, Any]) -> Jobs:
     """Apply these events as the whole log, and return the jobs they make."""
     batch, jobs = Batch(), cast("Jobs", {})
-    index, span = batch.span_of("t/0", 0)
+    index, span = batch.span_of("t/0", 0, (0,) * store.generation.pointer.buckets)
     for offset, value in enumerate(events):
         one = record(offset, dict(value))
         decoded = decode(one.value, one.headers, 2_000_000_000_000)
         batch.add(decoded, index, f"t/0/{offset}")
         jobs.setdefault(decoded.identity, FoldedJob(decoded.identity)).add(decoded, f"t/0/{offset}")
     span.records = span.next = len(events)
-    await store.apply(batch, {"t/0": (0,) * store.pointer.buckets})
+    await store.apply(batch)
     return jobs
+
+
+async def collect_all(redis: Redis, prefix: str, store: Live) -> int:
+    """Let all old jobs of a generation go that has caught up; return how many."""
+    steps = OldJobs(redis, prefix, store.generation.pointer).steps(CUTOFF, Mode.COLLECT)
+    return sum([step.old async for step in steps if step])
 
 
 def generated(seed: int, jobs: int) -> list[dict[str, Any]]:
@@ -137,19 +143,19 @@ async def test_exactly_the_old_jobs_go(redis: Redis, prefix: str, seed: int, buc
     beside = await others(redis, prefix, buckets)
     old = len(jobs) - len(kept(jobs))
     assert 200 < old < len(jobs) - 200
-    assert await count_all(redis, prefix, store.pointer, CUTOFF) == Step(len(jobs), old)
+    assert await count_all(redis, prefix, store.generation.pointer, CUTOFF) == Step(len(jobs), old)
     assert await dump(redis, prefix, buckets) == content_of(jobs)
-    assert await collect_all(redis, prefix, store.pointer, CUTOFF) == old
+    assert await collect_all(redis, prefix, store) == old
     assert await dump(redis, prefix, buckets) == content_of(kept(jobs))
     assert await others(redis, prefix, buckets) == beside
-    assert await collect_all(redis, prefix, store.pointer, CUTOFF) == 0
+    assert await collect_all(redis, prefix, store) == 0
 
 
 async def test_nothing_remains_of_the_last_job(redis: Redis, prefix: str) -> None:
     """An index without members is no key any more, and a job that is not finished goes as well."""
     store = await opened(redis, prefix)
     await apply(store, event())
-    assert await collect_all(redis, prefix, store.pointer, CUTOFF) == 1
+    assert await collect_all(redis, prefix, store) == 1
     assert await dump(redis, prefix, 1) == {}
 
 
@@ -163,7 +169,7 @@ async def test_news_at_the_cutoff_keeps_a_job(redis: Redis, prefix: str) -> None
         event(time="2020-10-01T01:00:00Z", job="spoke", event_id="e1"),
         event(time="2020-10-01T01:00:30Z", job="spoke", event_id="e2", message="here"),
     )
-    assert await collect_all(redis, prefix, store.pointer, CUTOFF) == 1
+    assert await collect_all(redis, prefix, store) == 1
     assert {name for name in await dump(redis, prefix, 1) if name.startswith("jobid:")} == {
         "jobid:stays",
         "jobid:spoke",
@@ -178,11 +184,11 @@ async def test_a_bucket_that_is_gone_or_sealed_is_left_alone(redis: Redis, prefi
     meta = bucket_prefix(prefix, 1, 0) + "meta"
     await redis.hset(meta, "sealed", "2")
     with pytest.raises(BucketSealedError):
-        await collect_all(redis, prefix, store.pointer, CUTOFF)
+        await collect_all(redis, prefix, store)
     await redis.hdel(meta, "sealed")
     await redis.hset(meta, "incarnation", "another")
     with pytest.raises(BucketMissingError):
-        await collect_all(redis, prefix, store.pointer, CUTOFF)
+        await collect_all(redis, prefix, store)
     assert await dump(redis, prefix, 1) == before
 
 
@@ -193,10 +199,11 @@ async def test_a_bucket_that_has_not_caught_up_keeps_its_jobs(redis: Redis, pref
     await apply(store, event())
     before = await dump(redis, prefix, 1)
     if name == "floor":
-        await store.raise_floors({"t/0": 2})
+        await store.generation.buckets.raise_floors({"t/0": 2})
     else:
-        await store.heartbeat({"t/0" if name == "log end" else "t/1": 2}, await store.clocks())
-    steps = ExpiredJobs(redis, prefix, store.pointer).steps(CUTOFF, Mode.SETTLED)
+        heartbeats = store.generation.heartbeats
+        await heartbeats.beat({"t/0" if name == "log end" else "t/1": 2}, await heartbeats.clocks())
+    steps = OldJobs(redis, prefix, store.generation.pointer).steps(CUTOFF, Mode.COLLECT)
     assert await anext(steps) is None
     assert await anext(steps) is None
     assert await dump(redis, prefix, 1) == before
@@ -215,7 +222,7 @@ async def test_a_damaged_job_is_left_for_the_repair(redis: Redis, prefix: str, n
     key = bucket_prefix(prefix, 1, 0) + name
     await redis.delete(key)
     await redis.set(key, "not ours")
-    assert await collect_all(redis, prefix, store.pointer, CUTOFF) == 1
+    assert await collect_all(redis, prefix, store) == 1
     assert await redis.get(key) == b"not ours"
     await redis.delete(key)
     assert await dump(redis, prefix, 1) == damaged
@@ -225,12 +232,12 @@ async def test_a_job_that_speaks_again_begins_anew(redis: Redis, prefix: str) ->
     """A late event of a job that has gone makes it again from that event alone; old news goes again."""
     store = await opened(redis, prefix)
     await apply(store, event())
-    await collect_all(redis, prefix, store.pointer, CUTOFF)
+    await collect_all(redis, prefix, store)
     await redis.delete(bucket_prefix(prefix, 1, 0) + "positions")
     jobs = await apply(store, event("running", time="2020-10-01T01:00:10Z"))
     assert await dump(redis, prefix, 1) == content_of(jobs)
-    assert await collect_all(redis, prefix, store.pointer, CUTOFF) == 1
+    assert await collect_all(redis, prefix, store) == 1
     await redis.delete(bucket_prefix(prefix, 1, 0) + "positions")
     jobs = await apply(store, event("finished", time="2020-10-01T01:00:40Z"))
-    assert await collect_all(redis, prefix, store.pointer, CUTOFF) == 0
+    assert await collect_all(redis, prefix, store) == 0
     assert await dump(redis, prefix, 1) == content_of(jobs)

@@ -21,12 +21,13 @@ from projector.replay.archive.stream import ArchiveReader, archive_source
 from projector.replay.progress import progress
 from projector.settings import ProjectorSettings
 from projector.store.catalog import Catalog
-from projector.store.live import LogIdentity, Store
+from projector.store.live import Live, LogIdentity
 from schemas.redis_layout import CUTOFF, JOB, KEPT, LEASE, SKIPPED, KeptGeneration, bucket_prefix, pointer_key
 from service.redis import connect
 from tests.support.archives import content_of, sealed
 from tests.support.deployment import Deployment, wait_for
 from tests.support.events import event
+from tests.support.opening import known
 from tests.support.refold import refold, stored
 from tests.support.services import Services
 
@@ -256,9 +257,12 @@ async def test_an_import_that_slept_too_long_replaces_nothing(services: Services
     catalog = Catalog(redis, prefix)
     lease = await catalog.take_lease("import")
     await redis.hset(pointer_key(prefix), LEASE, f"{lease.token} 1 import")
-    store = Store(redis, prefix, LogIdentity("cluster", "t"))
-    await store.open({})
-    for step in (catalog.renew(lease, "import"), catalog.switch(lease, KeptGeneration(store.pointer, "", 0), None)):
+    store = Live(redis, prefix, LogIdentity("cluster", "t"))
+    await store.open(known({}))
+    for step in (
+        catalog.renew(lease, "import"),
+        catalog.switch(lease, KeptGeneration(store.generation.pointer, "", 0), None),
+    ):
         with pytest.raises(LeaseLostError):
             await step
     await redis.delete(*[key async for key in redis.scan_iter(match=f"{prefix}:*")])

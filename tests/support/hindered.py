@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
 from typing import Final
 
 import click
@@ -16,7 +15,7 @@ from projector.app import run_projector
 from projector.fold.batch import Batch
 from projector.log.consumer import POLL_MILLISECONDS, Log
 from projector.settings import ProjectorSettings
-from projector.store.live import Store
+from projector.store.live import Live
 from service.command_line import run_async, run_command
 from service.logs import configure_logs
 
@@ -40,14 +39,14 @@ def _silence() -> None:
 
 def _freeze() -> None:
     """Stop the process, as SIGSTOP does at the worst moment: when its next batch is folded and about to be written."""
-    apply = Store.apply
+    apply = Live.apply
 
-    async def freeze(store: Store, batch: Batch, stored: Mapping[str, Sequence[int]]) -> int:
-        setattr(Store, "apply", apply)  # noqa: B010 - as above
+    async def freeze(store: Live, batch: Batch) -> int:
+        setattr(Live, "apply", apply)  # noqa: B010 - as above
         os.kill(os.getpid(), signal.SIGSTOP)
-        return await apply(store, batch, stored)
+        return await apply(store, batch)
 
-    setattr(Store, "apply", freeze)  # noqa: B010 - as above
+    setattr(Live, "apply", freeze)  # noqa: B010 - as above
 
 
 def _have_no_partition() -> None:

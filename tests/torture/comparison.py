@@ -6,7 +6,7 @@ from typing import Any, Final
 from redis.asyncio import Redis as RedisClient
 
 from devstack import Redis
-from projector.letters.writer import HEADER_PREFIX
+from projector.letters.headers import HEADER_PREFIX
 from projector.store.ledger import ledgers
 from schemas.redis_layout import INDEXES, JOB, POSITIONS, Pointer, bucket_prefix, partition_name, pointer_key
 from service.redis import read_hash

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from projector.assignment.partition import Record
 from projector.fold.job import FoldedJob
+from projector.fold.record import Record
 from schemas.decode import decode
 from schemas.identity import JobIdentity, job_member
 from worker.expected import Identity, expected_jobs

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from projector.letters.writer import HEADER_PREFIX
+from projector.letters.headers import HEADER_PREFIX
 from projector.store.ledger import ledgers
 from schemas.job_event import EXAMPLE
 from schemas.redis_layout import bucket_prefix

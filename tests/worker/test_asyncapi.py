@@ -6,7 +6,7 @@ import jsonschema_rs
 import orjson
 import pytest
 
-from projector.letters import writer as dead_letters
+from projector.letters import headers as dead_letters
 from projector.settings import ProjectorSettings
 from schemas import job_event
 from schemas.decode import Reason, RefusedEventError, decode

@@ -130,7 +130,7 @@ class Source:
         self._redis = redis
         self._prefix = prefix
         self._pointer = pointer
-        self._read_jobs = Script(redis, "read_jobs")
+        self._read_jobs = Script(redis, "replay/read_jobs")
 
     async def settled(self) -> Stood:
         """Return where it stands, if possible at a moment when all buckets stand together."""

@@ -13,17 +13,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from projector.errors import BucketMissingError, LeaseLostError, ProjectorError, StoreUnavailableError
-from projector.fold.batch import encode_jobs
 from projector.log.consumer import LogRange, partition_ranges
+from projector.log.topics import cluster_of, require_topics
 from projector.replay.archive.lines import ArchiveError, End, Header
 from projector.replay.archive.stream import ArchiveReader
 from projector.replay.generations.drop import drop_keys
+from projector.replay.generations.joining import join
 from projector.replay.generations.lease import leased
 from projector.replay.generations.size import Room
 from projector.replay.generations.switch import patiently
 from projector.replay.progress import Show
 from projector.settings import ProjectorSettings
-from projector.startup import cluster_of, require_topics
 from projector.store.calls import Script
 from projector.store.catalog import Catalog, Lease, State
 from projector.store.generation import Generation
@@ -118,7 +118,7 @@ class Import:
         await drop_keys(self.redis, self.prefix, pointer)  # of a generation whose catalog was lost
         generation = self._generation(pointer)
         for bucket, incarnation in enumerate(incarnations):
-            await generation.begin(pointer, bucket, {}, incarnation)
+            await generation.buckets.begin(bucket, {}, incarnation)
         return kept
 
     async def fill(
@@ -131,13 +131,13 @@ class Import:
         async for jobs in reader.batches():
             if is_beside and batches % _MEMORY_EVERY_BATCHES == 0:
                 await room.check()
-            await generation.join(encode_jobs(jobs, kept.pointer.buckets))
+            await join(self.redis, generation, jobs)
             batches += 1
             show({name: reader.jobs}, {name: max(header.jobs, reader.jobs)})
 
     async def set_positions(self, kept: KeptGeneration, header: Header, end: End) -> None:
         """Let every bucket be gone on from the positions of the first line, and be read from those of the last on."""
-        resume = Script(self.redis, "resume")
+        resume = Script(self.redis, "replay/resume")
         for bucket, incarnation in enumerate(kept.pointer.incarnations):
             fields: dict[str, str] = {}
             for name, resumption in header.positions.items():
@@ -146,7 +146,7 @@ class Import:
             flat = [item for pair in fields.items() for item in pair]
             if (await resume([base + META, base + POSITIONS], [incarnation, *flat]))[0] != b"set":
                 raise BucketMissingError("Redis lost what was imported: run the command again")
-        await self._generation(kept.pointer).raise_floors(end.positions)
+        await self._generation(kept.pointer).buckets.raise_floors(end.positions)
 
     async def publish(self, kept: KeptGeneration, header: Header) -> int | None:
         """Make the generation live where none is, else keep it; return the one that stays live."""

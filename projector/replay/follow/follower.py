@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -13,20 +12,20 @@ from typing import Any, Final
 
 from aiokafka import TopicPartition
 
+from projector import cycles
 from projector.assignment.assignment import Assignment
-from projector.assignment.skip import Skipped, pass_over
-from projector.command_errors import as_command_errors
+from projector.assignment.gaps import Gap, move_past
+from projector.closing import close
 from projector.errors import LeaseLostError, PositionMovedError, ProjectorError, StoreUnavailableError
-from projector.garbage import collect_on_purpose
 from projector.metrics import Metrics
 from projector.projector import Projector
 from projector.replay.follow.limited_log import FollowedLog, KnownLetters
 from projector.replay.follow.target import Target
+from projector.running import as_command_errors
 from projector.settings import ProjectorSettings
 from projector.store.catalog import Catalog, State
 from projector.store.generation import Generation
 from schemas.redis_layout import Pointer, partition_name
-from service.closing import close
 from service.command_line import run_async
 from service.errors import CommandError
 from service.kafka import start_client
@@ -35,7 +34,7 @@ from service.redis import AnyRedis, connect
 
 LOOK_SECONDS: Final = 0.25
 CATALOG_SECONDS: Final = 1.0
-COLLECT_SECONDS: Final = 30.0
+CYCLES_SECONDS: Final = 30.0
 # How much less urgent than others a follower is that was given a rate.
 POLITE: Final = 10
 
@@ -75,7 +74,7 @@ async def _follow(task: Task, connection: Connection) -> None:
     await start_client(log, settings)
     try:
         await log.join()
-        collect_on_purpose()
+        cycles.free_only_when_told()
         with as_command_errors(settings):
             await _first_of(projector.run(), guide.run(), _closed(connection), _tell_holds(assignment, connection))
     finally:
@@ -121,7 +120,7 @@ class _Guide:
     projector: Projector
     _state: State | None = None
     _looked_at: float = field(default=0.0)
-    _collected_at: float = field(default=0.0)
+    _freed_at: float = field(default=0.0)
 
     async def run(self) -> None:
         """Guide until cancelled; LeaseLostError when no generation is live any more."""
@@ -143,27 +142,27 @@ class _Guide:
             limits[item] = min([reached[name], *(start for start, end in ranges.items() if self._is_ahead(item, end))])
             end = ranges.get(limits[item])
             if end is not None and reached[name] >= end:
-                await self._pass_over(item, Skipped(name, limits[item], end))
+                await self._pass_over(item, Gap(name, limits[item], end))
         self.log.allow(limits)
 
     def _is_ahead(self, item: TopicPartition, end: int) -> bool:
         partition = self.assignment.partitions.get(item)
         return partition is None or partition.applied < end
 
-    async def _pass_over(self, item: TopicPartition, skipped: Skipped) -> None:
+    async def _pass_over(self, item: TopicPartition, gap: Gap) -> None:
         """Pass over a range as soon as everything before it is applied."""
         partition = self.assignment.partitions.get(item)
-        if partition is None or partition.applied < skipped.start or not self.projector.is_idle:
+        if partition is None or partition.applied < gap.start or not self.projector.is_idle:
             return
         with contextlib.suppress(ProjectorError):
-            await pass_over(self.target, skipped)
-        self.projector.interrupt(PositionMovedError(skipped.partition, skipped.start, skipped.to))
+            await move_past(gap, self.target.generation)
+        self.projector.interrupt(PositionMovedError(gap.partition, gap.start, gap.to))
 
     async def _catalog(self) -> State:
         now = asyncio.get_running_loop().time()
-        if now - self._collected_at > COLLECT_SECONDS:
-            self._collected_at = now
-            gc.collect()
+        if now - self._freed_at > CYCLES_SECONDS:
+            self._freed_at = now
+            cycles.free()
         if self._state is None or now - self._looked_at > CATALOG_SECONDS:
             self._state = await Catalog(self.redis, self.prefix).read()
             self._looked_at = now

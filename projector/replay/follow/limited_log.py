@@ -11,9 +11,8 @@ from typing import Any, Final
 
 from aiokafka import TopicPartition
 
-from projector.assignment.partition import Record
 from projector.fold.batch import MAX_BATCH_RECORDS
-from projector.letters.writer import DeadLetter
+from projector.fold.record import Record, RefusedRecord
 from projector.log.consumer import Log
 
 # With a rate, batches are small and many, so that none keeps Redis from others for long.
@@ -91,5 +90,5 @@ class KnownLetters:
         """Nothing fails here."""
         return True
 
-    async def deliver(self, letters: Sequence[DeadLetter]) -> None:
+    async def deliver(self, refused: Sequence[RefusedRecord]) -> None:
         """Leave them: the log has them."""

@@ -1,8 +1,11 @@
 """The target: a generation that is not live yet, folded up to where the live one stands."""
 
 from projector.errors import ProjectorError
+from projector.fold.batch import Batch
+from projector.store.buckets import Offsets
 from projector.store.catalog import Catalog
 from projector.store.generation import Generation
+from projector.store.live import AskEnds
 from schemas.redis_layout import Pointer
 from service.redis import AnyRedis
 
@@ -17,19 +20,27 @@ class TargetLostError(ProjectorError):
         return str(self.__doc__)
 
 
-class Target(Generation):
+class Target:
     """A generation that is folded beside the live one."""
 
     def __init__(self, redis: AnyRedis, prefix: str, pointer: Pointer) -> None:
-        super().__init__(redis, prefix, pointer)
+        self.generation = Generation(redis, prefix, pointer)
         self._catalog = Catalog(redis, prefix)
 
-    async def reopen(self) -> bool:
+    async def open(self, _: AskEnds) -> None:
         """Return when it is there as it was begun; TargetLostError otherwise."""
-        kept = (await self._catalog.read()).kept.get(self.pointer.number)
-        if kept is None or kept.pointer != self.pointer:
+        pointer = self.generation.pointer
+        kept = (await self._catalog.read()).kept.get(pointer.number)
+        if kept is None or kept.pointer != pointer:
             raise TargetLostError
-        for bucket, incarnation in enumerate(self.pointer.incarnations):
-            if (await self.find(self.pointer, bucket))[0] != incarnation:
+        for bucket, incarnation in enumerate(pointer.incarnations):
+            if (await self.generation.buckets.find(bucket))[0] != incarnation:
                 raise TargetLostError
-        return True
+
+    async def mend(self, log_ends: Offsets) -> None:
+        """Remove what is damaged of what the buckets keep beside their jobs, see `Buckets`."""
+        await self.generation.buckets.mend(log_ends)
+
+    async def apply(self, batch: Batch) -> int:
+        """Apply a batch, see `Generation`."""
+        return await self.generation.apply(batch)

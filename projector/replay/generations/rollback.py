@@ -1,6 +1,7 @@
 """Rolling back: a generation that is kept becomes the live one again."""
 
 from projector.log.consumer import partition_ranges
+from projector.log.topics import cluster_of, require_topics
 from projector.replay.follow.follower import Task
 from projector.replay.follow.followers import Followers
 from projector.replay.generations.lease import leased
@@ -8,9 +9,9 @@ from projector.replay.generations.size import Room
 from projector.replay.generations.switch import Switch, Work, make_live, sealed
 from projector.replay.progress import progress
 from projector.settings import ProjectorSettings
-from projector.startup import cluster_of, require_redis, require_topics
 from projector.store.catalog import Catalog, State
 from projector.store.live import LogIdentity, check_is_ours
+from projector.store.memory import require_redis
 from schemas.redis_layout import COMPLETE, FOLD_VERSION, KeptGeneration, Pointer
 from service.errors import CommandError
 from service.redis import AnyRedis
@@ -31,8 +32,8 @@ async def roll_back(settings: ProjectorSettings, redis: AnyRedis, number: int | 
                 "(--now)"
             )
         work = Work(redis, settings.redis_prefix, catalog, lease, _live(state))
-        await work.generation(work.live).unseal(lease.epoch)
-        await work.generation(target.pointer).unseal(lease.epoch)
+        await work.generation(work.live).buckets.unseal(lease.epoch)
+        await work.generation(target.pointer).buckets.unseal(lease.epoch)
         task = Task(settings, target.pointer, None)
         with progress("rollback") as show:
             is_live = False
@@ -51,7 +52,7 @@ async def roll_back_now(settings: ProjectorSettings, redis: AnyRedis, number: in
         state = await catalog.read()
         target = await _chosen(state, number, settings)
         work = Work(redis, settings.redis_prefix, catalog, lease, _live(state))
-        await work.generation(target.pointer).unseal(lease.epoch)
+        await work.generation(target.pointer).buckets.unseal(lease.epoch)
         async with sealed(work) as reached:
             await make_live(work, target, reached, floors={})
     return (

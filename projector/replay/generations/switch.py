@@ -19,10 +19,12 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 
 from projector.errors import StoreUnavailableError
 from projector.replay.follow.followers import Followers
+from projector.replay.generations.sealing import seal, take_heartbeats
 from projector.replay.generations.size import Room
 from projector.replay.progress import Show
+from projector.store.buckets import Offsets
 from projector.store.catalog import Catalog, Lease, State
-from projector.store.generation import Generation, Offsets
+from projector.store.generation import Generation
 from schemas.redis_layout import COMPLETE, KeptGeneration, Pointer
 from service.errors import CommandError
 from service.redis import AnyRedis
@@ -133,18 +135,18 @@ async def sealed(work: Work) -> AsyncIterator[dict[str, int]]:
     """Yield the positions of the live generation, which do not move within the block."""
     live = work.generation(work.live)
     try:
-        yield await live.seal(work.lease.epoch)
+        yield await seal(work.redis, live, work.lease.epoch)
     finally:
         state = await work.catalog.read()
         if state.live == work.live:
-            await live.unseal(work.lease.epoch)
+            await live.buckets.unseal(work.lease.epoch)
 
 
 async def make_live(work: Work, target: KeptGeneration, reached: Offsets, *, floors: Offsets) -> None:
     """Make the target live with these floors; the generation that was, and had reached so much, is kept, sealed."""
     generation = work.generation(target.pointer)
-    await generation.raise_floors(floors)
-    await generation.take_heartbeats(work.generation(work.live), reached)
+    await generation.buckets.raise_floors(floors)
+    await take_heartbeats(work.redis, work.generation(work.live), generation, reached)
     state = await work.catalog.read()
     now = await work.catalog.now()
     old = KeptGeneration(work.live, COMPLETE, state.began, now, state.starts)

@@ -6,8 +6,8 @@ takes: what the log still holds of the job is joined in as well, in any order.
 
 from collections.abc import Mapping
 
-from projector.fold.batch import encode_jobs
 from projector.fold.job import FoldedJob
+from projector.replay.generations.joining import join
 from projector.store.calls import limited
 from projector.store.generation import Generation
 from projector.store.keys import keys_of
@@ -21,7 +21,7 @@ Starts = Mapping[str, int]
 async def carry_over(redis: AnyRedis, prefix: str, live: Generation, target: Generation, starts: Starts) -> int:
     """Join what the log has lost of the live generation into the target; return how many jobs."""
     carried = 0
-    for bucket in live.buckets:
+    for bucket in live.buckets.numbers:
         async for keys in keys_of(redis, prefix, live.pointer.number, bucket, JOB):
             async with limited(), redis.pipeline(transaction=False) as pipeline:
                 for key in keys:
@@ -30,7 +30,7 @@ async def carry_over(redis: AnyRedis, prefix: str, live: Generation, target: Gen
             jobs = [job for fields in hashes if fields and is_older(job := FoldedJob.from_hash(fields), starts)]
             for job in jobs:
                 job.details.setdefault(CARRIED, f"g{live.pointer.number}")
-            await target.join(encode_jobs(jobs, target.pointer.buckets))
+            await join(redis, target, jobs)
             carried += len(jobs)
     return carried
 

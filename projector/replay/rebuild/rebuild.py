@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from projector.fold.batch import Batch
+from projector.fold.batch import move
 from projector.log.consumer import LogRange, partition_ranges
+from projector.log.topics import cluster_of, require_topics
 from projector.replay.follow.follower import Task
 from projector.replay.follow.followers import Followers
-from projector.replay.follow.target import Target
 from projector.replay.generations.drop import drop_keys
 from projector.replay.generations.lease import leased
 from projector.replay.generations.size import Room, size_of
@@ -28,9 +28,9 @@ from projector.replay.verify.comparison import Options as VerifyOptions
 from projector.replay.verify.comparison import verify
 from projector.replay.verify.difference import Difference
 from projector.settings import ProjectorSettings
-from projector.startup import cluster_of, require_redis, require_topics
 from projector.store.catalog import Catalog, State
 from projector.store.live import LogIdentity, check_is_ours
+from projector.store.memory import require_redis
 from schemas.redis_layout import BUILDING, COMPLETE, FOLD_VERSION, KeptGeneration, Pointer
 from service.errors import CommandError
 from service.redis import AnyRedis
@@ -85,7 +85,7 @@ async def rebuild(settings: ProjectorSettings, redis: AnyRedis, options: Options
         starts = _starts(ranges, state, is_accepted=options.carry_over)
         began = time.monotonic()
         work = Work(redis, settings.redis_prefix, catalog, lease, live)
-        await work.generation(live).unseal(lease.epoch)
+        await work.generation(live).buckets.unseal(lease.epoch)
         target = await _target(work, log, options, starts)
         task = Task(settings, target.pointer, options.rate)
         carried = 0
@@ -190,13 +190,10 @@ async def _check_room(work: Work) -> None:
 
 async def _begin(work: Work, target: KeptGeneration) -> None:
     """Make the buckets that are not there, standing where the log begins."""
-    generation = Target(work.redis, work.prefix, target.pointer)
+    generation = work.generation(target.pointer)
     for bucket, incarnation in enumerate(target.pointer.incarnations):
-        await generation.begin(target.pointer, bucket, {}, incarnation)
+        await generation.buckets.begin(bucket, {}, incarnation)
     for name, start in target.starts.items():
-        standing = (await generation.standings([name]))[name].next
-        if min(standing) == 0:
-            batch = Batch()
-            _, span = batch.span_of(name, 0)
-            span.next = start
-            await generation.apply(batch, {name: standing})
+        stored = (await generation.standings([name]))[name].next
+        if min(stored) == 0:
+            await generation.apply(move(name, 0, start, stored))

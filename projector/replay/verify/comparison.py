@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from projector.log.topics import cluster_of, require_topics
 from projector.replay.progress import Counts, Show
 from projector.replay.verify.bucket import BucketCheck
 from projector.replay.verify.difference import Difference, Kind, Note
@@ -24,7 +25,6 @@ from projector.replay.verify.log import ReplayedLog
 from projector.replay.verify.moment import Found, Moments
 from projector.replay.verify.store import StoredGeneration
 from projector.settings import ProjectorSettings
-from projector.startup import cluster_of, require_topics
 from projector.store.catalog import Catalog, State
 from projector.store.live import LogIdentity, check_is_ours
 from schemas.redis_layout import DROPPING, FOLD_VERSION, Pointer

@@ -12,8 +12,8 @@ from typing import Final
 
 import orjson
 
-from projector.assignment.partition import Record
 from projector.fold.job import FoldedJob
+from projector.fold.record import Record
 from projector.replay.verify.log import Offsets, ReplayedLog, Skipped
 from schemas.decode import RefusedEventError, decode
 from schemas.identity import JobIdentity, bucket_of, job_member

@@ -15,8 +15,8 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
-from projector.assignment.partition import Record
 from projector.fold.batch import MAX_BATCH_RECORDS
+from projector.fold.record import Record
 from projector.log.consumer import POLL_MILLISECONDS, is_unreadable
 from projector.log.header_names import poll_one
 from projector.settings import ProjectorSettings

@@ -64,7 +64,7 @@ class StoredGeneration:
         self._redis = redis
         self._prefix = prefix
         self.pointer = pointer
-        self._read, self._mend = Script(redis, "verify_read"), Script(redis, "verify_mend")
+        self._read, self._mend = Script(redis, "replay/verify_read"), Script(redis, "replay/verify_mend")
 
     async def read(self, bucket: int, asked: Sequence[Asked] = ()) -> Moment:
         """Return positions and jobs of one moment; BucketMissingError when the bucket is not the one it was."""

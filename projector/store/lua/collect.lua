@@ -9,7 +9,7 @@
 --   1 base         what every key of the bucket starts with
 --   2 incarnation  the one the caller knows the bucket by
 --   3 cutoff       a sortable time
---   4 mode         count: nothing is changed; collect: jobs go; settled: jobs go, if the bucket has caught up
+--   4 mode         count: nothing is changed; collect: jobs go, if the bucket has caught up
 --   5 keys         array of the keys of jobs
 --   6 names        array of {identity field names, index names, stage names, detail names, job key name, floor prefix}
 --   7 places       where the time begins and ends in a stage's register, and where in a detail's; from 1
@@ -71,7 +71,7 @@ end
 local meta = call('HMGET', KEYS[1], 'incarnation', 'sealed')
 if meta[1] ~= incarnation then return {'missing'} end
 if meta[2] then return {'sealed', meta[2]} end
-if mode == 'settled' then
+if mode == 'collect' then
   local partition = partition_behind()
   if partition then return {'behind', partition} end
 end
@@ -84,7 +84,7 @@ for _, key in ipairs(keys) do
     local indexes = not has_news(job) and indexes_of(job)
     if indexes then
       old = old + 1
-      if mode ~= 'count' then
+      if mode == 'collect' then
         local member = sub(key, #base + #job_prefix + 1)
         for _, index in ipairs(indexes) do call('ZREM', index, member) end
         call('DEL', key)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from service.closing import CLOSE_SECONDS, close
+from projector.closing import CLOSE_SECONDS, close
 
 
 async def test_a_client_that_waits_for_ever_is_left() -> None:

@@ -1,0 +1,44 @@
+"""Records of the log as values: what is read of one, what tells it from another, and one that was refused."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from schemas.decode import Reason
+
+
+class Record(Protocol):
+    """What is read of a consumed Kafka record (aiokafka's ConsumerRecord)."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRecord:
+    """A record that cannot be understood, and why; it becomes a dead letter."""
+
+    record: Record
+    reason: Reason
+    message: str
+
+
+def fingerprint_of(record: Record) -> str:
+    """Return what tells a record from another at the same offset: `<offset>:<CRC-32 of key and value>`."""
+    return f"{record.offset}:{zlib.crc32(record.value or b'', zlib.crc32(record.key or b'')):08x}"
+
+
+def fingerprint_offset(fingerprint: str) -> int:
+    """Return the offset of the record that a fingerprint is of."""
+    return int(fingerprint.partition(":")[0])
+
+
+def value_bytes(records: Sequence[Record]) -> int:
+    """Return the size of the records' values."""
+    return sum(len(record.value or b"") for record in records)

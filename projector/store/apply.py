@@ -1,0 +1,115 @@
+"""The one step in which jobs change and positions move: all of it in a bucket, or nothing (see lua/apply.lua)."""
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any, Final
+
+import msgpack
+
+from projector.errors import DamagedKeyError, PositionMovedError
+from projector.fold.batch import Batch, Span
+from projector.fold.job import FoldedJob
+from projector.store.buckets import Buckets
+from projector.store.calls import Script, check, understood
+from schemas.event_time import unix_seconds
+from schemas.identity import bucket_of, job_member
+from schemas.redis_layout import (
+    FINGERPRINT,
+    IDENTITY_FIELDS,
+    INDEXES,
+    JOB,
+    LEDGER,
+    META,
+    POSITIONS,
+    number_in,
+    score_of,
+)
+from service.redis import AnyRedis
+
+_NAMES: Final = (IDENTITY_FIELDS, INDEXES, LEDGER, FINGERPRINT, JOB)
+
+# A job in the form that the script takes.
+EncodedJob = list[object]
+
+
+class ApplyStep:
+    """Joins jobs into a bucket and moves its positions."""
+
+    def __init__(self, redis: AnyRedis, buckets: Buckets) -> None:
+        self._buckets = buckets
+        self._apply = Script(redis, "bytes", "apply")
+
+    async def __call__(self, bucket: int, jobs: Sequence[EncodedJob], spans: Mapping[int, Span]) -> int:
+        """Apply these jobs of a batch and its spans, by their index in it; return how many jobs changed.
+
+        Raises PositionMovedError, BucketMissingError, BucketSealedError or DamagedKeyError, and then nothing was
+        written; StoreUnavailableError, and then the outcome is unknown.
+        """
+        incarnation = self._buckets.pointer.incarnations[bucket]
+        argument = _pack(self._buckets.base(bucket), incarnation, spans, jobs, is_first=bucket == 0)
+        answer = await self._apply(self._buckets.keys(bucket, META, POSITIONS), [argument])
+        if answer[0] == b"moved":
+            raise _moved(answer, spans)
+        if answer[0] == b"damaged":
+            raise DamagedKeyError(answer[1].decode(), answer[2].decode())
+        check(answer)
+        changed: int = answer[1]
+        return changed
+
+
+def _moved(answer: Sequence[Any], spans: Mapping[int, Span]) -> PositionMovedError:
+    with understood():
+        partition, stored = answer[1].decode(), number_in(answer[2])
+    expected = next(span.start for span in spans.values() if span.partition == partition)
+    return PositionMovedError(partition, expected, stored)
+
+
+def encode(batch: Batch, buckets: int) -> list[list[EncodedJob]]:
+    """Return for each bucket its jobs."""
+    encoded: list[list[EncodedJob]] = [[] for _ in range(buckets)]
+    for known in batch.jobs:
+        member = job_member(known.job.identity)
+        encoded[bucket_of(member, buckets)].append(encode_job(member, known.job, known.events))
+    return encoded
+
+
+def encode_job(member: str, job: FoldedJob, events: Mapping[int, int]) -> EncodedJob:
+    """Return one job; `events` has how many the ledger counts, by the index of their span."""
+    identity = (*job.identity[:-1], str(job.identity.attempt))
+    return [
+        member,
+        identity,
+        score_of(unix_seconds(job.created)),
+        _flat(job.stages) + _flat(job.details),
+        len(job.stages),
+        _flat(events),
+    ]
+
+
+def _flat(pairs: Mapping[str, str] | Mapping[int, int]) -> list[object]:
+    return list(chain.from_iterable(pairs.items()))
+
+
+def _pack(
+    base: str, incarnation: str, spans: Mapping[int, Span], jobs: Sequence[EncodedJob], *, is_first: bool
+) -> bytes:
+    """Return the argument of the script for one bucket.
+
+    Records that belong to no job (dead letters, offsets without a record) are counted in the first bucket only, so
+    that the ledgers of all buckets add up.
+    """
+    partitions = [
+        (
+            span.partition,
+            str(span.start),
+            str(span.next),
+            span.fingerprint,
+            span.dead_letters if is_first else 0,
+            span.no_record if is_first else 0,
+            index,
+        )
+        for index, span in spans.items()
+    ]
+    # Lua knows strings, not text: without bin types both arrive as strings.
+    packed: bytes = msgpack.packb((base, incarnation, partitions, jobs, _NAMES), use_bin_type=False)
+    return packed
