@@ -17,13 +17,9 @@ UNKNOWN: Final = "unknown"
 _REMEMBERED: Final = 64
 
 
-def freshness_headers(fresh: Freshness, generation: int) -> Headers:
-    """Return what says how fresh an answer is."""
-    return _freshness_headers(fresh, generation).copy()
-
-
 @lru_cache(maxsize=_REMEMBERED)
-def _freshness_headers(fresh: Freshness, generation: int) -> Headers:
+def freshness_headers(fresh: Freshness, generation: int) -> Headers:
+    """Return what says how fresh an answer is; remembered, so to be copied before it is added to."""
     return CIMultiDict(
         {
             LAG: UNKNOWN if fresh.lag is None else str(fresh.lag),

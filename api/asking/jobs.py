@@ -62,7 +62,7 @@ class Jobs:
     def _headers(self, path: str, query: Query, scan: Scan, listed: Listed) -> Headers:
         fresh = scan.freshness
         self._metrics.lag(fresh.lag)
-        headers = freshness_headers(fresh, scan.generation.number)
+        headers = freshness_headers(fresh, scan.generation.number).copy()
         if listed.has_unfinished:
             headers[_RETRY_AFTER] = str(UNFINISHED_RETRY_SECONDS)
         if listed.next is not None:

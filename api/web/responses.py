@@ -28,18 +28,20 @@ Refusals = Mapping[type[Exception], Refusal]
 
 
 def respond(request: web.BaseRequest, answer: Answer) -> Whole | Streamed:
-    """Return an answer in the encoding that the client accepts, or 304 when it has that already."""
-    headers = answer.headers.copy()
-    body = answer.body
+    """Return an answer in the encoding that the client accepts, or 304 when it has that already.
+
+    The response takes the answer's headers over.
+    """
+    body, headers, content_type = answer
     if not isinstance(body, bytes):
-        headers[hdrs.CONTENT_TYPE] = answer.content_type
+        headers[hdrs.CONTENT_TYPE] = content_type
         return Streamed(headers, body, is_gzip=_wants_gzip(request))
     is_gzip = len(body) >= MIN_GZIP_BYTES and _wants_gzip(request)
     etag = headers[ETAG] = etag_of(body, is_gzip=is_gzip)
     known = request.headers.getall(hdrs.IF_NONE_MATCH, ())
     if known and has_etag(", ".join(known), etag):
         return Whole(_NOT_MODIFIED, headers)
-    headers[hdrs.CONTENT_TYPE] = answer.content_type
+    headers[hdrs.CONTENT_TYPE] = content_type
     if is_gzip:
         headers[hdrs.CONTENT_ENCODING] = GZIP
         body = gzip(body)

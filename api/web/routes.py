@@ -24,7 +24,7 @@ def document(answer: Answer) -> Route:
     """Return the route of an answer that is always the same."""
 
     async def route(request: web.Request, _: Question) -> web.StreamResponse:
-        return respond(request, answer)
+        return respond(request, answer._replace(headers=answer.headers.copy()))
 
     return route
 
