@@ -10,16 +10,21 @@ from typing import Final
 import structlog
 
 from api.asking.credentials import Credentials
+from api.asking.freshness import FRESHNESS_HEADERS
 from api.asking.jobs import Jobs
 from api.metrics import Metrics
+from api.projection.buckets import Buckets
+from api.projection.live import Live
 from api.projection.projection import Projection
 from api.projection.reader import Reader
 from api.projection.store import NODE_RETRIES, NODE_SECONDS, Store
+from api.refusals import REFUSALS
 from api.settings import ApiSettings
-from api.web.documents import openapi_route, page_route
+from api.web.documents import openapi_document, status_page
 from api.web.headers import CommonHeaders
+from api.web.routes import Route, asked, document, handled
 from api.web.server import address_of, listen, serving
-from api.web.site import Handler, Site
+from api.web.site import Site
 from schemas import job_status, job_timeline
 from service.health import health_routes
 from service.redis import connect
@@ -54,28 +59,28 @@ async def running(settings: ApiSettings, listener: socket.socket) -> AsyncIterat
     """Answer on a listening socket until the block ends."""
     redis = connect(settings, node_seconds=NODE_SECONDS, node_retries=NODE_RETRIES)
     metrics = Metrics()
-    store = Store(redis, settings.redis_prefix, metrics)
-    reader = Reader(store)
-    common = CommonHeaders(settings.cors_origins())
-    site = Site(routes(settings, Projection(store, reader), metrics), common, metrics)
+    store = Store(redis, metrics)
+    reader = Reader(Buckets(store, metrics))
+    projection = Projection(Live(store, settings.redis_prefix), reader)
+    common = CommonHeaders(settings.cors_origins(), FRESHNESS_HEADERS)
     try:
-        async with serving(site, common, listener):
+        async with serving(Site(routes(settings, projection, metrics), REFUSALS, common, metrics), listener):
             yield
     finally:
         await reader.close()
         await redis.aclose()
 
 
-def routes(settings: ApiSettings, projection: Projection, metrics: Metrics) -> Mapping[str, Handler]:
+def routes(settings: ApiSettings, projection: Projection, metrics: Metrics) -> Mapping[str, Route]:
     """Return everything there is, by path."""
     credentials = Credentials(settings.admin_tokens(), is_required=settings.api_auth == "required")
     checks = {"redis": projection.check_redis, "projection": projection.check_projection}
-    health: dict[str, Handler] = {route.path: route.handler for route in health_routes(checks, metrics.registry)}
+    health = {route.path: handled(route.handler) for route in health_routes(checks, metrics.registry)}
     return {
-        STATUS_PATH: Jobs(projection, credentials, metrics, job_status.render).answer,
-        TIMELINE_PATH: Jobs(projection, credentials, metrics, job_timeline.render).answer,
-        "/openapi.json": openapi_route(),
-        "/": page_route(),
+        STATUS_PATH: asked(Jobs(projection, credentials, metrics, job_status.render).answer),
+        TIMELINE_PATH: asked(Jobs(projection, credentials, metrics, job_timeline.render).answer),
+        "/openapi.json": document(openapi_document()),
+        "/": document(status_page()),
         **health,
     }
 

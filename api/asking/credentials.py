@@ -4,7 +4,7 @@ import hmac
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from api.errors import UnauthorizedError
+from api.asking.errors import UnauthorizedError
 
 _SCHEME: Final = "bearer"
 

@@ -1,12 +1,13 @@
 """Lists of jobs: from rows to the JSON array, one page, one buffered answer, or a stream."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import orjson
 
-from api.errors import StoreUnavailableError
+from api.exchange import Pieces
+from api.projection.errors import StoreUnavailableError
 from api.projection.lookup import Place, Row, place_of
 from api.projection.scan import Scan
 from schemas.lifecycle import FINISHED
@@ -23,10 +24,15 @@ Item = dict[str, Any]
 Render = Callable[[Row], Item | None]
 
 
-class Page(NamedTuple):
-    """A page, and the place the next one goes on after; None on the last."""
+class Listed(NamedTuple):
+    """An array of jobs, whole or in pieces.
 
-    chunk: "Chunk"
+    `has_unfinished` tells whether one of them is unfinished, False where nobody knows yet; `next` is the place that the
+    next page goes on after, None where there is no other.
+    """
+
+    body: bytes | Pieces
+    has_unfinished: bool
     next: Place | None
 
 
@@ -62,8 +68,13 @@ class Chunk:
         return b"[" + self.json() + b"]"
 
 
-async def read_page(scan: Scan, limit: int, render: Render) -> Page:
-    """Return a page; one job more than it holds is read, to know whether there is another."""
+def first_wanted(limit: int | None) -> int:
+    """Return how many jobs to ask for at first; one job more than a page holds tells whether there is another."""
+    return CHUNK_JOBS if limit is None else limit + 1
+
+
+async def read_page(scan: Scan, limit: int, render: Render) -> Listed:
+    """Return a page."""
     found: list[tuple[Item, Row]] = []
     while True:
         found += [(item, row) for row in scan.take_rows() if (item := render(row)) is not None]
@@ -72,16 +83,19 @@ async def read_page(scan: Scan, limit: int, render: Render) -> Page:
         await scan.fill(limit + 1 - len(found))
     chunk = Chunk()
     chunk.add([item for item, _ in found[:limit]])
-    return Page(chunk, place_of(found[limit - 1][1]) if len(found) > limit else None)
+    following = place_of(found[limit - 1][1]) if len(found) > limit else None
+    return Listed(chunk.array(), chunk.has_unfinished, following)
 
 
-async def read_chunk(scan: Scan, render: Render) -> Chunk:
-    """Return the first chunk of a scan."""
+async def read_list(scan: Scan, render: Render) -> Listed:
+    """Return every match: whole when it fits into a chunk, else as a stream."""
     chunk = Chunk()
     while True:
         chunk.add(_items(scan, render))
-        if chunk.is_full or scan.is_done:
-            return chunk
+        if scan.is_done:
+            return Listed(chunk.array(), chunk.has_unfinished, None)
+        if chunk.is_full:
+            return Listed(_stream(chunk, scan, render), has_unfinished=False, next=None)
         await scan.fill(CHUNK_JOBS - chunk.jobs)
 
 
@@ -89,7 +103,7 @@ def _items(scan: Scan, render: Render) -> list[Item]:
     return [item for row in scan.take_rows() if (item := render(row)) is not None]
 
 
-async def stream(first: Chunk, scan: Scan, render: Render) -> AsyncGenerator[bytes, None]:
+async def _stream(first: Chunk, scan: Scan, render: Render) -> Pieces:
     """Yield the array piece by piece: the chunk that was read already, then the rest."""
     yield b"[" + first.json()
     while not scan.is_done:

@@ -11,8 +11,8 @@ from typing import Final, NamedTuple, cast
 from urllib.parse import unquote_to_bytes, urlencode
 
 from api.asking.cursor import decode_cursor, encode_cursor
-from api.errors import BadRequestError
-from api.projection.lookup import Place
+from api.asking.errors import BadQueryError
+from api.projection.lookup import Place, Search
 from schemas.event_time import RFC3339_PATTERN, end_of_second, sortable_time, unix_seconds
 from schemas.identity import MAX_IDENTIFIER_CHARACTERS, canonical_hex, job_digest
 from schemas.job_status import Dates
@@ -37,10 +37,7 @@ _TIME: Final = re.compile(RFC3339_PATTERN)
 
 
 class Query(NamedTuple):
-    """What is asked: canonical identifiers, a sortable time, and the parameters as they were given.
-
-    `indexes` are those that must all hold a job; `digest` is that of the one job, when its identity is whole.
-    """
+    """What is asked: canonical identifiers, a sortable time, the search, and the parameters as they were given."""
 
     owner: str | None
     agreement_id: str | None
@@ -48,27 +45,29 @@ class Query(NamedTuple):
     dates: Dates
     as_of: str | None
     limit: int | None
-    after: Place | None
-    indexes: tuple[str, ...]
-    digest: str | None
+    search: Search
     given: Mapping[str, str]
+
+    @property
+    def binding(self) -> str:
+        """What a cursor is bound to; values hold no control characters, so joining them is unambiguous."""
+        return "\0".join(value or "" for value in (self.owner, self.agreement_id, self.job_id, self.as_of))
+
+    def going_on(self, after: Place) -> str:
+        """Return the query string of the page after a place."""
+        return urlencode({**self.given, "cursor": encode_cursor(after, self.binding)})
 
 
 def parse_query(raw: str) -> Query:
-    """Return what a raw query string asks; BadRequestError names the parameter that is wrong."""
+    """Return what a raw query string asks; BadQueryError names the parameter that is wrong."""
     return _remembered(raw) if len(raw) <= _REMEMBERED_CHARACTERS else _parse(raw)
-
-
-def next_page(query: Query, after: Place) -> str:
-    """Return the query string that goes on after a place."""
-    return urlencode({**query.given, "cursor": encode_cursor(after, _binding(query))})
 
 
 def _parse(raw: str) -> Query:
     given = _given(raw)
     owner, agreement_id, job_id = (given.get(name) for name in FILTERS)
     if not (owner or agreement_id or job_id):
-        raise BadRequestError(NO_FILTER)
+        raise BadQueryError(NO_FILTER)
     identifiers = owner and owner.lower(), agreement_id and canonical_hex(agreement_id), job_id
     as_of = _as_of(given["asOf"]) if "asOf" in given else None
     query = Query(
@@ -76,13 +75,17 @@ def _parse(raw: str) -> Query:
         dates=_dates(given["dates"]) if "dates" in given else "iso",
         as_of=as_of,
         limit=_limit(given["limit"]) if "limit" in given else None,
-        # Newest first: what was created after that moment stands before it.
-        after=Place(score_of(unix_seconds(as_of)), "") if as_of else None,
-        indexes=tuple(prefix + value for prefix, value in zip(INDEXES, identifiers, strict=True) if value),
-        digest=_digest(*identifiers),
+        search=Search(
+            indexes=tuple(prefix + value for prefix, value in zip(INDEXES, identifiers, strict=True) if value),
+            digest=_digest(*identifiers),
+            # Newest first: what was created after that moment stands before it.
+            after=Place(score_of(unix_seconds(as_of)), "") if as_of else None,
+        ),
         given=given,
     )
-    return query._replace(after=_cursor(given["cursor"], query)) if "cursor" in given else query
+    if "cursor" not in given:
+        return query
+    return query._replace(search=query.search._replace(after=_cursor(given["cursor"], query)))
 
 
 # Who follows a job asks the same again and again.
@@ -103,7 +106,7 @@ def _given(raw: str) -> dict[str, str]:
             if name not in _KNOWN:
                 continue
         if name in given:
-            raise BadRequestError(f"{name}: given twice")
+            raise BadQueryError(f"{name}: given twice")
         given[name] = value if _PLAIN.fullmatch(value) else _decoded_value(name, value)
     return given
 
@@ -119,13 +122,13 @@ def _decoded_value(name: str, text: str) -> str:
     try:
         value = _decoded(text)
     except ValueError:
-        raise BadRequestError(f"{name}: not percent-encoded UTF-8") from None
+        raise BadQueryError(f"{name}: not percent-encoded UTF-8") from None
     if not value:
-        raise BadRequestError(f"{name}: empty")
+        raise BadQueryError(f"{name}: empty")
     if len(value) > MAX_VALUE_CHARACTERS:
-        raise BadRequestError(f"{name}: longer than {MAX_VALUE_CHARACTERS} characters")
+        raise BadQueryError(f"{name}: longer than {MAX_VALUE_CHARACTERS} characters")
     if _CONTROL.search(value):
-        raise BadRequestError(f"{name}: has control characters")
+        raise BadQueryError(f"{name}: has control characters")
     return value
 
 
@@ -138,13 +141,13 @@ def _decoded(text: str) -> str:
 
 def _dates(text: str) -> Dates:
     if text not in DATES:
-        raise BadRequestError(f"dates: one of {', '.join(DATES)}")
+        raise BadQueryError(f"dates: one of {', '.join(DATES)}")
     return cast("Dates", text)
 
 
 def _limit(text: str) -> int:
     if not _DIGITS.fullmatch(text) or not 1 <= int(text) <= MAX_LIMIT:
-        raise BadRequestError(f"limit: a whole number from 1 to {MAX_LIMIT}")
+        raise BadQueryError(f"limit: a whole number from 1 to {MAX_LIMIT}")
     return int(text)
 
 
@@ -152,16 +155,11 @@ def _as_of(text: str) -> str:
     if _TIME.match(text):
         with suppress(ValueError):
             return end_of_second(sortable_time(text))
-    raise BadRequestError("asOf: an RFC 3339 time such as 2020-10-01T01:00:00Z; a + is written %2B")
+    raise BadQueryError("asOf: an RFC 3339 time such as 2020-10-01T01:00:00Z; a + is written %2B")
 
 
 def _cursor(text: str, query: Query) -> Place:
     try:
-        return decode_cursor(text, _binding(query))
+        return decode_cursor(text, query.binding)
     except ValueError:
-        raise BadRequestError("cursor: not one that was given out for this query") from None
-
-
-def _binding(query: Query) -> str:
-    """Return what a cursor is bound to; values hold no control characters, so joining them is unambiguous."""
-    return "\0".join(value or "" for value in (query.owner, query.agreement_id, query.job_id, query.as_of))
+        raise BadQueryError("cursor: not one that was given out for this query") from None

@@ -4,7 +4,7 @@ import asyncio
 from types import TracebackType
 from typing import Final, Self
 
-from api.errors import NO_ANSWER_IN_TIME, StoreUnavailableError
+from api.projection.errors import NO_ANSWER_IN_TIME, StoreUnavailableError
 
 ANSWER_SECONDS: Final = 0.8
 # A timer that is this late says that this process had no time to look at replies; then waiting goes on for a moment.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from api.errors import NotReadyError, UnavailableError
+from api.projection.errors import NotReadyError, UnavailableError
 from schemas.identity import bucket_of
 from schemas.redis_layout import CUTOFF, FOLD_VERSION, Pointer, bucket_prefix
 

@@ -12,16 +12,12 @@ its bucket; what waits there is asked at once, and each lookup gets its own answ
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
-import structlog
-
-from api.errors import DamagedKeyError, UnavailableError
+from api.projection.buckets import Buckets
 from api.projection.generation import Bucket
-from api.projection.lookup import Answer, Lookup, answer_of
-from api.projection.standing import Standing, check_ready, standing
-from api.projection.store import CALL_TIMEOUT_SECONDS, Store
-from api.projection.watermark import Watermarks, check_not_behind
+from api.projection.lookup import Lookup, Portion
+from api.projection.store import CALL_TIMEOUT_SECONDS
 
 CALLS_PER_BUCKET: Final = 2
 # How long whoever asks waits at most: for a call that was under way when the lookup came, and for its own.
@@ -29,8 +25,7 @@ LOOKUP_SECONDS: Final = 0.8
 SHORTEST_CALL_SECONDS: Final = 0.3
 
 # A lookup, its answer, and when whoever asks began to wait, by the loop's clock.
-_Waiting = tuple[Lookup, asyncio.Future[Answer], float]
-_log = structlog.get_logger(__name__)
+_Waiting = tuple[Lookup, asyncio.Future[Portion], float]
 
 
 class _Line:
@@ -47,16 +42,15 @@ class _Line:
 class Reader:
     """Answers lookups, until it is closed."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._watermarks = Watermarks()
+    def __init__(self, buckets: Buckets) -> None:
+        self._buckets = buckets
         self._lines: dict[Bucket, _Line] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def ask(self, bucket: Bucket, lookup: Lookup) -> asyncio.Future[Answer]:
+    def ask(self, bucket: Bucket, lookup: Lookup) -> asyncio.Future[Portion]:
         """Return what will be the answer; it raises UnavailableError when there is no right one now."""
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Answer] = loop.create_future()
+        answer: asyncio.Future[Portion] = loop.create_future()
         line = self._lines.get(bucket)
         if line is None:
             line = self._lines[bucket] = _Line()
@@ -92,51 +86,29 @@ class Reader:
         asked.sort(key=_goes_on)
         try:
             if asked:
-                await self._ask_store(bucket, asked)
+                await self._ask_bucket(bucket, asked)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer of those who wait
             for _, answer, _ in asked:
                 _fail(answer, error)
 
-    async def _ask_store(self, bucket: Bucket, asked: Sequence[_Waiting]) -> None:
-        watermark = self._watermarks.of(bucket)
+    async def _ask_bucket(self, bucket: Bucket, asked: Sequence[_Waiting]) -> None:
         waited = asyncio.get_running_loop().time() - min([since for _, _, since in asked])
         timeout = min(CALL_TIMEOUT_SECONDS, max(SHORTEST_CALL_SECONDS, LOOKUP_SECONDS - waited))
         lookups = list(dict.fromkeys([lookup for lookup, _, _ in asked]))
-        reply = await self._store.read(bucket, lookups, timeout)
-        now = _standing(reply)
-        if now.is_sealed:
-            self._store.suspect_generation()
-        check_ready(now, bucket.incarnation)
-        check_not_behind(now.positions, watermark)
-        self._watermarks.raise_to(bucket, now.positions)
-        milliseconds = int(reply[0])
-        replies = dict(zip(lookups, reply[4:], strict=True))
+        portions = dict(zip(lookups, await self._buckets.look_up(bucket, lookups, timeout), strict=True))
         for lookup, answer, _ in asked:
-            if not answer.done():
-                _resolve(answer, replies[lookup], now, milliseconds)
-
-
-def _standing(reply: Sequence[Any]) -> Standing:
-    try:
-        return standing(reply)
-    except (ValueError, TypeError) as error:
-        _log.error("the projection's own fields are damaged", detail=str(error))
-        raise UnavailableError("The store is damaged: the projector mends it") from error
+            portion = portions[lookup]
+            if isinstance(portion, Exception):
+                _fail(answer, portion)
+            elif not answer.done():
+                answer.set_result(portion)
 
 
 def _goes_on(waiting: _Waiting) -> bool:
     return waiting[0].after is not None
 
 
-def _resolve(answer: asyncio.Future[Answer], reply: Sequence[Any], now: Standing, milliseconds: int) -> None:
-    try:
-        answer.set_result(answer_of(reply, now, milliseconds))
-    except DamagedKeyError as error:
-        _log.error("a key of the projection is damaged", key=error.key)
-        _fail(answer, error)
-
-
-def _fail(answer: asyncio.Future[Answer], error: Exception) -> None:
+def _fail(answer: asyncio.Future[Portion], error: Exception) -> None:
     if not answer.done():
         answer.set_exception(error)
         answer.exception()  # seen, also when whoever waited goes away in this very moment

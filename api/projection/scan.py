@@ -1,11 +1,11 @@
 """A scan: one answer read out of all its buckets, in order, a part at a time."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from api.projection.generation import Bucket, Generation
-from api.projection.lookup import Answer, Lookup, Place, Row, place_of
+from api.projection.lookup import Lookup, Place, Portion, Row, Search, place_of
 from api.projection.standing import Freshness, Standing, freshness
 from schemas.expiry import is_expired
 
@@ -13,7 +13,7 @@ FIRST: Final = Place(-(2**63), "")
 LAST: Final = Place(2**63, "")
 # How many jobs are asked for at least once all that came were too old to be shown, as can be many before the next.
 SEARCHED_JOBS: Final = 1000
-Ask = Callable[[Bucket, Lookup], asyncio.Future[Answer]]
+Ask = Callable[[Bucket, Lookup], asyncio.Future[Portion]]
 
 
 class Branch:
@@ -29,9 +29,9 @@ class Branch:
         self.standing: Standing | None = None
         self.milliseconds = 0
 
-    def take_in(self, answer: Answer) -> None:
+    def take_in(self, portion: Portion) -> None:
         """Add what was found."""
-        rows, self.reached, self.is_done, self.standing, self.milliseconds = answer
+        rows, self.reached, self.is_done, self.standing, self.milliseconds = portion
         self.rows += rows
 
 
@@ -55,13 +55,11 @@ class Scan:
     Each bucket keeps its own place, so buckets are asked only for what they have not given yet.
     """
 
-    def __init__(
-        self, ask: Ask, generation: Generation, buckets: Iterable[Bucket], indexes: tuple[str, ...], after: Place | None
-    ) -> None:
+    def __init__(self, ask: Ask, generation: Generation, search: Search) -> None:
         self.generation = generation
         self._ask = ask
-        self._indexes = indexes
-        self._branches = [Branch(bucket, after) for bucket in buckets]
+        self._indexes = search.indexes
+        self._branches = [Branch(bucket, search.after) for bucket in generation.asked(search.digest)]
         self._is_searching = False
 
     @property
@@ -71,6 +69,14 @@ class Scan:
             if branch.rows or not branch.is_done:
                 return False
         return True
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether a bucket said that a switch of generations is under way."""
+        for branch in self._branches:  # noqa: SIM110 - as above
+            if branch.standing and branch.standing.is_sealed:
+                return True
+        return False
 
     async def fill(self, count: int) -> None:
         """Ask every bucket that has no rows at hand; UnavailableError when one cannot answer or must not be shown."""

@@ -1,4 +1,4 @@
-"""Where a bucket stands: whether it may be shown, and how fresh what it shows is.
+"""Where a bucket stands, and how fresh what it shows is.
 
 A bucket says so itself, in the same step in which it answers lookups. All of this is arithmetic on that one reply.
 """
@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from typing import Any, Final, NamedTuple
 
-from api.errors import NotReadyError, StaleGenerationError
 from schemas.redis_layout import FLOOR, INCARNATION, SEALED, number_in
 
 HEARTBEAT_VALID_MILLISECONDS: Final = 5000
@@ -82,17 +81,6 @@ def _standing(flat_meta: Sequence[bytes], positions: Sequence[bytes], heartbeats
         {name: number_in(offset) for name, offset in _pairs(positions).items()},
         {name: Heartbeat(*map(number_in, value.split(b" "))) for name, value in _pairs(heartbeats).items()},
     )
-
-
-def check_ready(bucket: Standing, incarnation: str) -> None:
-    """Raise NotReadyError, saying how far it is, unless the bucket is that incarnation and has caught up."""
-    if bucket.incarnation is None:
-        raise StaleGenerationError("The projection is gone from the store: the projector begins it again")
-    if bucket.incarnation != incarnation:
-        raise StaleGenerationError("The projection was replaced and is not announced yet")
-    if any(bucket.positions.get(name, 0) < floor for name, floor in bucket.floors.items()):
-        done = sum(min(bucket.positions.get(name, 0), floor) for name, floor in bucket.floors.items())
-        raise NotReadyError(f"The projection is rebuilding, {100 * done // sum(bucket.floors.values())} %")
 
 
 def confirmed(buckets: Sequence[Standing]) -> Confirmed:

@@ -1,1 +1,1 @@
-"""HTTP and nothing of ours: the server, what every request passes through, headers, whole responses, documents."""
+"""HTTP and nothing of ours: the server, what every request passes through, headers, responses, documents."""

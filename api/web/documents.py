@@ -7,11 +7,9 @@ from importlib.resources import files
 from typing import Final
 
 import orjson
-from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
-from api.web.responses import JSON, respond
-from api.web.site import Handler
+from api.exchange import Answer
 from schemas.documents import openapi
 from schemas.lifecycle import STAGE_NAMES
 
@@ -19,26 +17,20 @@ _STAGES: Final = "__STAGES__"
 _INLINE: Final = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
 
 
-def openapi_route() -> Handler:
-    """Return the handler of the OpenAPI description."""
-    return _document(orjson.dumps(openapi()), {hdrs.CONTENT_TYPE: JSON})
+def openapi_document() -> Answer:
+    """Return the OpenAPI description."""
+    return Answer(orjson.dumps(openapi()), CIMultiDict())
 
 
-def page_route() -> Handler:
-    """Return the handler of the status page."""
+def status_page() -> Answer:
+    """Return the status page."""
     page = (
         (files("api.web") / "page.html")
         .read_text(encoding="utf-8")
         .replace(_STAGES, orjson.dumps(STAGE_NAMES).decode())
     )
-    return _document(
-        page.encode(),
-        {
-            hdrs.CONTENT_TYPE: "text/html; charset=utf-8",
-            "Content-Security-Policy": content_security_policy(page),
-            "Referrer-Policy": "no-referrer",
-        },
-    )
+    headers = {"Content-Security-Policy": content_security_policy(page), "Referrer-Policy": "no-referrer"}
+    return Answer(page.encode(), CIMultiDict(headers), "text/html; charset=utf-8")
 
 
 def content_security_policy(page: str) -> str:
@@ -58,10 +50,3 @@ def content_security_policy(page: str) -> str:
             "frame-ancestors 'none'",
         )
     )
-
-
-def _document(body: bytes, headers: dict[str, str]) -> Handler:
-    async def answer(request: web.Request) -> web.StreamResponse:
-        return respond(request, body, CIMultiDict(headers))
-
-    return answer

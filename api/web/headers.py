@@ -2,29 +2,26 @@
 
 import os
 import re
-from functools import lru_cache
+from collections.abc import Iterable
 from itertools import count
 from typing import Final
 
 from aiohttp import web
 from multidict import CIMultiDict, istr
 
-from api.projection.standing import Freshness
+from api.exchange import Headers
 from api.settings import ANY_ORIGIN
 
 ETAG: Final = istr("ETag")
 REQUEST_ID: Final = istr("X-Request-Id")
-LAG: Final = istr("Projection-Lag")
-HEARTBEAT: Final = istr("Projection-Heartbeat")
-GENERATION: Final = istr("Projection-Generation")
-UNKNOWN: Final = "unknown"
 
 METHODS: Final = "GET, HEAD, OPTIONS"
 PREFLIGHT_SECONDS: Final = 3600
 SERVER: Final = "operator-status"
 
-_REMEMBERED: Final = 64
-_EXPOSED: Final = (ETAG, "Link", "Retry-After", "WWW-Authenticate", REQUEST_ID, LAG, HEARTBEAT, GENERATION)
+# What a page may read of each response, with the headers that answers have of their own.
+EXPOSED: Final = (ETAG, "Link", "Retry-After", "WWW-Authenticate", REQUEST_ID)
+
 _SENT: Final = ("Authorization", "If-None-Match", REQUEST_ID, "Last-Event-ID")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _COMMON: Final = CIMultiDict(
@@ -33,27 +30,29 @@ _COMMON: Final = CIMultiDict(
         "Cache-Control": "private, no-cache",
         "Vary": "Authorization, Accept-Encoding, Origin",
         "X-Content-Type-Options": "nosniff",
-        "Access-Control-Expose-Headers": ", ".join(_EXPOSED),
     }
 )
-_PREFLIGHT: Final = {
+PREFLIGHT: Final = {
     "Allow": METHODS,
     "Access-Control-Allow-Methods": METHODS,
     "Access-Control-Allow-Headers": ", ".join(_SENT),
     "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
 }
 _ALLOW_ORIGIN: Final = istr("Access-Control-Allow-Origin")
+_EXPOSE_HEADERS: Final = istr("Access-Control-Expose-Headers")
 _ORIGIN: Final = istr("Origin")
-
-Headers = CIMultiDict[str]
 
 
 class CommonHeaders:
-    """Makes the common headers of a response to a request."""
+    """Makes the common headers of a response to a request.
 
-    def __init__(self, origins: frozenset[str]) -> None:
+    Pages of these origins may read them, and those headers of the answers that are exposed.
+    """
+
+    def __init__(self, origins: frozenset[str], exposed: Iterable[str]) -> None:
         self._origins = origins
         self._common = _COMMON.copy()
+        self._common[_EXPOSE_HEADERS] = ", ".join((*EXPOSED, *exposed))
         if ANY_ORIGIN in origins:
             self._common[_ALLOW_ORIGIN] = ANY_ORIGIN
         process = os.urandom(6).hex()
@@ -67,24 +66,3 @@ class CommonHeaders:
         if _ORIGIN in request.headers and (origin := request.headers[_ORIGIN]) in self._origins:
             headers[_ALLOW_ORIGIN] = origin
         return headers
-
-
-async def preflight(_: web.Request) -> web.Response:
-    """Return the answer to OPTIONS, which is also what a browser asks before it sends credentials."""
-    return web.Response(status=204, headers=_PREFLIGHT)
-
-
-def freshness_headers(fresh: Freshness, generation: int) -> Headers:
-    """Return what says how fresh an answer is."""
-    return _freshness_headers(fresh, generation).copy()
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def _freshness_headers(fresh: Freshness, generation: int) -> Headers:
-    return CIMultiDict(
-        {
-            LAG: UNKNOWN if fresh.lag is None else str(fresh.lag),
-            HEARTBEAT: fresh.heartbeat or UNKNOWN,
-            GENERATION: str(generation),
-        }
-    )

@@ -10,9 +10,8 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMethod, HttpProcessingError
 
-from api.errors import ApiError, BadRequestError, MethodNotAllowedError
-from api.web.headers import METHODS, CommonHeaders
-from api.web.responses import error_response
+from api.web.errors import BadRequestError, InternalError, MethodNotAllowedError, WebError
+from api.web.headers import METHODS
 from api.web.site import Site
 from service.errors import ServiceUnavailableError
 
@@ -36,11 +35,11 @@ _log = structlog.get_logger(__name__)
 class Connection(web.RequestHandler):
     """A client's connection; answers in the site's form also where aiohttp finds no request."""
 
-    __slots__ = ("_common",)
+    __slots__ = ("_site",)
 
-    def __init__(self, server: "Server", common: CommonHeaders, **options: Any) -> None:
+    def __init__(self, server: "Server", site: Site, **options: Any) -> None:
         super().__init__(server, **options)
-        self._common = common
+        self._site = site
 
     def handle_error(
         self,
@@ -52,33 +51,32 @@ class Connection(web.RequestHandler):
         """Return the response to bytes that are not HTTP, or not within the limits, without quoting them."""
         if isinstance(exc, ConnectionError):
             raise exc
-        response = error_response(_error_of(exc))
-        response.headers.update(self._common.of(request))
+        response = self._site.refuse(request, _error_of(exc))
         response.force_close()
         return response
 
 
-def _error_of(fault: BaseException | None) -> ApiError:
+def _error_of(fault: BaseException | None) -> WebError:
     if isinstance(fault, BadHttpMethod):
         return MethodNotAllowedError(METHODS)
     if isinstance(fault, HttpProcessingError):
         return BadRequestError("The request is not valid HTTP, or has a line or headers that are too long")
     _log.error("a request could not be answered", exc_info=fault)
-    return ApiError("Internal error")
+    return InternalError()
 
 
 class Server(web.Server):
     """Accepts connections up to a limit."""
 
-    def __init__(self, site: Site, common: CommonHeaders, **options: Any) -> None:
+    def __init__(self, site: Site, **options: Any) -> None:
         super().__init__(site.answer, request_factory=self._request, handler_cancellation=True)  # type: ignore[arg-type]
-        self._common = common
+        self._site = site
         self._options = options
         self._open = 0
 
     def __call__(self) -> Connection:
         """Return the protocol of a new connection."""
-        return Connection(self, self._common, loop=self._loop, **self._options)
+        return Connection(self, self._site, loop=self._loop, **self._options)
 
     def connection_made(self, handler: web.RequestHandler, transport: Any) -> None:
         """Take a connection, or cut it at once when there are too many."""
@@ -97,11 +95,10 @@ class Server(web.Server):
 
 
 @asynccontextmanager
-async def serving(site: Site, common: CommonHeaders, listener: socket.socket) -> AsyncIterator[None]:
+async def serving(site: Site, listener: socket.socket) -> AsyncIterator[None]:
     """Serve the site until the block ends, then let requests finish within the limit."""
     server = Server(
         site,
-        common,
         access_log=None,
         keepalive_timeout=KEEPALIVE_SECONDS,
         lingering_time=LINGERING_SECONDS,

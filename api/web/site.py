@@ -4,20 +4,20 @@ It finds the route, turns errors into responses, adds the common headers, and co
 sent: a path has one spelling, and `//`, `%2e%2e` and a trailing slash are other paths, which do not exist.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from time import perf_counter
 from typing import Final
 
 import structlog
 from aiohttp import hdrs, web
 
-from api.errors import ApiError, BadRequestError, MethodNotAllowedError, NotFoundError
+from api.exchange import Question
 from api.metrics import Metrics
-from api.web.headers import METHODS, REQUEST_ID, CommonHeaders, Headers, preflight
-from api.web.responses import error_response
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-COMMON_HEADERS: Final = web.RequestKey("common_headers", Headers)
+from api.web.errors import BadRequestError, InternalError, MethodNotAllowedError, NotFoundError, WebError
+from api.web.headers import METHODS, REQUEST_ID, CommonHeaders
+from api.web.responses import Refusals, refuse
+from api.web.routes import Route, preflight
+from api.web.sending import Streamed, Whole
 
 _ALLOWED: Final = frozenset(METHODS.split(", "))
 _UNKNOWN_ROUTE: Final = "unknown"
@@ -27,51 +27,61 @@ _log = structlog.get_logger(__name__)
 
 
 class Site:
-    """All routes, by path."""
+    """All routes, by path, and what errors mean to a client."""
 
-    def __init__(self, routes: Mapping[str, Handler], common: CommonHeaders, metrics: Metrics) -> None:
+    def __init__(
+        self, routes: Mapping[str, Route], refusals: Refusals, common: CommonHeaders, metrics: Metrics
+    ) -> None:
         self._routes = routes
+        self._refusals = refusals
+        self._expected = tuple(refusals)
         self._common = common
         self._metrics = metrics
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer a request; the one thing it raises is that the client went away."""
         started = perf_counter()
-        common = request[COMMON_HEADERS] = self._common.of(request)
-        path, _ = path_and_query(request)
-        handler = self._routes.get(path)
+        common = self._common.of(request)
+        question = _question(request)
+        route = self._routes.get(question.path)
         response: web.StreamResponse
         try:
-            response = await _checked(handler, request)(request)
-        except ApiError as error:
-            response = error_response(error)
+            response = await _checked(route, request)(request, question)
+        except self._expected as error:
+            response = refuse(error, self._refusals)
         except ConnectionError:
             raise
         except Exception:  # noqa: BLE001 - whatever else it is, it is ours: logged, and answered with 500
-            _log.exception("a request could not be answered", path=path, request_id=common[REQUEST_ID])
-            response = error_response(ApiError("Internal error"))
-        if not response.prepared:
-            response.headers.update(common)
-        route = _UNKNOWN_ROUTE if handler is None else path
-        self._metrics.request(route, response.status, perf_counter() - started)
+            _log.exception("a request could not be answered", path=question.path, request_id=common[REQUEST_ID])
+            response = refuse(InternalError(), self._refusals)
+        response.headers.update(common)
+        if type(response) is Streamed:  # isinstance is slow with the classes of aiohttp
+            await response.send(request)
+        name = _UNKNOWN_ROUTE if route is None else question.path
+        self._metrics.request(name, response.status, perf_counter() - started)
+        return response
+
+    def refuse(self, request: web.BaseRequest, error: WebError) -> Whole:
+        """Return the response to what never became a request."""
+        response = refuse(error, self._refusals)
+        response.headers.update(self._common.of(request))
         return response
 
 
-def path_and_query(request: web.BaseRequest) -> tuple[str, str]:
-    """Return the path and the query string of a request as they were sent."""
+def _question(request: web.BaseRequest) -> Question:
     target = request.raw_path
     if not target.startswith("/"):  # the absolute form of RFC 9112, section 3.2.2
         target = request.rel_url.raw_path_qs
     path, _, query = target.partition("?")
-    return path, query.partition("#")[0]
+    return Question(path, query.partition("#")[0], request.headers.getall(hdrs.AUTHORIZATION, ()))
 
 
-def _checked(handler: Handler | None, request: web.Request) -> Handler:
-    """Return what answers the request; ApiError when nothing does."""
+def _checked(route: Route | None, request: web.Request) -> Route:
+    """Return what answers the request; WebError when nothing does."""
     if request.headers.get(hdrs.UPGRADE, _IGNORED_UPGRADE).lower() != _IGNORED_UPGRADE:
         raise BadRequestError("Upgrade is not supported")
-    if handler is None:
+    if route is None:
         raise NotFoundError
     if request.method not in _ALLOWED:
         raise MethodNotAllowedError(METHODS)
-    return preflight if request.method == hdrs.METH_OPTIONS else handler
+    return preflight if request.method == hdrs.METH_OPTIONS else route

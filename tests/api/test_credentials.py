@@ -3,7 +3,7 @@
 import pytest
 
 from api.asking.credentials import ADMIN, ANYBODY, Credentials
-from api.errors import UnauthorizedError
+from api.asking.errors import UnauthorizedError
 
 TOKENS = (b"sesame", b"mellon")
 OPEN = Credentials(TOKENS, is_required=False)

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from api.errors import StoreUnavailableError
 from api.projection import deadline
 from api.projection.deadline import Deadline
+from api.projection.errors import StoreUnavailableError
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from redis.exceptions import RedisError
 
-from api.projection import store
+from api.projection import live
 from api.projection.store import CALL_TIMEOUT_SECONDS
 from schemas.redis_layout import INCARNATION, META
 from tests.api.conftest import RedisProcess, StartApi, client_of, until
@@ -201,7 +201,7 @@ async def test_one_deadline_is_around_everything(
     start_api: StartApi, redis: Any, link: Link, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An answer that takes several calls, each of them slow and none of them too slow, is 503 in time."""
-    monkeypatch.setattr(store, "POINTER_VALID_SECONDS", 0)
+    monkeypatch.setattr(live, "POINTER_VALID_SECONDS", 0)
     api = await start_api(PREFIX, REDIS_URL=f"redis://127.0.0.1:{link.port}/0")
     assert len(await api.jobs(QUERY)) == 1
     # The pointer is read, then a bucket that is another one by now, then the pointer again.

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.asking.query import NO_FILTER, PARAMETERS, next_page, parse_query
-from api.errors import BadRequestError
+from api.asking.errors import BadQueryError
+from api.asking.query import NO_FILTER, PARAMETERS, parse_query
 from api.projection.lookup import Place
 
 IDENTIFIERS = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=256)
@@ -15,7 +15,7 @@ IDENTIFIERS = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1
 
 def refusal(raw: str) -> str:
     """Return the sentence that refuses a query."""
-    with pytest.raises(BadRequestError) as caught:
+    with pytest.raises(BadQueryError) as caught:
         parse_query(raw)
     return str(caught.value)
 
@@ -64,7 +64,7 @@ def test_a_known_parameter_given_twice_is_refused(name: str) -> None:
 )
 def test_unknown_parameters_are_ignored_whatever_they_hold(raw: str) -> None:
     """A parameter nobody knows changes nothing, undecodable or repeated."""
-    assert parse_query(raw).indexes == ("owner:0x1",)
+    assert parse_query(raw).search.indexes == ("owner:0x1",)
 
 
 @pytest.mark.parametrize(
@@ -89,14 +89,14 @@ def test_as_of_is_the_end_of_its_second_and_skips_what_was_created_later() -> No
     """`asOf` counts to the end of the second, in UTC, and the list begins at that second."""
     query = parse_query("owner=0x1&asOf=2020-10-01T03:00:00.25%2B02:00")
     assert query.as_of == "2020-10-01T01:00:00.999999"
-    assert query.after == Place(-1601514000, "")
+    assert query.search.after == Place(-1601514000, "")
 
 
 def test_filters_are_in_their_canonical_form() -> None:
     """Owner and 0x-hex agreement match whatever their letter case, the job exactly."""
     query = parse_query("owner=0xABCD&agreementId=0XEF&jobId=Job-A")
-    assert query.indexes == ("owner:0xabcd", "agreement:0xef", "jobid:Job-A")
-    assert parse_query("agreementId=Contract-A").indexes == ("agreement:Contract-A",)
+    assert query.search.indexes == ("owner:0xabcd", "agreement:0xef", "jobid:Job-A")
+    assert parse_query("agreementId=Contract-A").search.indexes == ("agreement:Contract-A",)
 
 
 def test_plus_is_a_space_and_percent_2b_a_plus() -> None:
@@ -116,9 +116,9 @@ def test_any_text_is_understood_or_refused(raw: str) -> None:
     """Whatever is sent, the answer is a query or a refusal."""
     try:
         query = parse_query(raw.encode(errors="surrogatepass").decode(errors="surrogateescape"))
-    except BadRequestError:
+    except BadQueryError:
         return
-    assert query.indexes
+    assert query.search.indexes
 
 
 @given(IDENTIFIERS)
@@ -126,7 +126,7 @@ def test_the_next_page_asks_the_same(identifier: str) -> None:
     """The link to the next page has the same parameters, and goes on where this page ended."""
     query = parse_query(f"jobId={quote(identifier, safe='')}&owner=0xA&limit=5&dates=unix&x=1")
     after = Place(-1601514000, "ab+/cd")
-    following = parse_query(next_page(query, after))
+    following = parse_query(query.going_on(after))
     assert following[:6] == query[:6]
-    assert following.after == after
-    assert set(parse_qs(next_page(query, after))) == {"jobId", "owner", "limit", "dates", "cursor"}
+    assert following.search.after == after
+    assert set(parse_qs(query.going_on(after))) == {"jobId", "owner", "limit", "dates", "cursor"}

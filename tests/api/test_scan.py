@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.projection.generation import Bucket, Generation
-from api.projection.lookup import Answer, Lookup, Place, Row, place_of
+from api.projection.lookup import Lookup, Place, Portion, Row, Search, place_of
 from api.projection.scan import Branch, Scan, merge
 from api.projection.standing import Standing
 
@@ -22,9 +22,9 @@ def row(place: tuple[int, str]) -> Row:
     return [str(place[0]).encode(), place[1].encode()]
 
 
-def answer(rows: list[Row], after: Place | None, *, is_done: bool) -> Answer:
-    """Return an answer of a bucket."""
-    return Answer(rows, after, is_done, STANDING, 0)
+def portion(rows: list[Row], after: Place | None, *, is_done: bool) -> Portion:
+    """Return what a bucket answers."""
+    return Portion(rows, after, is_done, STANDING, 0)
 
 
 class Buckets:
@@ -35,22 +35,22 @@ class Buckets:
         self._portions = portions
         self._asked = 0
 
-    def ask(self, bucket: Bucket, lookup: Lookup) -> asyncio.Future[Answer]:
+    def ask(self, bucket: Bucket, lookup: Lookup) -> asyncio.Future[Portion]:
         """Answer with the rows after the place that is asked for."""
-        portion = min(self._portions[self._asked % len(self._portions)], lookup.wanted)
+        count = min(self._portions[self._asked % len(self._portions)], lookup.wanted)
         self._asked += 1
         rest = [place for place in self.places[bucket.number] if lookup.after is None or place > lookup.after]
-        given = rest[:portion]
+        given = rest[:count]
         after = Place(*given[-1]) if given else lookup.after
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        future.set_result(answer([row(place) for place in given], after, is_done=len(given) == len(rest)))
+        future: asyncio.Future[Portion] = asyncio.get_running_loop().create_future()
+        future.set_result(portion([row(place) for place in given], after, is_done=len(given) == len(rest)))
         return future
 
 
 async def read(buckets: Buckets, after: Place | None = None) -> list[Place]:
     """Return the places of a whole scan."""
     named = tuple(Bucket(1, number, f"{number}:", "i") for number in range(len(buckets.places)))
-    scan = Scan(buckets.ask, Generation(1, named), named, ("owner:x",), after)
+    scan = Scan(buckets.ask, Generation(1, named), Search(("owner:x",), None, after))
     places = []
     while not scan.is_done:
         await scan.fill(5)
@@ -79,10 +79,10 @@ def test_a_scan_goes_on_after_any_place(places: list[list[tuple[int, str]]], cou
 def test_nothing_is_handed_on_while_a_bucket_was_not_looked_at() -> None:
     """A bucket that had no turn yet may hold the newest job of all, so nothing is handed on before it answered."""
     looked_at, waiting = (Branch(Bucket(1, number, "", "i"), None) for number in range(2))
-    looked_at.take_in(answer([row((1, "a"))], Place(1, "a"), is_done=False))
-    waiting.take_in(answer([], None, is_done=False))
+    looked_at.take_in(portion([row((1, "a"))], Place(1, "a"), is_done=False))
+    waiting.take_in(portion([], None, is_done=False))
     assert merge([looked_at, waiting]) == []
-    waiting.take_in(answer([row((0, "b"))], None, is_done=True))
+    waiting.take_in(portion([row((0, "b"))], None, is_done=True))
     assert [place_of(row) for row in merge([looked_at, waiting])] == [(0, "b"), (1, "a")]
 
 
@@ -91,8 +91,8 @@ def test_rows_of_one_second_keep_the_order_of_their_bytes() -> None:
     members = ["Z1", "a1", "+1", "/1", "b21", "a9"]
     done = Branch(Bucket(1, 0, "", "i"), None)
     other = Branch(Bucket(1, 1, "", "i"), None)
-    done.take_in(answer([row((0, member)) for member in sorted(members[:3])], None, is_done=True))
-    other.take_in(answer([row((0, member)) for member in sorted(members[3:])], None, is_done=True))
+    done.take_in(portion([row((0, member)) for member in sorted(members[:3])], None, is_done=True))
+    other.take_in(portion([row((0, member)) for member in sorted(members[3:])], None, is_done=True))
     merged = [place_of(row).member for row in merge([done, other])]
     assert merged == sorted(members, key=str.encode)
     assert itemgetter(0, -1)(merged) == ("+1", "b21")

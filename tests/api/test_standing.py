@@ -1,11 +1,10 @@
-"""Where a bucket stands: when it may be shown, and how fresh it is."""
+"""Where a bucket stands, and how fresh it is."""
 
 from collections.abc import Mapping
 
 import pytest
 
-from api.errors import NotReadyError, StaleGenerationError
-from api.projection.standing import Freshness, Standing, check_ready, freshness, standing
+from api.projection.standing import Freshness, Standing, freshness, standing
 
 NOW = 1_601_514_000_000
 
@@ -26,38 +25,6 @@ def bucket(
 
 def _flat(fields: Mapping[str, object]) -> list[bytes]:
     return [str(item).encode() for pair in fields.items() for item in pair]
-
-
-def test_a_bucket_at_its_floors_is_ready() -> None:
-    """A bucket that reached the end that the log had when it was begun is shown; so is one of an empty log."""
-    check_ready(bucket({"t/0": 5, "t/1": 9}, floors={"t/0": 5, "t/1": 7}), "i")
-    check_ready(bucket({}, floors={"t/0": 0}), "i")
-    check_ready(bucket({}), "i")
-
-
-@pytest.mark.parametrize(
-    ("positions", "floors", "percent"),
-    [
-        ({"t/0": 63}, {"t/0": 100}, 63),
-        ({}, {"t/0": 10}, 0),
-        ({"t/0": 999, "t/1": 26}, {"t/0": 100, "t/1": 100}, 63),
-        ({"t/0": 999_999}, {"t/0": 1_000_000}, 99),
-    ],
-)
-def test_a_bucket_below_a_floor_says_how_far_it_is(
-    positions: dict[str, int], floors: dict[str, int], percent: int
-) -> None:
-    """A bucket that is being filled is not shown, and says how far it is; never 100 %."""
-    with pytest.raises(NotReadyError, match=f"rebuilding, {percent} %"):
-        check_ready(bucket(positions, floors=floors), "i")
-
-
-def test_a_bucket_that_is_gone_or_another_one_is_not_shown() -> None:
-    """A bucket without meta, or with another incarnation than the pointer's, is not shown."""
-    with pytest.raises(StaleGenerationError, match="gone"):
-        check_ready(standing((b"1", [], [], [])), "i")
-    with pytest.raises(StaleGenerationError, match="replaced"):
-        check_ready(bucket({}), "another")
 
 
 def test_lag_is_what_the_log_has_and_the_bucket_has_not() -> None:

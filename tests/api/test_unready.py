@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from api.projection import store
+from api.projection import live
 from schemas.redis_layout import FLOOR, FOLD_VERSION, HEARTBEATS, INCARNATION, JOB, META, POSITIONS, SEALED, pointer_key
 from tests.api.conftest import StartApi, until
 from tests.support.client import STATUS, TIMELINE, Answer, Client
@@ -139,9 +139,21 @@ async def test_a_switch_of_generations(api: Client, projection: Projection) -> N
         assert seen in {("1", 1), ("2", 2)}
         return seen[0] == "2"
 
-    await until(has_switched, "the new generation is read", store.POINTER_VALID_SECONDS / 2)
+    await until(has_switched, "the new generation is read", live.POINTER_VALID_SECONDS / 2)
     await projection.redis.delete(projection.key(META))
     assert len(await api.jobs("owner=0x1111")) == 2
+
+
+async def test_a_switch_from_what_is_not_ready(api: Client, projection: Projection) -> None:
+    """A generation that takes the place of one that is not ready is read as soon as it does."""
+    await projection.redis.hset(projection.key(META), FLOOR + PARTITION, "100")
+    assert "rebuilding" in await refusal(api)
+    await Projection(projection.redis, projection.prefix, generation=2).begin()
+
+    async def has_switched() -> bool:
+        return (await api.status("owner=0x1111")).status == 200
+
+    await until(has_switched, "the new generation is read", live.POINTER_VALID_SECONDS / 2)
 
 
 async def test_another_fold_version_is_not_read(start_api: StartApi, projection: Projection) -> None:

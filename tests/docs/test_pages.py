@@ -11,10 +11,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from api.__main__ import api
+from api.asking.freshness import FRESHNESS_HEADERS
 from api.asking.query import PARAMETERS
 from api.metrics import Metrics as ApiMetrics
 from api.settings import ApiSettings
-from api.web.headers import _EXPOSED
+from api.web.headers import EXPOSED
 from devstack.__main__ import main as devstack
 from projector.__main__ import commands as projector
 from projector.letters.headers import HEADER_PREFIX
@@ -112,7 +113,7 @@ def test_the_answer_is_described_as_it_is() -> None:
     rows = [cells[0].strip("`") for cells in table(DOCS / "http.md", "Asking for jobs")]
     assert rows[-len(SCHEMA["required"]) :] == SCHEMA["required"]
     assert set(PARAMETERS) - {"dates"} <= named("http.md")
-    assert set(_EXPOSED) <= named("http.md")
+    assert {*EXPOSED, *FRESHNESS_HEADERS} <= named("http.md")
 
 
 def test_every_room_is_described() -> None:

@@ -1,0 +1,29 @@
+"""The headers that say how fresh an answer is."""
+
+from functools import lru_cache
+from typing import Final
+
+from multidict import CIMultiDict
+
+from api.exchange import Headers
+from api.projection.standing import Freshness
+
+LAG: Final = "Projection-Lag"
+HEARTBEAT: Final = "Projection-Heartbeat"
+GENERATION: Final = "Projection-Generation"
+FRESHNESS_HEADERS: Final = (LAG, HEARTBEAT, GENERATION)
+UNKNOWN: Final = "unknown"
+
+_REMEMBERED: Final = 64
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def freshness_headers(fresh: Freshness, generation: int) -> Headers:
+    """Return what says how fresh an answer is; remembered, so to be copied before it is added to."""
+    return CIMultiDict(
+        {
+            LAG: UNKNOWN if fresh.lag is None else str(fresh.lag),
+            HEARTBEAT: fresh.heartbeat or UNKNOWN,
+            GENERATION: str(generation),
+        }
+    )

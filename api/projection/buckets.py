@@ -1,0 +1,75 @@
+"""One call to a bucket: asked with `read.lua`, its reply understood, and refused when it must not be shown."""
+
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
+from typing import Any, Final
+
+import structlog
+
+from api.metrics import Metrics
+from api.projection.errors import DamagedKeyError, UnavailableError
+from api.projection.generation import Bucket
+from api.projection.lookup import Lookup, Place, Portion
+from api.projection.readiness import Readiness
+from api.projection.standing import Standing, standing
+from api.projection.store import Script, Store
+from schemas.redis_layout import HEARTBEATS, JOB, META, POSITIONS, STORED_FIELDS
+
+_SCRIPT: Final = Script((files("api.projection") / "read.lua").read_text(encoding="utf-8"))
+_KEYS: Final = (META, POSITIONS, HEARTBEATS)
+_HEAD: Final[tuple[str | int, ...]] = (JOB, len(STORED_FIELDS), *STORED_FIELDS)
+# What a reply has before the first lookup's answer.
+_ANSWERS_AT: Final = 4
+_log = structlog.get_logger(__name__)
+
+
+class Buckets:
+    """The buckets of all generations that this process meets, and what it has shown of each."""
+
+    def __init__(self, store: Store, metrics: Metrics) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._readiness = Readiness()
+
+    async def look_up(
+        self, bucket: Bucket, lookups: Sequence[Lookup], timeout_seconds: float
+    ) -> list[Portion | DamagedKeyError]:
+        """Return the answer to each lookup; UnavailableError when there is no right one now."""
+        watermark = self._readiness.watermark(bucket)
+        keys = [bucket.base + name for name in _KEYS]
+        argv: list[str | int] = [bucket.base, *_HEAD, _argument(lookups)]
+        reply = await self._store.run(_SCRIPT, keys, argv, timeout_seconds)
+        self._metrics.round_trip(len(lookups))
+        now, milliseconds = _standing(reply), int(reply[0])
+        self._readiness.check(bucket, now, watermark)
+        return [_portion(answer, now, milliseconds) for answer in reply[_ANSWERS_AT:]]
+
+
+def _argument(lookups: Iterable[Lookup]) -> str:
+    return "\n".join([_line(*lookup) for lookup in lookups])
+
+
+def _line(indexes: tuple[str, ...], wanted: int, after: Place | None) -> str:
+    names = "\t".join(indexes)
+    return f"{wanted}\t\t\t{names}" if after is None else f"{wanted}\t{after.score}\t{after.member}\t{names}"
+
+
+def _standing(reply: Sequence[Any]) -> Standing:
+    try:
+        return standing(reply)
+    except (ValueError, TypeError) as error:
+        _log.error("the projection's own fields are damaged", detail=str(error))
+        raise UnavailableError("The store is damaged: the projector mends it") from error
+
+
+def _portion(answer: Sequence[Any], now: Standing, milliseconds: int) -> Portion | DamagedKeyError:
+    reason = answer[0]
+    if reason == b"all":
+        return Portion(answer[1], None, True, now, milliseconds)  # noqa: FBT003 - three times slower by name
+    if reason == b"damaged":
+        key = answer[1].decode(errors="replace")
+        _log.error("a key of the projection is damaged", key=key)
+        return DamagedKeyError()
+    _, rows, score, member = answer
+    after = Place(int(score), member.decode()) if score else None
+    return Portion(rows, after, False, now, milliseconds)  # noqa: FBT003 - three times slower by name

@@ -1,0 +1,59 @@
+"""Whether a bucket may be shown: it is the one that was announced, has caught up, and has what was shown before.
+
+A Redis that lost its last second, or a replica that was promoted too early, is behind what was already shown: time
+must not run backwards for those who ask this process. The projector repairs that by itself; until then there is no
+right answer.
+
+Several calls are under way at once and may come back in any order. So an answer is held against the watermark that was
+known when it was asked for, not against what another one brought meanwhile.
+"""
+
+from api.projection.errors import NotReadyError, StaleGenerationError
+from api.projection.generation import Bucket
+from api.projection.standing import Offsets, Standing
+
+_NOTHING: Offsets = {}
+
+
+class Readiness:
+    """For each bucket the incarnation last seen, and the highest position of each partition answered from."""
+
+    def __init__(self) -> None:
+        self._highest: dict[tuple[int, int], tuple[str, Offsets]] = {}
+
+    def watermark(self, bucket: Bucket) -> Offsets:
+        """Return what an answer that is asked for from now on must not be below."""
+        incarnation, highest = self._highest.get((bucket.generation, bucket.number), ("", _NOTHING))
+        return highest if incarnation == bucket.incarnation else _NOTHING
+
+    def check(self, bucket: Bucket, now: Standing, watermark: Offsets) -> None:
+        """Raise NotReadyError, saying how far it is, unless the bucket may be shown; remember that it is shown."""
+        _check_incarnation(bucket, now)
+        _check_floors(now)
+        _check_not_behind(now, watermark)
+        self._raise_to(bucket, now.positions)
+
+    def _raise_to(self, bucket: Bucket, positions: Offsets) -> None:
+        highest = self.watermark(bucket)
+        if any(highest.get(name, -1) < offset for name, offset in positions.items()):
+            raised = {name: max(highest.get(name, 0), offset) for name, offset in ({**highest, **positions}).items()}
+            self._highest[bucket.generation, bucket.number] = (bucket.incarnation, raised)
+
+
+def _check_incarnation(bucket: Bucket, now: Standing) -> None:
+    if now.incarnation is None:
+        raise StaleGenerationError("The projection is gone from the store: the projector begins it again")
+    if now.incarnation != bucket.incarnation:
+        raise StaleGenerationError("The projection was replaced and is not announced yet")
+
+
+def _check_floors(now: Standing) -> None:
+    if any(now.positions.get(name, 0) < floor for name, floor in now.floors.items()):
+        done = sum(min(now.positions.get(name, 0), floor) for name, floor in now.floors.items())
+        raise NotReadyError(f"The projection is rebuilding, {100 * done // sum(now.floors.values())} %")
+
+
+def _check_not_behind(now: Standing, watermark: Offsets) -> None:
+    missing = sum(max(0, offset - now.positions.get(name, 0)) for name, offset in watermark.items())
+    if missing:
+        raise NotReadyError(f"The store lost events it had already shown: {missing} are being applied again")

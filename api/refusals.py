@@ -1,0 +1,22 @@
+"""What each error means to a client: the one table of their status codes and of the headers that belong to them."""
+
+from typing import Final
+
+from api.asking.errors import BadQueryError, UnauthorizedError
+from api.projection.errors import UnavailableError
+from api.web.errors import BadRequestError, InternalError, MethodNotAllowedError, NotFoundError
+from api.web.headers import METHODS
+from api.web.responses import Refusal, Refusals
+
+RETRY_SECONDS: Final = 1
+
+# A class stands for those below it.
+REFUSALS: Final[Refusals] = {
+    BadRequestError: Refusal(400),
+    BadQueryError: Refusal(400),
+    UnauthorizedError: Refusal(401, {"WWW-Authenticate": "Bearer"}),
+    NotFoundError: Refusal(404),
+    MethodNotAllowedError: Refusal(405, {"Allow": METHODS}),
+    InternalError: Refusal(500),
+    UnavailableError: Refusal(503, {"Retry-After": str(RETRY_SECONDS)}),
+}

@@ -1,0 +1,30 @@
+"""Why what arrives is no request that anything here answers."""
+
+
+class WebError(Exception):
+    """A request ends here; the text quotes nothing of it."""
+
+
+class BadRequestError(WebError):
+    """It is not HTTP as it is spoken here."""
+
+
+class NotFoundError(WebError):
+    """Nothing is at that path."""
+
+    def __init__(self) -> None:
+        super().__init__("Not found")
+
+
+class MethodNotAllowedError(WebError):
+    """The path knows other methods only."""
+
+    def __init__(self, allowed: str) -> None:
+        super().__init__(f"Method not allowed: use one of {allowed}")
+
+
+class InternalError(WebError):
+    """The fault is ours; what it is stands in the log."""
+
+    def __init__(self) -> None:
+        super().__init__("Internal error")
