@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from aiokafka import TopicPartition
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from projector.assignment.partition import Partition, fingerprint_of
 from projector.fold.batch import MAX_BATCH_BYTES, MAX_BATCH_RECORDS, Batch
 from projector.fold.batches import batches
 from schemas.decode import decode
+from schemas.redis_layout import SEPARATOR
 from tests.support.events import PolledRecord, event, record
 
 
@@ -32,6 +34,30 @@ async def test_what_cannot_be_understood_is_set_aside() -> None:
     assert [letter.record.offset for letter in batch.letters] == [1]
     assert [set(job.stages) for job in batch.folded_jobs()] == [{"started", "finished"}]
     assert span.fingerprint == fingerprint_of(records[-1])
+
+
+@pytest.mark.parametrize("key", [None, b"", b"another job", b"\xff"], ids=repr)
+async def test_the_key_of_a_record_means_nothing(key: bytes | None) -> None:
+    """Whose event it is stands in the event: a key that is null, no text or another job's changes nothing."""
+    polled = record(0, event())
+    (batch,), (other,) = [await collect(partition([0]), [one], 1) for one in (polled, replace(polled, key=key))]
+    assert other.folded_jobs() == batch.folded_jobs()
+    assert not other.letters
+
+
+async def test_members_that_are_not_given_leave_no_register() -> None:
+    """An empty member takes nothing away from what other reports said, and an error alone says that the job failed."""
+    earlier = event("running", outputsURL=["http://e/o"], message="50 %")
+    last = event("finished", event_id="e2", outputsURL=[], message="", outcome=None, error="out of memory")
+    (batch,) = await collect(partition([0]), [record(0, earlier), record(1, last)], 2)
+    (job,) = batch.folded_jobs()
+    values = {name: register.split(SEPARATOR, 3)[-1] for name, register in job.details.items()}
+    assert values == {
+        "outputsURL": '["http://e/o"]',
+        "message": "50 %",
+        "outcome": "failed",
+        "error": "out of memory",
+    }
 
 
 async def test_offsets_without_a_record_are_passed_and_counted() -> None:

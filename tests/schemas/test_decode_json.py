@@ -65,7 +65,9 @@ def test_bytes_that_are_no_event_are_refused(value: bytes | None, reason: Reason
     ("text", "reason"),
     [
         pytest.param(b"NaN", Reason.NOT_JSON, id="NaN"),
-        pytest.param(b"-Infinity", Reason.NOT_JSON, id="Infinity"),
+        pytest.param(b"Infinity", Reason.NOT_JSON, id="Infinity"),
+        pytest.param(b"-Infinity", Reason.NOT_JSON, id="-Infinity"),
+        pytest.param(b"-1e400", Reason.NOT_JSON, id="-1e400"),
         pytest.param(b"1e400", Reason.NOT_JSON, id="1e400"),
         pytest.param(rb'"\ud800"', Reason.NOT_JSON, id="lone surrogate"),
         pytest.param(b"18446744073709551616", Reason.NUMBER_TOO_LARGE, id="2^64"),
@@ -81,6 +83,8 @@ def test_bytes_that_are_no_event_are_refused(value: bytes | None, reason: Reason
 def test_json_beyond_the_limits_is_refused(text: bytes, reason: Reason) -> None:
     """Numbers, text and nesting that JSON parsers disagree about become dead letters, wherever they stand."""
     assert refused(with_json("extra", text)) is reason
+    for member in ("extra", "attempt", "jobId", "outputsURL"):
+        assert refused(with_data(**{member: "@"}).replace(b'"@"', text)) is reason
 
 
 @pytest.mark.parametrize(
