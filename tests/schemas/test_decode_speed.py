@@ -96,6 +96,7 @@ def test_what_is_ordinary_costs_little(value: bytes) -> None:
         pytest.param(with_data(outputsURL=[[[1]]] * 40_000), id="195 KB of nested faults"),
         pytest.param(with_data(outputsURL=[*URLS[1:], "ftp://a"]), id="195 KB with a fault at the end"),
         pytest.param(with_data(outputsURL=URLS, owner="alice"), id="195 KB with a fault at the beginning"),
+        pytest.param(with_attributes(id=[1] * 97_000), id="numbers for an id"),
         pytest.param(with_attributes(id={f"member {number}": "x" for number in range(11_000)}), id="members of an id"),
         pytest.param(with_data(message={f"member {number}": 1 for number in range(13_000)}), id="members of a message"),
         pytest.param(with_data(message="x" * 195_000), id="195 KB of a message"),
