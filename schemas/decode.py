@@ -88,9 +88,10 @@ def decode(value: bytes | None, headers: Headers, timestamp: int) -> JobEvent:
     owner, agreement_id, job_id = data.pop("owner"), data.pop("agreementId"), data.pop("jobId")
     identity = _new(JobIdentity, (owner.lower(), canonical_hex(agreement_id), job_id, attempt))
     stage, known = _BY_TYPE[event["type"]]
-    details = _details(data, known) if data else data
+    if data and (not known.issuperset(data) or not all(data.values()) or "error" in data):
+        data = _details(data, known)
     moment = _time(event.get("time"), timestamp)
-    return _new(JobEvent, (identity, stage, moment, event["source"], event["id"], details))
+    return _new(JobEvent, (identity, stage, moment, event["source"], event["id"], data))
 
 
 def _read(value: bytes | None, headers: Headers) -> Any:
@@ -159,12 +160,11 @@ def _data_in_base64(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _details(data: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
-    """Return what was given of the details that the stage may carry."""
-    if not (known.issuperset(data) and all(data.values())):
-        data = {name: content for name, content in data.items() if content and name in known}
-    if "error" in data and "outcome" not in data:
-        data["outcome"] = OUTCOME_OF_ERROR
-    return data
+    """Return what was given of the details that the stage may carry, and what follows from them."""
+    details = {name: content for name, content in data.items() if content and name in known}
+    if "error" in details:
+        details.setdefault("outcome", OUTCOME_OF_ERROR)
+    return details
 
 
 def _time(text: str | None, timestamp: int) -> str:
