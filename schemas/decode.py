@@ -81,7 +81,7 @@ def decode(value: bytes | None, headers: Headers, timestamp: int) -> JobEvent:
     event = _read(value, headers) if headers else _load(value)
     if not _is_valid(event):
         _refuse(event)
-    data = event.get("data") or _data_in_base64(event)
+    data = event.get("data") or _data_in_base64(event)  # the schema has seen to it that one of both is given
     attempt = data.pop("attempt", None) or DEFAULT_ATTEMPT
     if attempt.__class__ is not int:
         attempt = int(attempt)  # 1.0 is an integer to JSON Schema
@@ -100,7 +100,7 @@ def _read(value: bytes | None, headers: Headers) -> Any:
     Names of headers are looked at in lower case. Of a header given twice the last counts, as in Kafka's own
     `lastHeader`.
     """
-    if tuple(headers) == _USUAL_HEADERS:
+    if tuple(headers) == _USUAL_HEADERS:  # our reporter's, and most others'
         return _load(value)
     given = {name.lower(): content for name, content in headers}
     content_type = given.get("content-type") or b""

@@ -34,7 +34,8 @@ _PORT: Final = "0*([0-9]{0,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0
 _URL_PATTERN: Final = rf"^[hH][tT][tT][pP][sS]?://{_HOST}(:{_PORT})?([/?#][^{_NOT_IN_URL}]*)?$"
 _BASE64_PATTERN: Final = "^([0-9A-Za-z+/]{4})*([0-9A-Za-z+/]{2}==|[0-9A-Za-z+/]{3}=)?$"
 
-# How clients in Java, Go and .NET write an optional member that is not given.
+# How clients in Java, Go and .NET write what is not given. To CloudEvents too null is the same as missing (1.0.2, JSON
+# format, section 2.2).
 NOT_GIVEN: Final[tuple[Any, ...]] = (None, "", [])
 
 
