@@ -4,14 +4,15 @@ Accepts CloudEvents 1.0 by its Kafka binding, structured mode (the value is the 
 attributes are `ce_` headers, the value is the data). What cannot be understood raises `RefusedEventError`.
 """
 
-from collections.abc import Sequence
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final, NoReturn
 
 import orjson
 
 from schemas import json_text
-from schemas.event_time import latest_allowed, sortable_time, sortable_timestamp
+from schemas.event_time import is_ahead, sortable_time, sortable_timestamp
 from schemas.identity import JobIdentity, canonical_hex
 from schemas.job_event import (
     DEFAULT_ATTEMPT,
@@ -25,18 +26,23 @@ from schemas.job_event import (
     JobEvent,
     first_fault,
 )
-from schemas.lifecycle import FINISHED, STAGE_BY_EVENT_TYPE, STAGES
+from schemas.lifecycle import FINISHED, OUTCOME_OF_ERROR, STAGE_BY_EVENT_TYPE, STAGES
 
 Headers = Sequence[tuple[str, bytes | None]]
 
-_ATTRIBUTES: Final = frozenset(SCHEMA["properties"])
-_DETAILS: Final = {
-    stage.event_type: frozenset({**DETAILS, **FINISHED_DETAILS} if stage is FINISHED else DETAILS) for stage in STAGES
+# Of each type of event its stage, and the details that the stage may carry.
+_BY_TYPE: Final = {
+    stage.event_type: (stage, frozenset({**DETAILS, **FINISHED_DETAILS} if stage is FINISHED else DETAILS))
+    for stage in STAGES
 }
 _STRUCTURED: Final = b"application/cloudevents"
+_USUAL_HEADERS: Final = (("content-type", b"application/cloudevents+json"),)
 _BINARY_MARK: Final = "ce_specversion"
-_ATTRIBUTE_BY_HEADER: Final = {f"ce_{name}": name for name in SCHEMA["properties"] if name != "data"}
+_ATTRIBUTE_BY_HEADER: Final = {
+    f"ce_{name}": name for name in SCHEMA["properties"] if name not in ("data", "data_base64")
+}
 _is_valid: Final = VALIDATOR.is_valid
+_is_plain: Final = json_text.is_plain
 _new: Final = tuple.__new__  # half the time of a NamedTuple's own constructor, twice for every event
 
 
@@ -74,40 +80,31 @@ def decode(value: bytes | None, headers: Headers, timestamp: int) -> JobEvent:
     """
     event = _read(value, headers) if headers else _load(value)
     if not _is_valid(event):
-        _refuse(event, value or b"")
-    data = event["data"]
-    attempt = data.pop("attempt", DEFAULT_ATTEMPT)
-    if attempt.__class__ is not int:  # JSON Schema takes 1.0, and an integer beyond 64 bits arrives as a float
-        raise RefusedEventError(Reason.INVALID_FIELD, "data.attempt: not an integer")
+        _refuse(event)
+    data = event.get("data") or _data_in_base64(event)  # the schema has seen to it that one of both is given
+    attempt = data.pop("attempt", None) or DEFAULT_ATTEMPT
+    if attempt.__class__ is not int:
+        attempt = int(attempt)  # 1.0 is an integer to JSON Schema
     owner, agreement_id, job_id = data.pop("owner"), data.pop("agreementId"), data.pop("jobId")
     identity = _new(JobIdentity, (owner.lower(), canonical_hex(agreement_id), job_id, attempt))
-    event_type = event["type"]
-    details = _DETAILS[event_type]  # which is what should be left of the data
-    if not (details.issuperset(data) and _ATTRIBUTES.issuperset(event)):
-        _check_text(value or b"")  # of the members we know, the schema has seen to it
-        data = {name: content for name, content in data.items() if name in details}
+    stage, known = _BY_TYPE[event["type"]]
+    if data and (not known.issuperset(data) or not all(data.values()) or "error" in data):
+        data = _details(data, known)
     moment = _time(event.get("time"), timestamp)
-    return _new(JobEvent, (identity, STAGE_BY_EVENT_TYPE[event_type], moment, event["source"], event["id"], data))
-
-
-def _load(value: bytes | None) -> Any:
-    if not value:
-        raise RefusedEventError(Reason.EMPTY_VALUE, "the record has no value")
-    if len(value) > MAX_RECORD_BYTES:
-        raise RefusedEventError(Reason.TOO_LARGE, f"the value has {len(value)} bytes, more than {MAX_RECORD_BYTES}")
-    try:
-        return orjson.loads(value)
-    except orjson.JSONDecodeError as error:
-        raise RefusedEventError(Reason.NOT_JSON, f"the value is not JSON: {error.msg} at {error.pos}") from None
+    return _new(JobEvent, (identity, stage, moment, event["source"], event["id"], data))
 
 
 def _read(value: bytes | None, headers: Headers) -> Any:
     """Return the event in either mode: binary when a `ce_specversion` header says so, else structured.
 
-    Of a header given twice the last counts, as in Kafka's own `lastHeader`.
+    Names of headers are looked at in lower case. Of a header given twice the last counts, as in Kafka's own
+    `lastHeader`.
     """
-    given = dict(headers)
-    if given.get(_BINARY_MARK) is None or (given.get("content-type") or b"").lower().startswith(_STRUCTURED):
+    if tuple(headers) == _USUAL_HEADERS:  # our reporter's, and most others'
+        return _load(value)
+    given = {name.lower(): content for name, content in headers}
+    content_type = given.get("content-type") or b""
+    if given.get(_BINARY_MARK) is None or content_type.strip(b' \t"').lower().startswith(_STRUCTURED):
         return _load(value)
     attributes = {
         attribute: _text(header, content)
@@ -118,27 +115,72 @@ def _read(value: bytes | None, headers: Headers) -> Any:
 
 
 def _text(header: str, content: bytes) -> str:
+    """Return the value of an attribute in a header, without the quotes that some clients put around all of them."""
     try:
-        return content.decode()
+        text = content.decode()
     except UnicodeDecodeError:
         raise RefusedEventError(Reason.INVALID_HEADER, f"the header {header} is not UTF-8") from None
+    if text[:1] != '"' or text[-1] != '"':
+        return text
+    try:
+        return str(orjson.loads(text))
+    except orjson.JSONDecodeError:
+        return text
+
+
+def _load(value: bytes | None, what: str = "the value") -> Any:
+    if not value:
+        raise RefusedEventError(Reason.EMPTY_VALUE, "the record has no value")
+    if len(value) > MAX_RECORD_BYTES:
+        raise RefusedEventError(Reason.TOO_LARGE, f"the value has {len(value)} bytes, more than {MAX_RECORD_BYTES}")
+    try:
+        content = orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        raise RefusedEventError(Reason.NOT_JSON, f"{what} is not JSON: {error.msg} at {error.pos}") from None
+    if not _is_plain(value):
+        _check_text(value)
+    return content
+
+
+def _check_text(text: bytes) -> None:
+    """Refuse nesting and integers that the members we know cannot have, but others can, or one that is given twice."""
+    if json_text.is_too_deep(text):
+        raise RefusedEventError(Reason.TOO_DEEP, f"nested deeper than {MAX_DEPTH}")
+    if json_text.has_large_integer(text):
+        raise RefusedEventError(Reason.NUMBER_TOO_LARGE, "an integer is larger than 64 bits")
+
+
+def _data_in_base64(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the data of a valid event that carries them as bytes: in base64, which the schema has seen to."""
+    data: dict[str, Any] = _load(b64decode(event["data_base64"]), "data_base64")
+    plain = {**event, "data": data, "data_base64": None}
+    if not _is_valid(plain):
+        _refuse(plain)
+    return data
+
+
+def _details(data: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    """Return what was given of the details that the stage may carry, and what follows from them."""
+    details = {name: content for name, content in data.items() if content and name in known}
+    if "error" in details:
+        details.setdefault("outcome", OUTCOME_OF_ERROR)
+    return details
 
 
 def _time(text: str | None, timestamp: int) -> str:
-    if text is None and timestamp < 0:
+    if not text and timestamp < 0:
         raise RefusedEventError(Reason.NO_TIME, "neither the event nor the record has a time")
     try:
-        moment = sortable_timestamp(timestamp) if text is None else sortable_time(text)
+        moment = sortable_time(text) if text else sortable_timestamp(timestamp)
     except ValueError as error:
         raise RefusedEventError(Reason.INVALID_TIME, f"time: {error}") from None
-    if timestamp >= 0 and moment > latest_allowed(timestamp):
+    if timestamp >= 0 and is_ahead(moment, timestamp):
         raise RefusedEventError(Reason.TIME_AHEAD, "time: more than a day after the record's timestamp")
     return moment
 
 
-def _refuse(event: Any, text: bytes) -> NoReturn:
+def _refuse(event: Any) -> NoReturn:
     """Raise the reason that helps most."""
-    _check_text(text)
     if not isinstance(event, dict) or "specversion" not in event:
         raise RefusedEventError(Reason.NOT_AN_EVENT, "the value is not a CloudEvent: no specversion")
     if event["specversion"] != SPEC_VERSION:
@@ -148,11 +190,3 @@ def _refuse(event: Any, text: bytes) -> NoReturn:
     # The first fault alone: a crafted event can have a hundred thousand.
     path, fault = first_fault(event)
     raise RefusedEventError(Reason.INVALID_TIME if path == "time" else Reason.INVALID_FIELD, f"{path}: {fault}")
-
-
-def _check_text(text: bytes) -> None:
-    """Refuse nesting and integers that the members we know cannot have, but others can."""
-    if json_text.depth(text) > MAX_DEPTH:
-        raise RefusedEventError(Reason.TOO_DEEP, f"nested deeper than {MAX_DEPTH}")
-    if json_text.has_large_integer(text):
-        raise RefusedEventError(Reason.NUMBER_TOO_LARGE, "an integer is larger than 64 bits")

@@ -21,8 +21,10 @@ _OUT_OF_RANGE: Final = "outside the years 1 to 9999"
 _LATEST: Final = "9999-12-31T23:59:59.999999"
 
 _WHOLE_SECONDS_CHARACTERS: Final = len("2020-10-01T01:00:00")
-_POINT_CHARACTERS: Final = len("2020-10-01T01:00:00.")
+_SHORTEST_CHARACTERS: Final = len("2020-10-01T01:00:00Z")
+_FRACTION: Final = ".000000"
 _SECOND: Final = timedelta(seconds=1)
+_HOUR_MILLISECONDS: Final = 3_600_000
 
 
 def sortable_time(text: str) -> str:
@@ -31,11 +33,12 @@ def sortable_time(text: str) -> str:
     A leap second counts as the second after it, as in POSIX. Raises ValueError, which never quotes the time, for a day
     that is not in the calendar, a leap second elsewhere than at 23:59 UTC, and years outside 1 to 9999 in UTC.
     """
-    if text[-1] in "Zz" and text[17] != "6":  # UTC and no leap second: its digits are right as they stand
-        seconds = text[:_WHOLE_SECONDS_CHARACTERS].upper()
-        datetime.fromisoformat(seconds)
-        fraction = text[_POINT_CHARACTERS:-1]
-        return f"{seconds}.{fraction[:6]:0<6}" if fraction else seconds + ".000000"
+    if text[-1] == "Z" and text[10] == "T" and text[17] != "6":  # in UTC and no leap second: right as it stands
+        if text[8:10] > "28" or text < "0001":
+            datetime.fromisoformat(text[:_WHOLE_SECONDS_CHARACTERS])
+        if len(text) > SORTABLE_CHARACTERS:
+            return text[:SORTABLE_CHARACTERS]
+        return text[:-1] + _FRACTION[len(text) - _SHORTEST_CHARACTERS :]
     try:
         return _sortable(_in_utc(text))
     except OverflowError:
@@ -57,6 +60,13 @@ def latest_allowed(milliseconds: int) -> str:
         return _sortable(_EPOCH + timedelta(milliseconds=milliseconds) + MAX_AHEAD)
     except OverflowError:
         return _LATEST
+
+
+def is_ahead(sortable: str, milliseconds: int) -> bool:
+    """Tell whether an event's time is later than the timestamp of its record allows."""
+    # The latest time of the timestamp's hour is known already, and settles it unless the clock is wrong by a day.
+    hour = milliseconds - milliseconds % _HOUR_MILLISECONDS
+    return sortable > latest_allowed(hour) and sortable > latest_allowed(milliseconds)
 
 
 def unix_seconds(sortable: str) -> int:

@@ -39,3 +39,5 @@ STAGE_BY_EVENT_TYPE: Final = {stage.event_type: stage for stage in STAGES}
 
 OUTCOMES: Final = ("succeeded", "failed", "cancelled")
 DEFAULT_OUTCOME: Final = OUTCOMES[0]
+# Of a job that names an error and no outcome: nobody explains why a job failed that did not.
+OUTCOME_OF_ERROR: Final = OUTCOMES[1]

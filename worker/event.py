@@ -15,6 +15,7 @@ from schemas.job_event import (
     MAX_OUTPUTS,
     MAX_TEXT_CHARACTERS,
     MAX_URL_CHARACTERS,
+    NOT_GIVEN,
     SPEC_VERSION,
     VALIDATOR,
 )
@@ -31,8 +32,8 @@ _IDENTIFIER: Final = (
     f"must be 1 to {MAX_IDENTIFIER_CHARACTERS} characters, without control characters and without spaces at its ends"
 )
 _URL: Final = (
-    f"must be an http or https URL of at most {MAX_URL_CHARACTERS} characters, without user:password@, spaces and "
-    "control characters"
+    f"must be an http or https URL of at most {MAX_URL_CHARACTERS} characters, with a host, without user:password@, "
+    "spaces and control characters"
 )
 _TEXT: Final = f"must be well-formed text of at most {MAX_TEXT_CHARACTERS} characters"
 _TIME: Final = "must be a time of the calendar with its zone, as RFC 3339 writes it: 2020-10-01T01:00:00Z"
@@ -83,11 +84,12 @@ class Report(NamedTuple):
 def make_report(
     job: ReportedJob, stage: Stage, details: Mapping[str, Any], time: datetime | str | None = None
 ) -> Report:
-    """Return the event by which a worker reports a stage; `details` by their names in events, None left out.
+    """Return the event by which a worker reports a stage; `details` by their names in events, what is empty left out.
 
     Without a time it is now. Raises InvalidEventError with every fault at once.
     """
-    data = {"owner": job.owner, "agreementId": job.agreement_id, "jobId": job.job_id, "attempt": job.attempt, **details}
+    identity = {"owner": job.owner, "agreementId": job.agreement_id, "jobId": job.job_id}
+    data = identity | _given({"attempt": job.attempt, **details})
     event = {
         "specversion": SPEC_VERSION,
         "id": "unknown",  # until the rest is known to be right
@@ -95,7 +97,7 @@ def make_report(
         "type": stage.event_type,
         "time": _writable(_rfc3339(time)),
         "datacontenttype": "application/json",
-        "data": {name: _writable(value) for name, value in data.items() if value is not None},
+        "data": {name: _writable(value) for name, value in data.items()},
     }
     if faults := _faults(stage, event):
         raise InvalidEventError(faults)
@@ -105,14 +107,13 @@ def make_report(
 
 def event_id(job: ReportedJob, stage: Stage, details: Mapping[str, Any]) -> str:
     """Return the id of a report: the same for the same report, so that its repetition can be recognised."""
-    given = {name: value for name, value in details.items() if value is not None}
     who = [job.source, str(job.owner).lower(), canonical_hex(str(job.agreement_id)), job.job_id, job.attempt]
-    return str(uuid5(_IDS, orjson.dumps([*who, stage.name, given], option=orjson.OPT_SORT_KEYS).decode()))
+    return str(uuid5(_IDS, orjson.dumps([*who, stage.name, _given(details)], option=orjson.OPT_SORT_KEYS).decode()))
 
 
 def _rfc3339(time: datetime | str | None) -> object:
     """Return the time in UTC with microseconds; what is not a time with a zone unchanged, for the check to find."""
-    moment = datetime.now(UTC) if time is None else time
+    moment = time if _is_given(time) else datetime.now(UTC)
     if not isinstance(moment, datetime):
         return moment
     if moment.tzinfo is None:
@@ -120,12 +121,20 @@ def _rfc3339(time: datetime | str | None) -> object:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
+def _given(members: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if _is_given(value)}
+
+
+def _is_given(value: object) -> bool:
+    return value not in NOT_GIVEN and value != ()  # in JSON a tuple is an array
+
+
 def _writable(value: Any) -> Any:
-    """Return the value, or for one that JSON cannot hold (a lone surrogate, a Path) null, which no field may be."""
+    """Return the value, or for one that JSON cannot hold (a lone surrogate, a Path) false, which no field may be."""
     try:
         orjson.dumps(value)
     except TypeError:
-        return None
+        return False
     return value
 
 

@@ -4,6 +4,7 @@ For simulations and tests: a kind spoils a good event, so that what is wrong wit
 """
 
 import gzip
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -59,6 +60,22 @@ def _extra_member(text: bytes) -> Spoil:
     return _bytes(lambda value: value[:-1] + b',"extra":' + text + b"}")
 
 
+def _hidden(text: bytes) -> Spoil:
+    """Give the event's id twice: first this JSON text, which a parser then hides."""
+    return _bytes(lambda value: b'{"id":' + text + b"," + value[1:])
+
+
+def _in_base64(change: Callable[[bytes], bytes]) -> Spoil:
+    """Put the data into `data_base64`, and change their JSON before."""
+
+    def spoil(value: bytes) -> tuple[bytes, Headers]:
+        event = orjson.loads(value)
+        event["data_base64"] = b64encode(change(orjson.dumps(event.pop("data")))).decode()
+        return orjson.dumps(event), HEADERS
+
+    return spoil
+
+
 def _too_large(value: bytes) -> bytes:
     filled = value[:-1] + b',"extra":""}'
     return filled[:-2] + b"x" * (MAX_RECORD_BYTES + 1 - len(filled)) + filled[-2:]
@@ -92,6 +109,8 @@ GARBAGE: Final[Mapping[str, Garbage]] = {
     "lone-surrogate": Garbage(Reason.NOT_JSON, _extra_member(rb'"\ud800"')),
     "huge-number": Garbage(Reason.NUMBER_TOO_LARGE, _extra_member(b"18446744073709551616")),
     "too-deep": Garbage(Reason.TOO_DEEP, _extra_member(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH)),
+    "hidden-depth": Garbage(Reason.TOO_DEEP, _hidden(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH)),
+    "hidden-number": Garbage(Reason.NUMBER_TOO_LARGE, _hidden(b"18446744073709551616")),
     "null": Garbage(Reason.NOT_AN_EVENT, _bytes(lambda _: b"null")),
     "array": Garbage(Reason.NOT_AN_EVENT, _bytes(lambda value: b"[" + value + b"]")),
     "other-case": Garbage(Reason.NOT_AN_EVENT, _bytes(lambda value: value.replace(b'"specversion"', b'"SpecVersion"'))),
@@ -101,6 +120,10 @@ GARBAGE: Final[Mapping[str, Garbage]] = {
     "unknown-type": Garbage(Reason.UNKNOWN_TYPE, _event(type="operator.job.paused")),
     "no-id": Garbage(Reason.INVALID_FIELD, _without("id")),
     "no-data": Garbage(Reason.INVALID_FIELD, _without("data")),
+    "data-twice": Garbage(Reason.INVALID_FIELD, _event(data_base64="e30=")),
+    "data-base64-broken": Garbage(Reason.INVALID_FIELD, _event(data=None, data_base64="e30")),
+    "data-base64-not-json": Garbage(Reason.NOT_JSON, _in_base64(lambda data: data[:-1])),
+    "data-base64-no-owner": Garbage(Reason.INVALID_FIELD, _in_base64(lambda data: data.replace(b"owner", b"Owner"))),
     "no-owner": Garbage(Reason.INVALID_FIELD, _without("data", "owner")),
     "owner-not-hex": Garbage(Reason.INVALID_FIELD, _data(owner="alice")),
     "agreement-null": Garbage(Reason.INVALID_FIELD, _data(agreementId=None)),
@@ -113,6 +136,7 @@ GARBAGE: Final[Mapping[str, Garbage]] = {
     "attempt-fraction": Garbage(Reason.INVALID_FIELD, _data(attempt=1.5)),
     "message-long": Garbage(Reason.INVALID_FIELD, _data(message="m" * (MAX_TEXT_CHARACTERS + 1))),
     "url-javascript": Garbage(Reason.INVALID_FIELD, _data(algologURL="javascript:alert(1)")),
+    "url-no-host": Garbage(Reason.INVALID_FIELD, _data(algologURL="http://:80/log")),
     "url-password": Garbage(Reason.INVALID_FIELD, _data(configlogURL="http://user:word@example.net/log")),
     "url-line-break": Garbage(Reason.INVALID_FIELD, _data(publishlogURL="http://example.net/\r\nSet-Cookie:a=b")),
     "url-long": Garbage(Reason.INVALID_FIELD, _data(algologURL="http://example.net/" + "a" * MAX_URL_CHARACTERS)),

@@ -25,7 +25,7 @@ class Details(TypedDict, total=False):
 class FinishedDetails(Details, total=False):
     """What the last report may carry besides."""
 
-    outcome: Outcome | None  # succeeded when not given
+    outcome: Outcome | None  # when not given: failed with an error, else succeeded
     error: str | None  # why the job failed, at most 1000 characters
 
 

@@ -1,11 +1,11 @@
 """`python -m worker publish`: report one event from a shell."""
 
 import platform
-from typing import Any
+from typing import Any, Final
 
 import click
 
-from schemas.lifecycle import DEFAULT_OUTCOME, OUTCOMES, STAGE_BY_NAME, STAGE_NAMES
+from schemas.lifecycle import DEFAULT_OUTCOME, OUTCOME_OF_ERROR, OUTCOMES, STAGE_BY_NAME, STAGE_NAMES
 from service.command_line import run_async, settings_options
 from service.kafka import quiet_connection_attempts
 from service.logs import configure_logs
@@ -14,6 +14,8 @@ from worker.app import require_topic
 from worker.event import Report, ReportedJob, make_report
 from worker.job import NAMES_IN_EVENTS
 from worker.reporter import Reporter
+
+_OUTCOME_HELP: Final = f"With finished; {DEFAULT_OUTCOME} by default, {OUTCOME_OF_ERROR} when there is an --error."
 
 
 @click.command()
@@ -30,7 +32,7 @@ from worker.reporter import Reporter
 @click.option("--algolog-url", metavar="URL", help="Log of the algorithm, shown to the user.")
 @click.option("--outputs-url", metavar="URL", multiple=True, help="An output of the algorithm; may be repeated.")
 @click.option("--message", metavar="TEXT", help="A remark for people.")
-@click.option("--outcome", metavar="|".join(OUTCOMES), help=f"With finished; {DEFAULT_OUTCOME} by default.")
+@click.option("--outcome", metavar="|".join(OUTCOMES), help=_OUTCOME_HELP)
 @click.option("--error", metavar="TEXT", help="With finished: why it failed.")
 @click.option("--dry-run", is_flag=True, help="Print the event and send nothing.")
 def publish(settings: KafkaSettings, stage: str, *, dry_run: bool, **given: Any) -> None:

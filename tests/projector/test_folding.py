@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +11,7 @@ from projector.fold.batches import SLICE_RECORDS, Stretch, batches
 from projector.fold.record import fingerprint_of
 from projector.store.apply import encode
 from schemas.decode import decode
+from schemas.redis_layout import SEPARATOR
 from tests.support.events import PolledRecord, event, record
 
 
@@ -28,6 +30,30 @@ def test_what_cannot_be_understood_is_set_aside() -> None:
     assert [refused.record.offset for refused in batch.refused] == [1]
     assert [set(known.job.stages) for known in batch.jobs] == [{"started", "finished"}]
     assert span.fingerprint == fingerprint_of(records[-1])
+
+
+@pytest.mark.parametrize("key", [None, b"", b"another job", b"\xff"], ids=repr)
+def test_the_key_of_a_record_means_nothing(key: bytes | None) -> None:
+    """Whose event it is stands in the event: a key that is null, no text or another job's changes nothing."""
+    polled = record(0, event())
+    (batch,), (other,) = [folded([one], 1, 0) for one in (polled, replace(polled, key=key))]
+    assert [known.job for known in other.jobs] == [known.job for known in batch.jobs]
+    assert not other.refused
+
+
+def test_members_that_are_not_given_leave_no_register() -> None:
+    """An empty member takes nothing away from what other reports said, and an error alone says that the job failed."""
+    earlier = event("running", outputsURL=["http://e/o"], message="50 %")
+    last = event("finished", event_id="e2", outputsURL=[], message="", outcome=None, error="out of memory")
+    (batch,) = folded([record(0, earlier), record(1, last)], 2, 0)
+    (job,) = [known.job for known in batch.jobs]
+    values = {name: register.split(SEPARATOR, 3)[-1] for name, register in job.details.items()}
+    assert values == {
+        "outputsURL": '["http://e/o"]',
+        "message": "50 %",
+        "outcome": "failed",
+        "error": "out of memory",
+    }
 
 
 def test_offsets_without_a_record_are_passed_and_counted() -> None:

@@ -9,50 +9,21 @@ from hypothesis import strategies as st
 
 from schemas.decode import Headers, RefusedEventError, decode
 from schemas.event_time import SORTABLE_CHARACTERS
-from schemas.job_event import DETAILS, FINISHED_DETAILS, VALIDATOR, JobEvent
-from schemas.lifecycle import FINISHED, STAGES
-from tests.support.decoding import GOOD, NO_TIMESTAMP, TIMESTAMP, good_event
+from schemas.job_event import DETAILS, FINISHED_DETAILS, JobEvent
+from schemas.lifecycle import FINISHED
+from tests.support.decoding import GOOD, NO_TIMESTAMP, TIMESTAMP
+from tests.support.event_strategies import ATTRIBUTES, JSON, TEXT, changed_events
 
 # What a register in Redis separates its parts with, and what a digest separates an identity's with.
 SEPARATORS = ("\t", "\0")
 MANY = 400
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"]))
-INTEGERS = st.integers(-(2**63), 2**64 - 1)
-JSON = st.recursive(
-    st.none() | st.booleans() | INTEGERS | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
-    lambda children: st.lists(children, max_size=3) | st.dictionaries(TEXT, children, max_size=3),
-    max_leaves=8,
-)
-ATTRIBUTES = ["specversion", "id", "source", "type", "time", "datacontenttype", "data", "extension"]
-MEMBERS = ["owner", "agreementId", "jobId", "attempt", *DETAILS, *FINISHED_DETAILS, "extension"]
-TYPES = st.sampled_from([stage.event_type for stage in STAGES])
-TIMES = st.datetimes(timezones=st.timezones() | st.none()).map(lambda moment: moment.isoformat())
-URLS = st.sampled_from(["http://a", "https://b/c?d=e", "HTTP://A", "http://u:p@a", "ftp://a", "http://a b"])
-VALUES = (
-    JSON | TYPES | TIMES | URLS | st.lists(URLS) | st.sampled_from(["0xAb", "1.0", 1, 2**63, "failed", " a", "a\n"])
-)
 TIMESTAMPS = st.sampled_from([NO_TIMESTAMP, 0, TIMESTAMP]) | st.integers(-(2**63), 2**63 - 1)
 HEADER_NAMES = st.sampled_from(["content-type", *(f"ce_{name}" for name in ATTRIBUTES)]) | TEXT
 HEADER_VALUES = (
     st.none() | st.binary() | st.sampled_from([b"1.0", b"application/cloudevents+json", b"operator.job.started"])
 )
 HEADERS = st.lists(st.tuples(HEADER_NAMES, HEADER_VALUES))
-
-
-@st.composite
-def changed_events(draw: st.DrawFn) -> dict[str, Any]:
-    """Draw the good event with one or two of its attributes and members replaced or removed."""
-    event = good_event()
-    places = [(event["data"], MEMBERS), (event, ATTRIBUTES)]
-    for _ in range(draw(st.integers(1, 2))):
-        holder, names = draw(st.sampled_from(places))
-        name = draw(st.sampled_from(names))
-        if draw(st.integers(0, 4)):
-            holder[name] = draw(VALUES)
-        else:
-            holder.pop(name, None)
-    return event
 
 
 def understood(value: bytes | None, headers: Headers = (), timestamp: int = TIMESTAMP) -> JobEvent | None:
@@ -102,20 +73,13 @@ def test_any_damage_to_an_event_is_understood_or_refused(begin: int, length: int
     assert_well_formed(understood(GOOD[:begin] + other + GOOD[begin + length :]))
 
 
-@given(changed_events())
-@settings(max_examples=MANY)
-def test_what_is_understood_is_valid_by_the_published_schema(changed: Mapping[str, Any]) -> None:
-    """Nobody who checks against the schema is told that an accepted event is wrong; few rules are beyond it."""
-    event = understood(orjson.dumps(changed), timestamp=NO_TIMESTAMP)
-    assert event is None or VALIDATOR.is_valid(changed)
-
-
 @given(changed_events(), TIMESTAMPS)
 @settings(max_examples=MANY)
 def test_both_modes_give_the_same(changed: dict[str, Any], timestamp: int) -> None:
     """An event that both modes can carry is the same event, or refused, in both."""
     data = changed.pop("data", None)
     assume(changed.get("specversion") is not None and all(isinstance(value, str) for value in changed.values()))
+    assume(not any(text[:1] == '"' for text in changed.values()))  # in headers, quotes may be the client's own
     headers = [(f"ce_{name}", text.encode()) for name, text in changed.items()]
     structured = understood(orjson.dumps({**changed, "data": data}), (), timestamp)
     assert understood(orjson.dumps(data), headers, timestamp) == structured

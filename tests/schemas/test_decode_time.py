@@ -12,7 +12,7 @@ DISTANT_MILLISECONDS = 2**63 - 1
 @pytest.mark.parametrize(
     "wrong",
     [
-        "",
+        " ",
         "-2020-10-01T01:00:00Z",
         "10000-01-01T00:00:00Z",
         "+2020-10-01T01:00:00Z",
@@ -36,6 +36,8 @@ DISTANT_MILLISECONDS = 2**63 - 1
         "2020-10-32T01:00:00Z",
         "2021-02-29T01:00:00Z",
         "2021-02-29T01:00:00.5+01:00",
+        "2021-02-29t01:00:00z",
+        "2021-04-31T01:00:00.123456Z",
         "1900-02-29T01:00:00Z",
         "2020-10-01T01:00:00.Z",
         "2020-10-01T01:00:00,5Z",
@@ -55,7 +57,7 @@ DISTANT_MILLISECONDS = 2**63 - 1
         1601514000,
         1601514000.5,
         True,
-        [],
+        ["2020-10-01T01:00:00Z"],
         {},
     ],
 )
@@ -71,6 +73,9 @@ def test_what_is_no_time_is_refused(wrong: object) -> None:
         ("2020-10-01t01:00:00z", "2020-10-01T01:00:00.000000"),
         ("2020-10-01T01:00:00.5Z", "2020-10-01T01:00:00.500000"),
         ("2020-10-01t01:00:00.123456z", "2020-10-01T01:00:00.123456"),
+        ("2020-10-01T01:00:00.12345Z", "2020-10-01T01:00:00.123450"),
+        ("2020-10-01T01:00:00.123456Z", "2020-10-01T01:00:00.123456"),
+        ("2020-12-31T23:59:59.1Z", "2020-12-31T23:59:59.100000"),
         ("2020-10-01T01:00:00.1234569Z", "2020-10-01T01:00:00.123456"),
         ("2020-10-01T01:00:00." + "9" * 1000 + "Z", "2020-10-01T01:00:00.999999"),
         ("2020-10-01T01:00:00." + "9" * 1000 + "+00:00", "2020-10-01T01:00:00.999999"),
@@ -96,7 +101,11 @@ def test_a_time_is_kept_in_utc_to_the_microsecond(text: str, moment: str) -> Non
     assert accepted(with_attributes(time=text), timestamp=NO_TIMESTAMP).time == moment
 
 
-@pytest.mark.parametrize("value", [without("time"), with_attributes(time=None)], ids=["missing", "null"])
+@pytest.mark.parametrize(
+    "value",
+    [without("time"), with_attributes(time=None), with_attributes(time=""), with_attributes(time=[])],
+    ids=["missing", "null", "empty", "empty array"],
+)
 @pytest.mark.parametrize(
     ("timestamp", "moment"),
     [
@@ -107,7 +116,7 @@ def test_a_time_is_kept_in_utc_to_the_microsecond(text: str, moment: str) -> Non
     ],
 )
 def test_without_a_time_the_timestamp_of_the_record_counts(value: bytes, timestamp: int, moment: str) -> None:
-    """A time that is missing, or null as CloudEvents allows, is the record's timestamp."""
+    """A time that is not given is the record's timestamp."""
     assert accepted(value, timestamp=timestamp).time == moment
 
 

@@ -20,19 +20,20 @@ CONTRACT_EXAMPLE = """
           "outputsURL": ["http://example.net/logs/output/0", "http://example.net/logs/output/1"]}}
 """
 # What ECMA-262 (with and without its `u` flag), RE2, Rust and Python read alike.
-PORTABLE_ESCAPES = {"\\u", "\\.", "\\\\"}
+PORTABLE_ESCAPES = {"\\u", "\\.", "\\\\", "\\[", "\\]"}
 WORDS = ["http://", "HTTPS://", "a", "Z", "0x", "1F", "2020-10-01", "T", "23:59:60", ".5", "+01:00"]
-SIGNS = "/?#@:\\ \n\t\x7f\u0085\u00a0\u0130\u2028\u202e\ufeffé😀２"
+WORDS += ["[::1]", ":65535", ":065536", "%2F", "e30=", "AAAA"]
+SIGNS = "/?#@:\\[]%<>^|=+ \n\t\x7f\u0085\u00a0\u0130\u2028\u202e\ufeffé😀２"
 FRAGMENTS = st.sampled_from([*WORDS, *SIGNS])
 NEARLY = st.lists(FRAGMENTS | st.characters(exclude_categories=["Cs"])).map("".join)
 
 
 def patterns_of(schema: Any) -> Iterator[str]:
     """Yield every pattern in a schema."""
-    if isinstance(schema, dict):
-        if isinstance(pattern := schema.get("pattern"), str):
-            yield pattern
-        for part in schema.values():
+    if isinstance(schema, dict) and isinstance(pattern := schema.get("pattern"), str):
+        yield pattern
+    if isinstance(schema, dict | list):
+        for part in schema.values() if isinstance(schema, dict) else schema:
             yield from patterns_of(part)
 
 
@@ -78,6 +79,11 @@ def test_engines_agree_on_a_pattern(pattern: str, text: str) -> None:
         "http://" + "a" * 100_000 + "@",
         "http://a/" + "?" * 100_000 + " ",
         "0x" + "1" * 100_000 + "g",
+        "http://a:" + "0" * 100_000 + "x",
+        "http://" + "%20" * 30_000 + "%",
+        "http://[" + ":" * 100_000,
+        "A" * 100_001,
+        "A" * 100_000 + "===",
         "2020-10-01T01:00:00." + "0" * 100_000,
     ],
     ids=lambda text: text[:22],

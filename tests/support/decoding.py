@@ -6,13 +6,17 @@ import orjson
 import pytest
 
 from schemas.decode import Headers, Reason, RefusedEventError, decode
-from schemas.job_event import EXAMPLE, JobEvent
+from schemas.job_event import EXAMPLE, VALIDATOR, JobEvent
 
 # 2020-10-01T01:00:00.500Z: half a second after the time of the good event.
 TIMESTAMP: Final = 1_601_514_000_500
 NO_TIMESTAMP: Final = -1
 GOOD: Final = orjson.dumps(EXAMPLE)
 Event = dict[str, Any]
+
+_SAID_BY_THE_SCHEMA: Final = frozenset(
+    {Reason.NOT_AN_EVENT, Reason.UNKNOWN_SPECVERSION, Reason.UNKNOWN_TYPE, Reason.INVALID_FIELD}
+)
 
 
 def good_event() -> Event:
@@ -48,12 +52,18 @@ def with_json(name: str, text: bytes) -> bytes:
 
 
 def accepted(value: bytes | None, headers: Headers = (), timestamp: int = TIMESTAMP) -> JobEvent:
-    """Return the event of a record that must be understood."""
-    return decode(value, headers, timestamp)
+    """Return the event of a record that must be understood, and so must be valid by the schema."""
+    event = decode(value, headers, timestamp)
+    assert headers or VALIDATOR.is_valid(orjson.loads(value or b""))
+    return event
 
 
 def refused(value: bytes | None, headers: Headers = (), timestamp: int = TIMESTAMP) -> Reason:
-    """Return the reason for which a record must be refused."""
+    """Return the reason for which a record must be refused; one that a schema can give, the schema must give too."""
     with pytest.raises(RefusedEventError) as caught:
         decode(value, headers, timestamp)
-    return caught.value.reason
+    reason = caught.value.reason
+    if reason in _SAID_BY_THE_SCHEMA and not headers:
+        event = orjson.loads(value or b"")
+        assert (isinstance(event, dict) and event.get("data_base64")) or not VALIDATOR.is_valid(event)
+    return reason

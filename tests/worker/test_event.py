@@ -91,6 +91,22 @@ def test_time_may_be_given(job: ReportedJob) -> None:
     assert orjson.loads(make_report(job, RUNNING, {}, "2020-10-01T01:00:00Z").value)["time"] == "2020-10-01T01:00:00Z"
 
 
+@pytest.mark.parametrize("empty", [None, "", [], ()], ids=repr)
+def test_what_is_empty_is_left_out(job: ReportedJob, empty: Any) -> None:
+    """An empty detail, attempt or time is the same as none: it is not in the event, and changes no id."""
+    report = make_report(job._replace(attempt=empty), FINISHED, dict.fromkeys(DETAIL_NAMES, empty), empty)
+    event = orjson.loads(report.value)
+    assert event["data"] == {"owner": "0x1111", "agreementId": "0x2222", "jobId": "3333"}
+    assert datetime.fromisoformat(event["time"]) <= datetime.now(UTC)
+    assert event_id(job, FINISHED, dict.fromkeys(DETAIL_NAMES, empty)) == event_id(job, FINISHED, {})
+
+
+def test_an_error_is_a_failure(job: ReportedJob) -> None:
+    """Whoever reports an error and no outcome has reported that the job failed."""
+    event = decode(make_report(job, FINISHED, {"error": "out of memory"}).value, HEADERS, now_in_milliseconds())
+    assert event.details == {"error": "out of memory", "outcome": "failed"}
+
+
 def test_every_fault_at_once() -> None:
     """All that is wrong with a report is told together, by the fields' names in events."""
     job = ReportedJob("alice", " ", "", 0, "\n")
@@ -117,6 +133,10 @@ def test_every_fault_at_once() -> None:
         ("outputsURL", "http://example.net/o"),
         ("outputsURL", ["http://example.net/o"] * 1001),
         ("outcome", "Failed"),
+        ("algologURL", "http://:80/"),
+        ("outputsURL", [""]),
+        ("message", 0),
+        ("error", False),
     ],
 )
 def test_a_wrong_detail_is_named(job: ReportedJob, field: str, value: Any) -> None:
@@ -128,7 +148,11 @@ def test_a_wrong_detail_is_named(job: ReportedJob, field: str, value: Any) -> No
     ("field", "value"),
     [
         ("owner", None),
+        ("owner", ""),
         ("owner", 1111),
+        ("agreement_id", None),
+        ("agreement_id", ""),
+        ("job_id", []),
         ("agreement_id", "0x2222 "),
         ("job_id", "33\x0033"),
         ("job_id", "3" * 257),

@@ -84,6 +84,13 @@ def test_every_stage(stage: str) -> None:
     assert event["data"] == {"owner": "0x1111", "agreementId": "0x2222", "jobId": "3333", "attempt": 1}
 
 
+def test_an_error_is_enough() -> None:
+    """With an error and no outcome the job has failed, and the help says so."""
+    event = dry_run("finished", *JOB, "--error=out of memory", "--time=2020-10-01T01:00:00Z")
+    assert decode(orjson.dumps(event), (), -1).details == {"error": "out of memory", "outcome": "failed"}
+    assert "failed when there is an --error" in publish.get_help(click.Context(publish, terminal_width=200))
+
+
 def test_every_detail_has_an_option() -> None:
     """Whatever an event may carry can be given on the command line."""
     options = {parameter.name for parameter in publish.params}
