@@ -66,7 +66,7 @@ class Generation:
         self._prefix = prefix
         self._pointer = pointer
         self._at_once = asyncio.Semaphore(BUCKETS_AT_ONCE)
-        self._apply = Script(redis, "bytes", "apply")
+        self._apply = Script(redis, "apply")
         self._begin, self._clock, self._beat, self._raise_floor, self._mend, self._seal, self._unseal = (
             Script(redis, name) for name in ("begin", "clock", "heartbeat", "raise_floor", "mend", "seal", "unseal")
         )
