@@ -54,7 +54,7 @@ class OldJobs:
         self._redis = redis
         self._prefix = prefix
         self._pointer = pointer
-        self._collect = Script(redis, "bytes", "collect")
+        self._collect = Script(redis, "collect")
 
     async def steps(self, cutoff: str, mode: Mode) -> AsyncGenerator[Step | None, None]:
         """Walk through all jobs, a step at a time; None where a bucket has to catch up before the same step again.

@@ -37,7 +37,7 @@ class ApplyStep:
 
     def __init__(self, redis: AnyRedis, buckets: Buckets) -> None:
         self._buckets = buckets
-        self._apply = Script(redis, "bytes", "apply")
+        self._apply = Script(redis, "apply")
 
     async def __call__(self, bucket: int, jobs: Sequence[EncodedJob], spans: Mapping[int, Span]) -> int:
         """Apply these jobs of a batch and its spans, by their index in it; return how many jobs changed.

@@ -22,13 +22,15 @@ CALL_TIMEOUT_SECONDS: Final = 10.0
 # What Redis says when a key or a value has a wrong type: to a command, or where a script stumbles over it.
 _DAMAGE: Final = re.compile("WRONGTYPE|hash value is not an integer|user_script:|Error running script")
 
+_FOLLOWED: Final = re.compile(r"^-- Follows (\w+)\.lua: ", re.MULTILINE)
+
 
 class Script:
     """A script of ours; called with keys and arguments, it answers within the limit or raises StoreUnavailableError."""
 
-    def __init__(self, redis: AnyRedis, *parts: str) -> None:
-        """Join the files of `lua/` with these names, such as `apply` or `catalog/lease`, into one script."""
-        self._script = redis.register_script("".join(_text(part) for part in parts))
+    def __init__(self, redis: AnyRedis, name: str) -> None:
+        """Take the script of this name in `lua/`, such as `catalog/lease`, behind those it says it follows."""
+        self._script = redis.register_script(_text(name))
 
     async def __call__(self, keys: Sequence[str], arguments: Sequence[str | bytes] = ()) -> Any:
         """Run it; where Redis does not know it, it is loaded first."""
@@ -38,7 +40,8 @@ class Script:
 
 @cache  # a generation is looked at several times a second, through an object of its own each time
 def _text(name: str) -> str:
-    return (files("projector.store") / "lua" / f"{name}.lua").read_text()
+    text = (files("projector.store") / "lua" / f"{name}.lua").read_text()
+    return "".join([*map(_text, _FOLLOWED.findall(text)), text])
 
 
 @asynccontextmanager

@@ -1,5 +1,7 @@
 -- Makes a bucket that is missing; an existing one stays as it is.
 --
+-- Follows lists.lua: set_fields(key, list, first).
+--
 -- KEYS[1]  meta of the bucket (hash)
 -- KEYS[2]  positions of the bucket (hash)
 -- KEYS[3]  heartbeats of the bucket (hash)
@@ -12,6 +14,6 @@ local meta = redis.call('HMGET', KEYS[1], ARGV[2], 'sealed')
 if meta[1] then return {meta[1], 0, meta[2]} end
 -- Positions without meta are of a bucket somebody damaged: folding again from the start mends what is there.
 redis.call('DEL', KEYS[2], KEYS[3])
-if #ARGV > 2 then redis.call('HSET', KEYS[1], unpack(ARGV, 3)) end
+set_fields(KEYS[1], ARGV, 3)
 redis.call('HSET', KEYS[1], ARGV[2], ARGV[1])
 return {ARGV[1], 1, false}

@@ -1,5 +1,7 @@
 -- Sets where a bucket is gone on from, if it stands nowhere yet.
 --
+-- Follows lists.lua: set_fields(key, list, first).
+--
 -- KEYS[1]  meta of the bucket (hash)
 -- KEYS[2]  positions of the bucket (hash)
 -- ARGV[1]  incarnation the caller knows the bucket by
@@ -8,5 +10,5 @@
 
 if redis.call('HGET', KEYS[1], 'incarnation') ~= ARGV[1] then return {'missing'} end
 if redis.call('EXISTS', KEYS[2]) == 1 then return {'standing'} end
-if #ARGV > 1 then redis.call('HSET', KEYS[2], unpack(ARGV, 2)) end
+set_fields(KEYS[2], ARGV, 2)
 return {'set'}

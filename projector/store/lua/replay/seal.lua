@@ -7,5 +7,8 @@
 -- Answers {'standing', name, value, name, value ...} of the positions, or {'missing'}.
 
 if redis.call('HGET', KEYS[1], 'incarnation') ~= ARGV[1] then return {'missing'} end
+local answer = {'standing'}
+for _, text in ipairs(redis.call('HGETALL', KEYS[2])) do answer[#answer + 1] = text end
+-- Last: a seal must not be left behind by a script that fails.
 redis.call('HSET', KEYS[1], 'sealed', ARGV[2])
-return {'standing', unpack(redis.call('HGETALL', KEYS[2]))}
+return answer

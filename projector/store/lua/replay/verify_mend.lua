@@ -1,5 +1,7 @@
 -- Makes right what was found to differ in a bucket, if nothing was applied since it was compared.
 --
+-- Follows lists.lua: set_fields(key, list, first).
+--
 -- KEYS[1]  meta of the bucket (hash)
 -- KEYS[2]  positions of the bucket (hash)
 -- ARGV[1]  msgpack array:
@@ -45,6 +47,6 @@ for _, job in ipairs(jobs) do
   call('DEL', key)
   if #job[2] > 0 then call('HSET', key, unpack(job[2])) end
 end
-if #positions > 0 then call('HSET', KEYS[2], unpack(positions)) end
-if #meta > 0 then call('HSET', KEYS[1], unpack(meta)) end
+set_fields(KEYS[2], positions, 1)
+set_fields(KEYS[1], meta, 1)
 return {'mended'}
