@@ -1,8 +1,8 @@
 """Rolling back: a generation that is kept becomes the live one again."""
 
 from projector.log.consumer import partition_ranges
-from projector.replay.follow.follower import Task
-from projector.replay.follow.followers import Followers
+from projector.replay.follow.follower_pool import Followers
+from projector.replay.follow.follower_process import Task
 from projector.replay.generations.lease import leased
 from projector.replay.generations.size import Room
 from projector.replay.generations.switch import Switch, Work, make_live, sealed

@@ -18,7 +18,7 @@ from typing import Final
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from projector.errors import StoreUnavailableError
-from projector.replay.follow.followers import Followers
+from projector.replay.follow.follower_pool import Followers
 from projector.replay.generations.size import Room
 from projector.replay.progress import Show
 from projector.store.catalog import Catalog, Lease, State

@@ -15,9 +15,9 @@ from typing import Final
 
 from projector.fold.batch import Batch
 from projector.log.consumer import LogRange, partition_ranges
-from projector.replay.follow.follower import Task
-from projector.replay.follow.followers import Followers
-from projector.replay.follow.target import Target
+from projector.replay.follow.filled_generation import Target
+from projector.replay.follow.follower_pool import Followers
+from projector.replay.follow.follower_process import Task
 from projector.replay.generations.drop import drop_keys
 from projector.replay.generations.lease import leased
 from projector.replay.generations.size import Room, size_of

@@ -17,12 +17,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from projector.replay.progress import Counts, Show
-from projector.replay.verify.bucket import BucketCheck
+from projector.replay.verify.bucket_check import BucketCheck
 from projector.replay.verify.difference import Difference, Kind, Note
-from projector.replay.verify.fold import Fold
-from projector.replay.verify.log import ReplayedLog
 from projector.replay.verify.moment import Found, Moments
-from projector.replay.verify.store import StoredGeneration
+from projector.replay.verify.replayed_log import ReplayedLog
+from projector.replay.verify.second_fold import Fold
+from projector.replay.verify.stored import StoredGeneration
 from projector.settings import ProjectorSettings
 from projector.startup import cluster_of, require_topics
 from projector.store.catalog import Catalog, State

@@ -8,9 +8,9 @@ from typing import Final
 
 from projector.errors import PositionMovedError
 from projector.replay.verify.difference import Difference, Kind
-from projector.replay.verify.fold import Fold
-from projector.replay.verify.jobs import Rules
-from projector.replay.verify.store import Asked, Mends, Moment, StoredGeneration
+from projector.replay.verify.judgement import Rules
+from projector.replay.verify.second_fold import Fold
+from projector.replay.verify.stored import Asked, Mends, Moment, StoredGeneration
 from projector.store.catalog import Catalog, State
 from projector.store.ledger import ledgers
 from schemas.redis_layout import DROPPING

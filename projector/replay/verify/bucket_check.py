@@ -8,10 +8,10 @@ from typing import Final
 
 from projector.errors import PositionMovedError
 from projector.replay.verify.difference import Difference, Kind, Note
-from projector.replay.verify.fold import Fold, is_sampled
-from projector.replay.verify.jobs import HASH, NONE, StoredJob, Verdict, index_keys, judge
+from projector.replay.verify.judgement import HASH, NONE, StoredJob, Verdict, index_keys, judge
 from projector.replay.verify.moment import Found, Moments
-from projector.replay.verify.store import Asked, Mends, Moment, StoredGeneration
+from projector.replay.verify.second_fold import Fold, is_sampled
+from projector.replay.verify.stored import Asked, Mends, Moment, StoredGeneration
 from projector.store.keys import KEYS_PER_STEP
 from schemas.redis_layout import FLOOR, IDENTITY_FIELDS, INDEXES, LEDGER
 

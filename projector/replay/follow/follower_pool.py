@@ -9,7 +9,7 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Final, Self
 
-from projector.replay.follow.follower import Task, follow
+from projector.replay.follow.follower_process import Task, follow
 from service.errors import CommandError, ServiceUnavailableError
 
 STOP_SECONDS: Final = 5.0

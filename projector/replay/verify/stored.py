@@ -8,7 +8,7 @@ import msgpack
 from redis.exceptions import ResponseError
 
 from projector.errors import BucketMissingError, BucketSealedError, DamagedKeyError, PositionMovedError
-from projector.replay.verify.jobs import Mend, StoredJob
+from projector.replay.verify.judgement import Mend, StoredJob
 from projector.store.calls import Script, limited
 from projector.store.keys import keys_of
 from schemas.redis_layout import FLOOR, IDENTITY_FIELDS, INDEXES, JOB, META, POSITIONS, Pointer, bucket_prefix

@@ -14,7 +14,7 @@ import orjson
 
 from projector.assignment.partition import Record
 from projector.fold.job import FoldedJob
-from projector.replay.verify.log import Offsets, ReplayedLog, Skipped
+from projector.replay.verify.replayed_log import Offsets, ReplayedLog, Skipped
 from schemas.decode import RefusedEventError, decode
 from schemas.identity import JobIdentity, bucket_of, job_member
 

@@ -20,8 +20,8 @@ from projector.errors import LeaseLostError, PositionMovedError, ProjectorError,
 from projector.garbage import collect_on_purpose
 from projector.metrics import Metrics
 from projector.projector import Projector
-from projector.replay.follow.limited_log import FollowedLog, KnownLetters
-from projector.replay.follow.target import Target
+from projector.replay.follow.filled_generation import Target
+from projector.replay.follow.log_up_to_limit import FollowedLog, KnownLetters
 from projector.settings import ProjectorSettings
 from projector.store.catalog import Catalog, State
 from projector.store.generation import Generation

@@ -7,7 +7,7 @@ import click
 from projector.replay.archive.export import export
 from projector.replay.archive.importing import import_archive
 from projector.replay.archive.stream import STANDARD, ArchiveReader, ArchiveWriter, archive_sink, archive_source
-from projector.replay.generations.commands import MAX_BUCKETS
+from projector.replay.generations.generations_command import MAX_BUCKETS
 from projector.replay.progress import progress
 from projector.running import run_on_redis
 from projector.settings import ProjectorSettings
