@@ -1,4 +1,4 @@
-"""The target: a generation that is not live yet, folded up to where the live one stands."""
+"""The generation being filled: not live yet, folded up to where the live one stands."""
 
 from projector.errors import ProjectorError
 from projector.store.catalog import Catalog
@@ -7,7 +7,7 @@ from schemas.redis_layout import Pointer
 from service.redis import AnyRedis
 
 
-class TargetLostError(ProjectorError):
+class FilledGenerationLostError(ProjectorError):
     """The generation in the making is gone from Redis: run the command again."""
 
     retriable = False
@@ -17,7 +17,7 @@ class TargetLostError(ProjectorError):
         return str(self.__doc__)
 
 
-class Target(Generation):
+class FilledGeneration(Generation):
     """A generation that is folded beside the live one."""
 
     def __init__(self, redis: AnyRedis, prefix: str, pointer: Pointer) -> None:
@@ -25,11 +25,11 @@ class Target(Generation):
         self._catalog = Catalog(redis, prefix)
 
     async def reopen(self) -> bool:
-        """Return when it is there as it was begun; TargetLostError otherwise."""
+        """Return when it is there as it was begun; FilledGenerationLostError otherwise."""
         kept = (await self._catalog.read()).kept.get(self.pointer.number)
         if kept is None or kept.pointer != self.pointer:
-            raise TargetLostError
+            raise FilledGenerationLostError
         for bucket, incarnation in enumerate(self.pointer.incarnations):
             if (await self.find(self.pointer, bucket))[0] != incarnation:
-                raise TargetLostError
+                raise FilledGenerationLostError
         return True

@@ -1,4 +1,4 @@
-"""Followers: the processes that fold the partitions of the log into a target, each its own share of them."""
+"""A pool of followers: processes that fold the partitions of the log into one generation, each its own share."""
 
 import multiprocessing
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class _Follower:
     held: dict[str, str]
 
 
-class Followers(AbstractContextManager["Followers"]):
+class FollowerPool(AbstractContextManager["FollowerPool"]):
     """Processes that fold the named partitions, up to where the live generation stands, until this is left."""
 
     def __init__(self, task: Task, names: Sequence[str], processes: int) -> None:

@@ -1,7 +1,7 @@
 """Rolling back: a generation that is kept becomes the live one again."""
 
 from projector.log.consumer import partition_ranges
-from projector.replay.follow.follower_pool import Followers
+from projector.replay.follow.follower_pool import FollowerPool
 from projector.replay.follow.follower_process import Task
 from projector.replay.generations.lease import leased
 from projector.replay.generations.size import Room
@@ -38,7 +38,7 @@ async def roll_back(settings: ProjectorSettings, redis: AnyRedis, number: int | 
             is_live = False
             while not is_live:
                 names = sorted(await partition_ranges(settings))
-                with Followers(task, names, processes) as followers:
+                with FollowerPool(task, names, processes) as followers:
                     is_live = await Switch(work, target, names, followers, Room(redis), show).run()
     return f"generation {target.pointer.number} is live again; generation {work.live.number} is kept"
 

@@ -18,7 +18,7 @@ from typing import Final
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from projector.errors import StoreUnavailableError
-from projector.replay.follow.follower_pool import Followers
+from projector.replay.follow.follower_pool import FollowerPool
 from projector.replay.generations.size import Room
 from projector.replay.progress import Show
 from projector.store.catalog import Catalog, Lease, State
@@ -78,7 +78,7 @@ class Switch:
     work: Work
     target: KeptGeneration
     names: Sequence[str]
-    followers: Followers
+    followers: FollowerPool
     room: Room
     show: Show
 

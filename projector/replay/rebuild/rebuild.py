@@ -15,8 +15,8 @@ from typing import Final
 
 from projector.fold.batch import Batch
 from projector.log.consumer import LogRange, partition_ranges
-from projector.replay.follow.filled_generation import Target
-from projector.replay.follow.follower_pool import Followers
+from projector.replay.follow.filled_generation import FilledGeneration
+from projector.replay.follow.follower_pool import FollowerPool
 from projector.replay.follow.follower_process import Task
 from projector.replay.generations.drop import drop_keys
 from projector.replay.generations.lease import leased
@@ -93,7 +93,7 @@ async def rebuild(settings: ProjectorSettings, redis: AnyRedis, options: Options
             is_live = False
             while not is_live:
                 names = sorted(await partition_ranges(settings))
-                with Followers(task, names, options.processes) as followers:
+                with FollowerPool(task, names, options.processes) as followers:
                     switch = Switch(work, target, names, followers, Room(work.redis), show)
                     await switch.catch_up()
                     carried = await _carry_over(work, target)
@@ -190,7 +190,7 @@ async def _check_room(work: Work) -> None:
 
 async def _begin(work: Work, target: KeptGeneration) -> None:
     """Make the buckets that are not there, standing where the log begins."""
-    generation = Target(work.redis, work.prefix, target.pointer)
+    generation = FilledGeneration(work.redis, work.prefix, target.pointer)
     for bucket, incarnation in enumerate(target.pointer.incarnations):
         await generation.begin(target.pointer, bucket, {}, incarnation)
     for name, start in target.starts.items():

@@ -21,7 +21,7 @@ from projector.replay.verify.bucket_check import BucketCheck
 from projector.replay.verify.difference import Difference, Kind, Note
 from projector.replay.verify.moment import Found, Moments
 from projector.replay.verify.replayed_log import ReplayedLog
-from projector.replay.verify.second_fold import Fold
+from projector.replay.verify.second_fold import SecondFold
 from projector.replay.verify.stored import StoredGeneration
 from projector.settings import ProjectorSettings
 from projector.startup import cluster_of, require_topics
@@ -118,7 +118,7 @@ async def verify(
     await log.start()
     try:
         with TemporaryDirectory(prefix="verify-") as directory:
-            fold = Fold(log, Path(directory), pointer.buckets, options.fraction)
+            fold = SecondFold(log, Path(directory), pointer.buckets, options.fraction)
             store = StoredGeneration(redis, settings.redis_prefix, pointer)
             await _Run(store, fold, findings, found, show).compare(catalog, is_repairing=options.repair)
             fold.close()
@@ -133,7 +133,7 @@ class _Run:
     """One comparison, and what it tells whom."""
 
     store: StoredGeneration
-    fold: Fold
+    fold: SecondFold
     findings: Findings
     found: Found
     show: Show

@@ -28,7 +28,7 @@ _STAGE_PARTS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class StoredJob:
+class StoredMember:
     """What is stored under a member: the type of its key, its fields when that is a hash, and its index entries.
 
     `entries` has index key (without what every key of the bucket starts with) -> score, None when there is none, or
@@ -74,7 +74,7 @@ def index_keys(identity: JobIdentity) -> list[str]:
     return [index + str(value) for index, value in zip(INDEXES, identity, strict=False)]
 
 
-def judge(stored: StoredJob, folded: FoldedJob | None, rules: Rules) -> Verdict:
+def judge(stored: StoredMember, folded: FoldedJob | None, rules: Rules) -> Verdict:
     """Hold what is stored under a member against what the log gives it."""
     live = _as_job(stored)
     name = _name(stored.member, folded or live)
@@ -95,7 +95,7 @@ def judge(stored: StoredJob, folded: FoldedJob | None, rules: Rules) -> Verdict:
 
 
 def _known(
-    name: str, stored: StoredJob, live: FoldedJob | None, folded: FoldedJob, rules: Rules
+    name: str, stored: StoredMember, live: FoldedJob | None, folded: FoldedJob, rules: Rules
 ) -> tuple[list[Difference], FoldedJob | None, Note | None]:
     """Return the differences of a job that the log knows, what is right, and why that is not what the log says."""
     if stored.kind == NONE and not has_news_since(rules.cutoff, folded.stages.values(), folded.details.values()):
@@ -115,7 +115,7 @@ def _known(
 
 
 def _fields(
-    name: str, stored: StoredJob, folded: FoldedJob, rules: Rules, *, is_older: bool
+    name: str, stored: StoredMember, folded: FoldedJob, rules: Rules, *, is_older: bool
 ) -> tuple[list[Difference], Note | None]:
     """Return the fields that are not as the log says, and why others may be so."""
     expected = _hash_of(folded) or {}
@@ -165,7 +165,7 @@ def _entry_differences(
             yield Difference(Kind.SCORE, name, key, f"{score:.0f}", str(wanted))
 
 
-def _surplus(name: str, stored: StoredJob) -> list[Difference]:
+def _surplus(name: str, stored: StoredMember) -> list[Difference]:
     if stored.kind == NONE:
         return []
     if stored.kind == HASH:
@@ -173,7 +173,7 @@ def _surplus(name: str, stored: StoredJob) -> list[Difference]:
     return [Difference(Kind.WRONG_TYPE, name, stored=stored.kind)]
 
 
-def _as_job(stored: StoredJob) -> FoldedJob | None:
+def _as_job(stored: StoredMember) -> FoldedJob | None:
     """Return the job that the fields give, or None when they are not those of a job with this member."""
     fields = dict(stored.fields)
     try:

@@ -9,7 +9,7 @@ from typing import Final
 from projector.errors import PositionMovedError
 from projector.replay.verify.difference import Difference, Kind
 from projector.replay.verify.judgement import Rules
-from projector.replay.verify.second_fold import Fold
+from projector.replay.verify.second_fold import SecondFold
 from projector.replay.verify.stored import Asked, Mends, Moment, StoredGeneration
 from projector.store.catalog import Catalog, State
 from projector.store.ledger import ledgers
@@ -29,7 +29,7 @@ class Moments:
 
     store: StoredGeneration
     catalog: Catalog
-    fold: Fold
+    fold: SecondFold
     found: Found
     is_repairing: bool
     _state: State | None = None
