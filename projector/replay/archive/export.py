@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from projector.errors import BucketMissingError
-from projector.replay.archive.lines import Header, Resumption, content_of, line_of
+from projector.fold.stored_job import job_of
+from projector.replay.archive.lines import Header, Resumption, line_of
 from projector.replay.archive.stream import ArchiveWriter
 from projector.replay.progress import Show
 from projector.store.calls import Script, limited
@@ -180,11 +181,11 @@ class Source:
 def _line(key: str, flat: Sequence[bytes]) -> bytes:
     """Return the line of a job; what could not be imported is no backup, so it is checked."""
     try:
-        line = line_of({name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)})
-        content_of(line)
+        fields = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
+        job_of(fields)
     except ValueError as error:
         raise _damaged(key) from error
-    return line
+    return line_of(fields)
 
 
 def _damaged(key: str) -> CommandError:

@@ -10,7 +10,6 @@ A job is read while events are applied, so it may know more than the first posit
 applies those events again, which changes nothing.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, NoReturn
@@ -18,23 +17,12 @@ from typing import Any, Final, NoReturn
 import orjson
 
 from projector.fold.job import FoldedJob
-from schemas.event_time import unix_seconds
-from schemas.identity import MAX_ATTEMPT, MAX_IDENTIFIER_CHARACTERS, JobIdentity
-from schemas.job_event import DETAIL_NAMES
-from schemas.lifecycle import STAGE_NAMES
-from schemas.redis_layout import CARRIED, FINGERPRINT, IDENTITY_FIELDS, LEDGER, SEPARATOR, STORED_FIELDS
+from projector.fold.stored_job import job_of
+from schemas.redis_layout import FINGERPRINT, LEDGER
 from service.errors import CommandError
 
 FORMAT: Final = "operator-status-projection"
 VERSION: Final = 1
-OUTPUTS: Final = "outputsURL"
-
-_FIELDS: Final = frozenset({*STORED_FIELDS, CARRIED})
-_TIME: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}"
-_STAGE: Final = re.compile(_TIME + r"\t[^\t]*\t[^\t]*\t[^\t]+/\d+/\d+")
-_DETAIL: Final = re.compile(r"\d\d\t" + _TIME + r"\t[^\t]*\t.*", re.DOTALL)
-_CARRIED: Final = re.compile(r"g\d+")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class ArchiveError(CommandError):
@@ -141,37 +129,7 @@ def content_of(line: bytes) -> FoldedJob | End:
         except (TypeError, AttributeError):
             raise ValueError("not the end of an archive") from None
         return end if _are_counts(counts) else _refuse("not the end of an archive")
-    return _job(content)
-
-
-def _job(fields: Mapping[str, Any]) -> FoldedJob:
-    surplus = fields.keys() - _FIELDS
-    if surplus or not all(isinstance(value, str) for value in fields.values()):
-        _refuse(f"unknown fields {sorted(surplus)}" if surplus else "a field is no text")
-    if missing := [name for name in IDENTITY_FIELDS if name not in fields]:
-        _refuse(f"no {missing[0]}")
-    stages = {name: fields[name] for name in STAGE_NAMES if name in fields}
-    details = {name: fields[name] for name in (*DETAIL_NAMES, CARRIED) if name in fields}
-    if not stages or not all(map(_STAGE.fullmatch, stages.values())):
-        _refuse("no stage" if not stages else "a stage is not as stored")
-    if not all((_CARRIED if name == CARRIED else _DETAIL).fullmatch(value) for name, value in details.items()):
-        _refuse("a detail is not as stored")
-    if OUTPUTS in details:
-        orjson.loads(details[OUTPUTS].split(SEPARATOR, 3)[3])
-    job = FoldedJob(_identity(fields), stages, details)
-    for register in stages.values():
-        unix_seconds(register)
-    return job
-
-
-def _identity(fields: Mapping[str, str]) -> JobIdentity:
-    owner, agreement_id, job_id, attempt = (fields[name] for name in IDENTITY_FIELDS)
-    for name, value in zip(IDENTITY_FIELDS, (owner, agreement_id, job_id), strict=False):
-        if not value or len(value) > MAX_IDENTIFIER_CHARACTERS or _CONTROL.search(value):
-            _refuse(f"{name} is no identifier")
-    if str(int(attempt)) != attempt or not 1 <= int(attempt) <= MAX_ATTEMPT:
-        _refuse("attempt is no number from 1 on")
-    return JobIdentity(owner, agreement_id, job_id, int(attempt))
+    return job_of(content)
 
 
 def _resumption(content: Mapping[str, Any]) -> Resumption:

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 
 from projector.fold.batch import encode_jobs
 from projector.fold.job import FoldedJob
+from projector.fold.stored_job import job_of
+from projector.replay.lost import Starts, has_lost_events
 from projector.store.calls import limited
 from projector.store.generation import Generation
 from projector.store.keys import keys_of
-from schemas.redis_layout import CARRIED, JOB, SEPARATOR
+from schemas.redis_layout import CARRIED, JOB
+from service.errors import CommandError
 from service.redis import AnyRedis
-
-# Partition name -> the offset at which the log begins.
-Starts = Mapping[str, int]
 
 
 async def carry_over(redis: AnyRedis, prefix: str, live: Generation, target: Generation, starts: Starts) -> int:
@@ -27,7 +27,8 @@ async def carry_over(redis: AnyRedis, prefix: str, live: Generation, target: Gen
                 for key in keys:
                     pipeline.hgetall(key)
                 hashes = await pipeline.execute()
-            jobs = [job for fields in hashes if fields and is_older(job := FoldedJob.from_hash(fields), starts)]
+            stored = [_stored(key, fields) for key, fields in zip(keys, hashes, strict=True) if fields]
+            jobs = [job for job in stored if has_lost_events(job, starts)]
             for job in jobs:
                 job.details.setdefault(CARRIED, f"g{live.pointer.number}")
             await target.join(encode_jobs(jobs, target.pointer.buckets))
@@ -35,9 +36,12 @@ async def carry_over(redis: AnyRedis, prefix: str, live: Generation, target: Gen
     return carried
 
 
-def is_older(job: FoldedJob, starts: Starts) -> bool:
-    """Tell whether the log has lost events of a job."""
-    if CARRIED in job.details:
-        return True
-    recorded = (register.rpartition(SEPARATOR)[2].rpartition("/") for register in job.stages.values())
-    return any(int(offset) < starts.get(partition, 0) for partition, _, offset in recorded)
+def _stored(key: bytes, fields: Mapping[bytes, bytes]) -> FoldedJob:
+    """Return the job that a key holds; what is damaged would be carried on for ever, so it is refused."""
+    try:
+        return job_of({name.decode(): value.decode() for name, value in fields.items()})
+    except ValueError as error:
+        raise CommandError(
+            f"the key {key.decode(errors='backslashreplace')} holds no job ({error}), so it cannot be told whether it "
+            "has to be carried over: mend it by `python -m projector verify --repair`, or delete it"
+        ) from error

@@ -22,6 +22,7 @@ from projector.replay.generations.drop import drop_keys
 from projector.replay.generations.lease import leased
 from projector.replay.generations.size import Room, size_of
 from projector.replay.generations.switch import Switch, Work
+from projector.replay.lost import lost_ranges
 from projector.replay.progress import progress
 from projector.replay.rebuild.carry import carry_over
 from projector.replay.verify.comparison import Options as VerifyOptions
@@ -139,23 +140,14 @@ def _live(state: State, log: LogIdentity, settings: ProjectorSettings) -> Pointe
 def _starts(ranges: Mapping[str, LogRange], state: State, *, is_accepted: bool) -> dict[str, int]:
     """Return where the log begins, for partitions that have lost events; CommandError unless that is accepted."""
     starts = {name: held.start for name, held in sorted(ranges.items()) if held.start}
-    lost = {name: start for name, start in starts.items() if not _is_skipped(state.skipped.get(name, {}), start)}
+    lost = lost_ranges(starts, state.skipped, begins={})
     if lost and not is_accepted:
-        gone = "; ".join(f"{name}: events 0 to {start - 1}" for name, start in lost.items())
+        gone = "; ".join(f"{name}: events 0 to {start - 1}" for name, (_, start) in lost.items())
         raise CommandError(
             f"the log does not hold its beginning any more ({gone}), so a rebuild would lose jobs: --carry-over takes "
             "the jobs that the log no longer knows from the live generation"
         )
     return starts
-
-
-def _is_skipped(skipped: Mapping[int, int], to: int) -> bool:
-    """Tell whether all offsets below `to` were passed over by command."""
-    reached = 0
-    for start, end in sorted(skipped.items()):
-        if start <= reached:
-            reached = max(reached, end)
-    return reached >= to
 
 
 async def _target(work: Work, log: LogIdentity, options: Options, starts: Mapping[str, int]) -> KeptGeneration:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from projector.errors import PositionMovedError
+from projector.replay.lost import lost_ranges
 from projector.replay.verify.difference import Difference, Kind
 from projector.replay.verify.judgement import Rules
 from projector.replay.verify.second_fold import SecondFold
@@ -124,13 +125,5 @@ class Moments:
 
     def _lost(self) -> dict[str, tuple[int, int]]:
         """Return the ranges that are gone from the log though the generation counted them."""
-        log, state = self.fold.log, self._state
-        lost: dict[str, tuple[int, int]] = {}
-        for name, start in log.starts.items():
-            reached = log.begins.get(name, 0)
-            for begin, end in sorted(state.skipped.get(name, {}).items() if state else ()):
-                if begin <= reached:
-                    reached = max(reached, end)
-            if reached < start:
-                lost[name] = reached, start
-        return lost
+        log = self.fold.log
+        return lost_ranges(log.starts, self._state.skipped if self._state else {}, log.begins)
