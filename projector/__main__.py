@@ -11,7 +11,8 @@ from projector.expiry.command import expire
 from projector.letters.commands import dead_letters
 from projector.log.topics import create_topics
 from projector.replay.archive.archive_commands import export_command, import_command
-from projector.replay.generations.generations_command import generations, rebuild_command
+from projector.replay.generations.generations_command import generations
+from projector.replay.rebuild.rebuild_command import rebuild_command
 from projector.replay.verify.verify_command import verify_command
 from projector.settings import ProjectorSettings
 from service.command_line import run_async, run_command, settings_options

@@ -9,29 +9,29 @@ from collections.abc import Mapping
 from projector.fold.batch import encode_jobs
 from projector.fold.job import FoldedJob
 from projector.fold.stored_job import job_of
+from projector.replay.generations.change import Change
 from projector.replay.lost import Starts, has_lost_events
 from projector.store.calls import limited
-from projector.store.generation import Generation
 from projector.store.keys import keys_of
-from schemas.redis_layout import CARRIED, JOB
+from schemas.redis_layout import CARRIED, JOB, Pointer
 from service.errors import CommandError
-from service.redis import AnyRedis
 
 
-async def carry_over(redis: AnyRedis, prefix: str, live: Generation, target: Generation, starts: Starts) -> int:
+async def carry_over(change: Change, live: Pointer, target: Pointer, starts: Starts) -> int:
     """Join what the log has lost of the live generation into the target; return how many jobs."""
+    sink = change.generation(target)
     carried = 0
-    for bucket in live.buckets:
-        async for keys in keys_of(redis, prefix, live.pointer.number, bucket, JOB):
-            async with limited(), redis.pipeline(transaction=False) as pipeline:
+    for bucket in range(live.buckets):
+        async for keys in keys_of(change.redis, change.prefix, live.number, bucket, JOB):
+            async with limited(), change.redis.pipeline(transaction=False) as pipeline:
                 for key in keys:
                     pipeline.hgetall(key)
                 hashes = await pipeline.execute()
             stored = [_stored(key, fields) for key, fields in zip(keys, hashes, strict=True) if fields]
             jobs = [job for job in stored if has_lost_events(job, starts)]
             for job in jobs:
-                job.details.setdefault(CARRIED, f"g{live.pointer.number}")
-            await target.join(encode_jobs(jobs, target.pointer.buckets))
+                job.details.setdefault(CARRIED, f"g{live.number}")
+            await sink.join(encode_jobs(jobs, target.buckets))
             carried += len(jobs)
     return carried
 

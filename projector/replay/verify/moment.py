@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from projector.errors import PositionMovedError
+from projector.replay.generations.choice import TO_VERIFY, able
 from projector.replay.lost import lost_ranges
 from projector.replay.verify.difference import Difference, Kind
 from projector.replay.verify.judgement import Rules
@@ -14,7 +15,6 @@ from projector.replay.verify.second_fold import SecondFold
 from projector.replay.verify.stored import Asked, Mends, Moment, StoredGeneration
 from projector.store.catalog import Catalog, State
 from projector.store.ledger import ledgers
-from schemas.redis_layout import DROPPING
 from service.errors import CommandError
 
 # How long positions may stay below those that another bucket had, or that were there before Redis lost writes.
@@ -92,9 +92,7 @@ class Moments:
     def _checked(self, state: State) -> State:
         self._state = state
         number = self.store.pointer.number
-        kept = state.kept.get(number)
-        is_live = state.live is not None and state.live.number == number
-        if not is_live and (kept is None or kept.state == DROPPING):
+        if number not in able(state, TO_VERIFY):
             raise CommandError(f"generation {number} was dropped meanwhile")
         return state
 
