@@ -13,15 +13,15 @@ from typing import Final
 
 from projector.errors import BucketMissingError
 from projector.fold.stored_job import job_of
-from projector.replay.archive.lines import Header, Resumption, line_of
+from projector.replay.archive.lines import FORMAT, VERSION, Header, Resumption, line_of
 from projector.replay.archive.stream import ArchiveWriter
+from projector.replay.generations.choice import TO_EXPORT, choose
 from projector.replay.progress import Show
 from projector.store.calls import Script, limited
 from projector.store.catalog import Catalog, State
 from projector.store.keys import keys_of
 from projector.store.ledger import Ledger, ledgers
 from schemas.redis_layout import (
-    COMPLETE,
     FINGERPRINT,
     FLOOR,
     INCARNATION,
@@ -43,25 +43,14 @@ _LOOKS: Final = 5
 Hash = Mapping[bytes, bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """What was exported: the generation, its jobs, and whether it was still catching up."""
+async def export(redis: AnyRedis, prefix: str, number: int | None, writer: ArchiveWriter, show: Show) -> str:
+    """Write the live generation, or the one named, as an archive; return what to say of it.
 
-    generation: int
-    jobs: int
-    is_whole: bool
-
-    def __str__(self) -> str:
-        """Return the sentence for people."""
-        rest = "" if self.is_whole else "; it was catching up, so it is older than what was shown before"
-        return f"{self.jobs} jobs of generation {self.generation} exported{rest}"
-
-
-async def export(redis: AnyRedis, prefix: str, number: int | None, writer: ArchiveWriter, show: Show) -> Exported:
-    """Write the live generation, or the one named, as an archive. Raises CommandError or ProjectorError."""
+    Raises CommandError or ProjectorError.
+    """
     catalog = Catalog(redis, prefix)
     state = await catalog.read()
-    chosen = _chosen(state, number)
+    chosen = choose(state, TO_EXPORT, number)
     source = Source(redis, prefix, chosen.pointer)
     before = await source.settled()
     now = datetime.fromtimestamp(await catalog.now() // 1000, UTC)
@@ -75,10 +64,10 @@ async def export(redis: AnyRedis, prefix: str, number: int | None, writer: Archi
     _check_unchanged(before, after)
     if (await catalog.read()).cutoff != state.cutoff:
         raise CommandError("jobs expired while they were exported, so the archive is not whole: run it again")
-    floors = after.floors
-    writer.end({partition: max(floors.get(partition, 0), end) for partition, end in after.greatest.items()})
+    writer.end(after.youngest)
     is_whole = all(before.smallest.get(partition, 0) >= floor for partition, floor in before.floors.items())
-    return Exported(chosen.pointer.number, writer.jobs, is_whole)
+    rest = "" if is_whole else "; it was catching up, so it is older than what was shown before"
+    return f"{writer.jobs} jobs of {name} exported{rest}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +88,13 @@ class Stood:
         return {name: ledger.next for name, ledger in self.ledgers.items()}
 
     @property
-    def greatest(self) -> dict[str, int]:
-        """The furthest position that a bucket has reached, by partition."""
-        names = {*self.ledgers, *self.floors}
-        return {name: max(int(bucket.get(name.encode(), 0)) for bucket in self.positions) for name in sorted(names)}
+    def youngest(self) -> dict[str, int]:
+        """The offset, by partition, from which on nothing is in any bucket, nor was shown before."""
+        floors = self.floors
+        return {
+            name: max(floors.get(name, 0), *(int(bucket.get(name.encode(), 0)) for bucket in self.positions))
+            for name in sorted({*self.ledgers, *floors})
+        }
 
     @property
     def floors(self) -> dict[str, int]:
@@ -121,7 +113,7 @@ class Stood:
         ledger = self.ledgers[name]
         slowest = min(self.positions, key=lambda bucket: int(bucket.get(name.encode(), 0)))
         fingerprint = slowest.get((name + FINGERPRINT).encode(), b"").decode()
-        return Resumption(ledger.next, fingerprint, _fitting(ledger))
+        return Resumption(next=ledger.next, fingerprint=fingerprint, ledger=_fitting(ledger))
 
 
 class Source:
@@ -195,23 +187,11 @@ def _damaged(key: str) -> CommandError:
     )
 
 
-def _chosen(state: State, number: int | None) -> KeptGeneration:
-    """Return the generation to export; CommandError when it is not there or not complete."""
-    if state.live and number in {None, state.live.number}:
-        return KeptGeneration(state.live, COMPLETE, state.began, starts=state.starts)
-    if number is None:
-        raise CommandError("there is no projection yet: start a projector")
-    kept = state.kept.get(number)
-    if kept is None or kept.state != COMPLETE:
-        numbers = [state.live.number] if state.live else []
-        numbers += [each for each, one in state.kept.items() if one.state == COMPLETE]
-        raise CommandError(f"generation {number} cannot be exported: {', '.join(map(str, numbers)) or 'none'} can")
-    return kept
-
-
 def _header(state: State, chosen: KeptGeneration, stood: Stood, now: datetime, jobs: int) -> Header:
     pointer = chosen.pointer
     return Header(
+        format=FORMAT,
+        version=VERSION,
         fold=pointer.fold_version,
         cluster=pointer.cluster,
         topic=pointer.topic,
@@ -226,7 +206,7 @@ def _header(state: State, chosen: KeptGeneration, stood: Stood, now: datetime, j
     )
 
 
-def _fitting(ledger: Ledger) -> tuple[int, ...]:
+def _fitting(ledger: Ledger) -> list[int]:
     """Return the counts below the position of the slowest bucket.
 
     Buckets that stand further have counted what will be applied, and counted, once more.
@@ -236,7 +216,7 @@ def _fitting(ledger: Ledger) -> tuple[int, ...]:
     for index, count in enumerate(counts):
         counts[index] -= min(count, surplus)
         surplus -= count - counts[index]
-    return tuple(counts)
+    return counts
 
 
 def _check_unchanged(before: Stood, after: Stood) -> None:
