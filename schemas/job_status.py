@@ -1,6 +1,7 @@
 """The job status: the object that users see, its JSON Schema, and the one function that renders every view of it.
 
-To add a field: give it a line in `_PROPERTIES` and one in `render`. What workers report comes from `job_event`.
+To add a field: give it a line in `_PROPERTIES`, its place among the stored fields, and a line in `render`. What workers
+report comes from `job_event`.
 """
 
 from collections.abc import Mapping, Sequence

@@ -30,7 +30,7 @@ class Script:
         """Join the files of `lua/` with these names into one script."""
         self._script = redis.register_script("".join(_text(part) for part in parts))
 
-    async def __call__(self, keys: Sequence[str], arguments: Sequence[str | bytes] = ()) -> Any:
+    async def __call__(self, keys: Sequence[str | bytes], arguments: Sequence[str | bytes] = ()) -> Any:
         """Run it; where Redis does not know it, it is loaded first."""
         async with limited():
             return await self._script(keys, arguments)

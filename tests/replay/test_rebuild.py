@@ -183,7 +183,7 @@ def test_what_is_damaged_is_not_carried_over(deployment: Deployment, tmp_path: P
     (damaged,) = [key for key, fields in stored(deployment).items() if fields.get("jobId") == "new"]
     deployment.redis.hset(bucket_prefix(deployment.prefix, 1, 0) + damaged, "started", "rubbish")
     refusal = deployment.command("projector", "rebuild", "--carry-over", code=1)
-    assert f"{damaged} holds no job (a stage is not as stored)" in refusal
+    assert f"{damaged} holds no job" in refusal
     assert deployment.generation == 1
     deployment.command("projector", "verify", "--repair", "--report", str(tmp_path / "report"))
     assert "1 jobs carried over" in deployment.command("projector", "rebuild", "--carry-over")

@@ -6,18 +6,18 @@ writes. Then a position has gone back, or, once a projector applies them again, 
 the archive gets no last line.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from projector.errors import BucketMissingError
-from projector.fold.stored_job import job_of
 from projector.replay.archive.lines import FORMAT, VERSION, Header, Resumption, line_of
 from projector.replay.archive.stream import ArchiveWriter
 from projector.replay.generations.choice import TO_EXPORT, choose
 from projector.replay.progress import Show
-from projector.store.calls import Script, limited
+from projector.replay.stored_jobs import stored_jobs
+from projector.store.calls import limited
 from projector.store.catalog import Catalog, State
 from projector.store.keys import keys_of
 from projector.store.ledger import Ledger, ledgers
@@ -36,9 +36,12 @@ from schemas.redis_layout import (
 from service.errors import CommandError
 from service.redis import AnyRedis
 
-MAX_READ_BYTES: Final = 1024 * 1024
 # How often it is looked whether all buckets stand together; otherwise the ledger is made to fit the slowest.
 _LOOKS: Final = 5
+# What could not be imported is no backup.
+_IF_DAMAGED: Final = (
+    "it cannot be exported: delete it, and have its job folded again from the log by `python -m projector rebuild`"
+)
 
 Hash = Mapping[bytes, bytes]
 
@@ -57,8 +60,8 @@ async def export(redis: AnyRedis, prefix: str, number: int | None, writer: Archi
     count = await source.count()
     writer.begin(_header(state, chosen, before, now, count))
     name = f"generation {chosen.pointer.number}"
-    async for jobs in source.jobs():
-        writer.add(jobs)
+    async for jobs in stored_jobs(redis, prefix, chosen.pointer, _IF_DAMAGED):
+        writer.add(line_of(fields) for fields, _ in jobs)
         show({name: writer.jobs}, {name: max(count, writer.jobs)})
     after = await source.stood()
     _check_unchanged(before, after)
@@ -123,7 +126,6 @@ class Source:
         self._redis = redis
         self._prefix = prefix
         self._pointer = pointer
-        self._read_jobs = Script(redis, "read_jobs")
 
     async def settled(self) -> Stood:
         """Return where it stands, if possible at a moment when all buckets stand together."""
@@ -155,36 +157,6 @@ class Source:
             async for keys in keys_of(self._redis, self._prefix, self._pointer.number, bucket, JOB):
                 count += len(keys)
         return count
-
-    async def jobs(self) -> AsyncIterator[list[bytes]]:
-        """Yield the lines of the jobs, some at a time."""
-        for bucket in range(self._pointer.buckets):
-            async for keys in keys_of(self._redis, self._prefix, self._pointer.number, bucket, JOB):
-                waiting = [key.decode() for key in keys]
-                while waiting:
-                    answer = await self._read_jobs(waiting, [str(MAX_READ_BYTES)])
-                    if answer[0] != b"read":
-                        raise _damaged(answer[1].decode())
-                    hashes = answer[1:]
-                    yield [_line(key, flat) for key, flat in zip(waiting, hashes, strict=False) if flat]
-                    waiting = waiting[len(hashes) :]
-
-
-def _line(key: str, flat: Sequence[bytes]) -> bytes:
-    """Return the line of a job; what could not be imported is no backup, so it is checked."""
-    try:
-        fields = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
-        job_of(fields)
-    except ValueError as error:
-        raise _damaged(key) from error
-    return line_of(fields)
-
-
-def _damaged(key: str) -> CommandError:
-    return CommandError(
-        f"the key {key} holds no job, so it cannot be exported: delete it, and have its job folded again from the log "
-        "by `python -m projector rebuild`"
-    )
 
 
 def _header(state: State, chosen: KeptGeneration, stood: Stood, now: datetime, jobs: int) -> Header:
