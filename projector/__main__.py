@@ -10,9 +10,10 @@ from projector.doctor import examine
 from projector.expiry.command import expire
 from projector.letters.commands import dead_letters
 from projector.log.topics import create_topics
-from projector.replay.archive.commands import export_command, import_command
-from projector.replay.generations.commands import generations, rebuild_command
-from projector.replay.verify.command import verify_command
+from projector.replay.archive.archive_commands import export_command, import_command
+from projector.replay.generations.generations_command import generations
+from projector.replay.rebuild.rebuild_command import rebuild_command
+from projector.replay.verify.verify_command import verify_command
 from projector.settings import ProjectorSettings
 from service.command_line import run_async, run_command, settings_options
 from service.errors import CommandError

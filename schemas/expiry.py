@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import AnyStr
 
 from schemas.job_status import DETAIL_REGISTERS, STAGE_REGISTERS, StoredJob
-from schemas.redis_layout import DETAIL_TIME, STAGE_TIME
+from schemas.registers import DETAIL_TIME, STAGE_TIME
 
 
 def has_news_since(cutoff: AnyStr, stages: Iterable[AnyStr | None], details: Iterable[AnyStr | None]) -> bool:

@@ -32,11 +32,6 @@ def canonical_hex(identifier: str) -> str:
     return lower if lower != identifier and _HEX.match(identifier) else identifier
 
 
-def is_hex(identifier: str) -> bool:
-    """Tell whether the identifier is `0x` and at least one hexadecimal digit."""
-    return _HEX.match(identifier) is not None
-
-
 def job_digest(owner: str, agreement_id: str, job_id: str) -> str:
     """Return 22 characters that stand for the identity without its attempt (128 bits, base64).
 

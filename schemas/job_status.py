@@ -1,6 +1,7 @@
 """The job status: the object that users see, its JSON Schema, and the one function that renders every view of it.
 
-To add a field: give it a line in `_PROPERTIES` and one in `render`. What workers report comes from `job_event`.
+To add a field: give it a line in `_PROPERTIES`, its place among the stored fields, and a line in `render`. What workers
+report comes from `job_event`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,8 @@ import orjson
 
 from schemas.event_time import iso_seconds, unix_seconds
 from schemas.lifecycle import FINISHED, STAGES, Stage
-from schemas.redis_layout import DETAIL_TIME, STAGE_TIME, STORED_FIELDS
+from schemas.redis_layout import STORED_FIELDS
+from schemas.registers import DETAIL_TIME, STAGE_TIME, value_in
 
 # A job as stored: the values of STORED_FIELDS, in their order; None where it has none.
 StoredJob = Sequence[bytes | None]
@@ -96,7 +98,7 @@ def render(job: StoredJob, view: View) -> dict[str, Any] | None:
         "configlogURL": _detail(job[_CONFIGLOG]) if view.is_admin else None,
         "publishlogURL": _detail(job[_PUBLISHLOG]) if view.is_admin else None,
         "algologURL": _detail(job[_ALGOLOG]),
-        "outputsURL": orjson.loads(_value(outputs)) if outputs else [],
+        "outputsURL": orjson.loads(value_in(outputs)) if outputs else [],
     }
 
 
@@ -129,8 +131,4 @@ def _text(value: bytes | None) -> str:
 
 
 def _detail(register: bytes | None) -> str | None:
-    return _value(register).decode() if register else None
-
-
-def _value(register: bytes) -> bytes:
-    return register.split(b"\t", 3)[3]
+    return value_in(register).decode() if register else None

@@ -7,7 +7,8 @@ from schemas.event_time import iso_seconds, unix_seconds
 from schemas.job_event import DEFAULT_ATTEMPT, FINISHED_DETAILS
 from schemas.job_status import StoredJob, View
 from schemas.lifecycle import DEFAULT_OUTCOME, FINISHED, OUTCOMES, STAGES, Stage
-from schemas.redis_layout import SEPARATOR, STORED_FIELDS
+from schemas.redis_layout import STORED_FIELDS
+from schemas.registers import DETAIL_TIME, stage_parts, value_in
 
 _STATUS: Final = {"enum": [stage.code for stage in STAGES]}
 _STATUS_TEXT: Final = {"enum": [stage.text for stage in STAGES]}
@@ -88,7 +89,7 @@ def render(job: StoredJob, view: View) -> dict[str, Any] | None:
 def _stage(stage: Stage, register: bytes | None, view: View) -> dict[str, Any] | None:
     if register is None:
         return None
-    moment, source, event_id, record = register.decode().split(SEPARATOR)
+    moment, source, event_id, record = stage_parts(register)
     if not _is_visible(moment, view):
         return None
     return {
@@ -102,10 +103,9 @@ def _stage(stage: Stage, register: bytes | None, view: View) -> dict[str, Any] |
 
 
 def _detail(register: bytes | None, view: View) -> str | None:
-    if register is None:
+    if register is None or not _is_visible(register[DETAIL_TIME].decode(), view):
         return None
-    _, moment, _, value = register.decode().split(SEPARATOR, 3)
-    return value if _is_visible(moment, view) else None
+    return value_in(register).decode()
 
 
 def _is_visible(moment: str, view: View) -> bool:

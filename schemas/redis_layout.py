@@ -1,11 +1,11 @@
-"""Names of the keys and fields in Redis, and the text of a register.
+"""Names of the keys and fields in Redis.
 
 Every key starts `<prefix>:{g<generation>.b<bucket>}:`, so a bucket is one cluster slot and one atomic unit: its jobs,
 its indexes, its positions. A bucket holds:
 
 | key | type | content |
 |---|---|---|
-| `job:<member>` | hash | `STORED_FIELDS`: the identity and the registers of one attempt |
+| `job:<member>` | hash | `STORED_FIELDS`: the identity and the registers (see `registers`) of one attempt |
 | `owner:<owner>`, `agreement:<agreementId>`, `jobid:<jobId>` | sorted set | members by `score_of` (newest first) |
 | `positions` | hash | per `<topic>/<partition>` the next offset; its fingerprint and ledger behind `#` |
 | `heartbeats` | hash | per `<topic>/<partition>`: `<milliseconds of Redis' clock> <log end offset>` |
@@ -29,7 +29,6 @@ from typing import Any, Final, Self
 
 import orjson
 
-from schemas.event_time import SORTABLE_CHARACTERS
 from schemas.job_event import DETAIL_NAMES
 from schemas.lifecycle import STAGE_NAMES
 
@@ -66,14 +65,6 @@ CARRIED: Final = "carried"
 # What follows `<topic>/<partition>` in `positions`. Next - start = the sum of the four counts.
 FINGERPRINT: Final = "#fingerprint"
 LEDGER: Final = ("#applied", "#known", "#deadlettered", "#norecord")
-
-# Where the time is in a register. That of a stage is `<time>\t<source>\t<event id>\t<record>`, that of a detail
-# `<stage code, 2 digits>\t<time>\t<event id>\t<value>`.
-STAGE_TIME: Final = slice(SORTABLE_CHARACTERS)
-DETAIL_TIME: Final = slice(3, 3 + SORTABLE_CHARACTERS)
-
-# Smaller than every character of an identifier, so that a shorter text sorts before a longer one that begins with it.
-SEPARATOR: Final = "\t"
 
 
 def pointer_key(prefix: str) -> str:

@@ -12,7 +12,6 @@ from projector.store.keys import keys_of
 from schemas.job_event import DETAIL_NAMES
 from schemas.lifecycle import STAGE_NAMES
 from schemas.redis_layout import (
-    DETAIL_TIME,
     FLOOR,
     HEARTBEATS,
     IDENTITY_FIELDS,
@@ -20,10 +19,10 @@ from schemas.redis_layout import (
     JOB,
     META,
     POSITIONS,
-    STAGE_TIME,
     Pointer,
     bucket_prefix,
 )
+from schemas.registers import DETAIL_TIME, STAGE_TIME
 from service.redis import AnyRedis
 
 JOBS_PER_STEP: Final = 100

@@ -32,7 +32,7 @@ class Script:
         """Take the script of this name in `lua/`, such as `catalog/lease`, behind those it says it follows."""
         self._script = redis.register_script(_text(name))
 
-    async def __call__(self, keys: Sequence[str], arguments: Sequence[str | bytes] = ()) -> Any:
+    async def __call__(self, keys: Sequence[str | bytes], arguments: Sequence[str | bytes] = ()) -> Any:
         """Run it; where Redis does not know it, it is loaded first."""
         async with limited():
             return await self._script(keys, arguments)

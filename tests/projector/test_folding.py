@@ -11,7 +11,7 @@ from projector.fold.batches import SLICE_RECORDS, Stretch, batches
 from projector.fold.record import fingerprint_of
 from projector.store.apply import encode
 from schemas.decode import decode
-from schemas.redis_layout import SEPARATOR
+from schemas.registers import SEPARATOR
 from tests.support.events import PolledRecord, event, record
 
 

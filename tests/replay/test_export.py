@@ -164,6 +164,10 @@ def test_an_export_that_fails_leaves_the_one_before_it(stopped: Deployment, tmp_
     stopped.redis.set(job, "not ours")
     said = stopped.command("projector", "export", "--output", str(file), code=1)
     assert f"the key {job.decode()} holds no job" in said
+    stopped.redis.delete(job)
+    stopped.redis.hset(job + b"\xff", "owner", "0x1")  # its name is not even text
+    said = stopped.command("projector", "export", "--output", str(file), code=1)
+    assert f"the key {job.decode()}\\xff holds no job" in said
     assert list(tmp_path.iterdir()) == [file]
     assert file.read_text() == "the one before"
     assert "cannot be written" in stopped.command("projector", "export", "--output", f"{file}/x", code=1)

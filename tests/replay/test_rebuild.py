@@ -174,6 +174,22 @@ async def test_a_log_without_its_beginning_is_refused_or_carried_over(folded: De
     assert {fields.pop(CARRIED) for fields in stored(folded).values() if CARRIED in fields} == {"g1"}
 
 
+def test_what_is_damaged_is_not_carried_over(deployment: Deployment, tmp_path: Path) -> None:
+    """A job that cannot be understood is named instead of being lost or carried on; once it is mended, all goes on."""
+    deployment.publish([(b"key", record(0, event(job=job)).value, []) for job in ("old", "new")], 0)
+    deployment.start_projector()
+    deployment.wait_until_applied()
+    asyncio.run(delete_records(deployment, 0, 1))
+    (damaged,) = [key for key, fields in stored(deployment).items() if fields.get("jobId") == "new"]
+    deployment.redis.hset(bucket_prefix(deployment.prefix, 1, 0) + damaged, "started", "rubbish")
+    refusal = deployment.command("projector", "rebuild", "--carry-over", code=1)
+    assert f"{damaged} holds no job" in refusal
+    assert deployment.generation == 1
+    deployment.command("projector", "verify", "--repair", "--report", str(tmp_path / "report"))
+    assert "1 jobs carried over" in deployment.command("projector", "rebuild", "--carry-over")
+    assert "everything equal" in deployment.command("projector", "verify")
+
+
 def test_no_rebuild_without_a_projection(deployment: Deployment) -> None:
     """Before there is anything to rebuild, the command says so."""
     assert "there is no projection to rebuild" in deployment.command("projector", "rebuild", code=1)

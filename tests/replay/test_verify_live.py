@@ -13,8 +13,8 @@ import orjson
 import pytest
 
 from projector.errors import PositionMovedError
-from projector.replay.verify.jobs import Mend
-from projector.replay.verify.store import Mends, StoredGeneration
+from projector.replay.verify.judgement import Mend
+from projector.replay.verify.stored import Mends, StoredGeneration
 from projector.settings import ProjectorSettings
 from projector.store.catalog import Catalog
 from schemas.redis_layout import CARRIED, CUTOFF, JOB, POSITIONS, bucket_prefix, pointer_key

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from schemas.event_time import end_of_second, iso_seconds, unix_seconds
 from schemas.job_status import SCHEMA, Dates, StoredJob, View, render
 from schemas.lifecycle import STAGES
-from schemas.redis_layout import SEPARATOR, STORED_FIELDS
+from schemas.redis_layout import STORED_FIELDS
+from schemas.registers import SEPARATOR
 
 FIELDS = [
     "owner",

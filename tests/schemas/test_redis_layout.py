@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from schemas.event_time import unix_seconds
 from schemas.redis_layout import (
-    SEPARATOR,
     STORED_FIELDS,
     Pointer,
     bucket_prefix,
@@ -84,12 +83,6 @@ def test_fields_are_named_once() -> None:
         *("started", "configuring", "running", "uploading", "finished"),
         *("configlogURL", "publishlogURL", "algologURL", "outputsURL", "message", "outcome", "error"),
     ) == STORED_FIELDS
-
-
-def test_the_separator_sorts_before_every_identifier() -> None:
-    """A shorter source or id sorts before a longer one that begins with it, whatever follows the separator."""
-    assert f"a{SEPARATOR}\U0010ffff" < f"a {SEPARATOR}" < f"a!{SEPARATOR}"
-    assert f"a{SEPARATOR}" < "a "
 
 
 @given(st.datetimes(), st.datetimes())

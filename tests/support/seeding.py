@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-import orjson
-
 from schemas.event_time import sortable_time, unix_seconds
 from schemas.identity import JobIdentity, bucket_of, job_member
 from schemas.lifecycle import STAGE_BY_NAME
@@ -19,12 +17,12 @@ from schemas.redis_layout import (
     JOB,
     META,
     POSITIONS,
-    SEPARATOR,
     Pointer,
     bucket_prefix,
     pointer_key,
     score_of,
 )
+from schemas.registers import detail_stamp, stage_register, value_text
 
 TOPIC = "job-events"
 PARTITION = f"{TOPIC}/0"
@@ -70,15 +68,12 @@ class Job:
     def fields(self) -> dict[str, str]:
         """Return the hash that stores it."""
         registers = {
-            name: SEPARATOR.join((sortable_time(time), "/workers/gpu-7", f"{name}-1", f"{PARTITION}/7"))
+            name: stage_register(sortable_time(time), "/workers/gpu-7", f"{name}-1", f"{PARTITION}/7")
             for name, time in self.stages.items()
         }
         code = max(STAGE_BY_NAME[name].code for name in self.stages)
-        stamp = f"{code:02d}{SEPARATOR}{sortable_time(self.detail_time)}{SEPARATOR}event-1{SEPARATOR}"
-        details = {
-            name: stamp + (value if isinstance(value, str) else orjson.dumps(value).decode())
-            for name, value in self.details.items()
-        }
+        stamp = detail_stamp(code, sortable_time(self.detail_time), "event-1")
+        details = {name: stamp + value_text(value) for name, value in self.details.items()}
         identity = {
             "owner": self.owner,
             "agreementId": self.agreement_id,

@@ -6,21 +6,22 @@ writes. Then a position has gone back, or, once a projector applies them again, 
 the archive gets no last line.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from projector.errors import BucketMissingError
-from projector.replay.archive.lines import Header, Resumption, content_of, line_of
+from projector.replay.archive.lines import FORMAT, VERSION, Header, Resumption, line_of
 from projector.replay.archive.stream import ArchiveWriter
+from projector.replay.generations.choice import TO_EXPORT, choose
 from projector.replay.progress import Show
-from projector.store.calls import Script, limited
+from projector.replay.stored_jobs import stored_jobs
+from projector.store.calls import limited
 from projector.store.catalog import Catalog, State
 from projector.store.keys import keys_of
 from projector.store.ledger import Ledger, ledgers
 from schemas.redis_layout import (
-    COMPLETE,
     FINGERPRINT,
     FLOOR,
     INCARNATION,
@@ -35,49 +36,41 @@ from schemas.redis_layout import (
 from service.errors import CommandError
 from service.redis import AnyRedis
 
-MAX_READ_BYTES: Final = 1024 * 1024
 # How often it is looked whether all buckets stand together; otherwise the ledger is made to fit the slowest.
 _LOOKS: Final = 5
+# What could not be imported is no backup.
+_IF_DAMAGED: Final = (
+    "it cannot be exported: delete it, and have its job folded again from the log by `python -m projector rebuild`"
+)
 
 Hash = Mapping[bytes, bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """What was exported: the generation, its jobs, and whether it was still catching up."""
+async def export(redis: AnyRedis, prefix: str, number: int | None, writer: ArchiveWriter, show: Show) -> str:
+    """Write the live generation, or the one named, as an archive; return what to say of it.
 
-    generation: int
-    jobs: int
-    is_whole: bool
-
-    def __str__(self) -> str:
-        """Return the sentence for people."""
-        rest = "" if self.is_whole else "; it was catching up, so it is older than what was shown before"
-        return f"{self.jobs} jobs of generation {self.generation} exported{rest}"
-
-
-async def export(redis: AnyRedis, prefix: str, number: int | None, writer: ArchiveWriter, show: Show) -> Exported:
-    """Write the live generation, or the one named, as an archive. Raises CommandError or ProjectorError."""
+    Raises CommandError or ProjectorError.
+    """
     catalog = Catalog(redis, prefix)
     state = await catalog.read()
-    chosen = _chosen(state, number)
+    chosen = choose(state, TO_EXPORT, number)
     source = Source(redis, prefix, chosen.pointer)
     before = await source.settled()
     now = datetime.fromtimestamp(await catalog.now() // 1000, UTC)
     count = await source.count()
     writer.begin(_header(state, chosen, before, now, count))
     name = f"generation {chosen.pointer.number}"
-    async for jobs in source.jobs():
-        writer.add(jobs)
+    async for jobs in stored_jobs(redis, prefix, chosen.pointer, _IF_DAMAGED):
+        writer.add(line_of(fields) for fields, _ in jobs)
         show({name: writer.jobs}, {name: max(count, writer.jobs)})
     after = await source.stood()
     _check_unchanged(before, after)
     if (await catalog.read()).cutoff != state.cutoff:
         raise CommandError("jobs expired while they were exported, so the archive is not whole: run it again")
-    floors = after.floors
-    writer.end({partition: max(floors.get(partition, 0), end) for partition, end in after.greatest.items()})
+    writer.end(after.youngest)
     is_whole = all(before.smallest.get(partition, 0) >= floor for partition, floor in before.floors.items())
-    return Exported(chosen.pointer.number, writer.jobs, is_whole)
+    rest = "" if is_whole else "; it was catching up, so it is older than what was shown before"
+    return f"{writer.jobs} jobs of {name} exported{rest}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +91,13 @@ class Stood:
         return {name: ledger.next for name, ledger in self.ledgers.items()}
 
     @property
-    def greatest(self) -> dict[str, int]:
-        """The furthest position that a bucket has reached, by partition."""
-        names = {*self.ledgers, *self.floors}
-        return {name: max(int(bucket.get(name.encode(), 0)) for bucket in self.positions) for name in sorted(names)}
+    def youngest(self) -> dict[str, int]:
+        """The offset, by partition, from which on nothing is in any bucket, nor was shown before."""
+        floors = self.floors
+        return {
+            name: max(floors.get(name, 0), *(int(bucket.get(name.encode(), 0)) for bucket in self.positions))
+            for name in sorted({*self.ledgers, *floors})
+        }
 
     @property
     def floors(self) -> dict[str, int]:
@@ -120,7 +116,7 @@ class Stood:
         ledger = self.ledgers[name]
         slowest = min(self.positions, key=lambda bucket: int(bucket.get(name.encode(), 0)))
         fingerprint = slowest.get((name + FINGERPRINT).encode(), b"").decode()
-        return Resumption(ledger.next, fingerprint, _fitting(ledger))
+        return Resumption(next=ledger.next, fingerprint=fingerprint, ledger=_fitting(ledger))
 
 
 class Source:
@@ -130,7 +126,6 @@ class Source:
         self._redis = redis
         self._prefix = prefix
         self._pointer = pointer
-        self._read_jobs = Script(redis, "replay/read_jobs")
 
     async def settled(self) -> Stood:
         """Return where it stands, if possible at a moment when all buckets stand together."""
@@ -163,54 +158,12 @@ class Source:
                 count += len(keys)
         return count
 
-    async def jobs(self) -> AsyncIterator[list[bytes]]:
-        """Yield the lines of the jobs, some at a time."""
-        for bucket in range(self._pointer.buckets):
-            async for keys in keys_of(self._redis, self._prefix, self._pointer.number, bucket, JOB):
-                waiting = [key.decode() for key in keys]
-                while waiting:
-                    answer = await self._read_jobs(waiting, [str(MAX_READ_BYTES)])
-                    if answer[0] != b"read":
-                        raise _damaged(answer[1].decode())
-                    hashes = answer[1:]
-                    yield [_line(key, flat) for key, flat in zip(waiting, hashes, strict=False) if flat]
-                    waiting = waiting[len(hashes) :]
-
-
-def _line(key: str, flat: Sequence[bytes]) -> bytes:
-    """Return the line of a job; what could not be imported is no backup, so it is checked."""
-    try:
-        line = line_of({name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)})
-        content_of(line)
-    except ValueError as error:
-        raise _damaged(key) from error
-    return line
-
-
-def _damaged(key: str) -> CommandError:
-    return CommandError(
-        f"the key {key} holds no job, so it cannot be exported: delete it, and have its job folded again from the log "
-        "by `python -m projector rebuild`"
-    )
-
-
-def _chosen(state: State, number: int | None) -> KeptGeneration:
-    """Return the generation to export; CommandError when it is not there or not complete."""
-    if state.live and number in {None, state.live.number}:
-        return KeptGeneration(state.live, COMPLETE, state.began, starts=state.starts)
-    if number is None:
-        raise CommandError("there is no projection yet: start a projector")
-    kept = state.kept.get(number)
-    if kept is None or kept.state != COMPLETE:
-        numbers = [state.live.number] if state.live else []
-        numbers += [each for each, one in state.kept.items() if one.state == COMPLETE]
-        raise CommandError(f"generation {number} cannot be exported: {', '.join(map(str, numbers)) or 'none'} can")
-    return kept
-
 
 def _header(state: State, chosen: KeptGeneration, stood: Stood, now: datetime, jobs: int) -> Header:
     pointer = chosen.pointer
     return Header(
+        format=FORMAT,
+        version=VERSION,
         fold=pointer.fold_version,
         cluster=pointer.cluster,
         topic=pointer.topic,
@@ -225,7 +178,7 @@ def _header(state: State, chosen: KeptGeneration, stood: Stood, now: datetime, j
     )
 
 
-def _fitting(ledger: Ledger) -> tuple[int, ...]:
+def _fitting(ledger: Ledger) -> list[int]:
     """Return the counts below the position of the slowest bucket.
 
     Buckets that stand further have counted what will be applied, and counted, once more.
@@ -235,7 +188,7 @@ def _fitting(ledger: Ledger) -> tuple[int, ...]:
     for index, count in enumerate(counts):
         counts[index] -= min(count, surplus)
         surplus -= count - counts[index]
-    return tuple(counts)
+    return counts
 
 
 def _check_unchanged(before: Stood, after: Stood) -> None:

@@ -10,31 +10,23 @@ A job is read while events are applied, so it may know more than the first posit
 applies those events again, which changes nothing.
 """
 
-import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Final, NoReturn
+from typing import Annotated, Any, Final, Literal
 
 import orjson
+from pydantic import BaseModel, Field, ValidationError
 
 from projector.fold.job import FoldedJob
-from schemas.event_time import unix_seconds
-from schemas.identity import MAX_ATTEMPT, MAX_IDENTIFIER_CHARACTERS, JobIdentity
-from schemas.job_event import DETAIL_NAMES
-from schemas.lifecycle import STAGE_NAMES
-from schemas.redis_layout import CARRIED, FINGERPRINT, IDENTITY_FIELDS, LEDGER, SEPARATOR, STORED_FIELDS
+from projector.fold.stored_job import job_of
+from schemas.redis_layout import FINGERPRINT, LEDGER
 from service.errors import CommandError
 
 FORMAT: Final = "operator-status-projection"
 VERSION: Final = 1
-OUTPUTS: Final = "outputsURL"
 
-_FIELDS: Final = frozenset({*STORED_FIELDS, CARRIED})
-_TIME: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}"
-_STAGE: Final = re.compile(_TIME + r"\t[^\t]*\t[^\t]*\t[^\t]+/\d+/\d+")
-_DETAIL: Final = re.compile(r"\d\d\t" + _TIME + r"\t[^\t]*\t.*", re.DOTALL)
-_CARRIED: Final = re.compile(r"g\d+")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+Count = Annotated[int, Field(ge=0)]
+# A number as the key of a JSON object.
+Digits = Annotated[str, Field(pattern=r"^[0-9]+$")]
 
 
 class ArchiveError(CommandError):
@@ -44,13 +36,18 @@ class ArchiveError(CommandError):
         super().__init__(f"{fault}: nothing was imported")
 
 
-@dataclass(frozen=True, slots=True)
-class Resumption:
+class _Line(BaseModel, frozen=True, strict=True, extra="forbid"):
+    def as_line(self) -> bytes:
+        """Return it as a line of an archive."""
+        return line_of(self.model_dump())
+
+
+class Resumption(BaseModel, frozen=True, strict=True):
     """Where a partition is gone on from: the next offset, the fingerprint of the record before it, and the ledger."""
 
-    next: int
+    next: Count
     fingerprint: str
-    ledger: tuple[int, ...]
+    ledger: Annotated[list[Count], Field(min_length=len(LEDGER), max_length=len(LEDGER))]
 
     def as_fields(self, name: str, *, has_ledger: bool) -> dict[str, str]:
         """Return the fields of the hash `positions`; one bucket alone has the ledger, so that the sum is right."""
@@ -62,42 +59,34 @@ class Resumption:
         return fields
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What an archive is of.
+class Header(_Line):
+    """The first line: what an archive is of.
 
     `jobs` is how many there were when it was begun, to show progress by. The others are as in the catalog and in
     KeptGeneration; `time` is ISO 8601, UTC.
     """
 
-    fold: int
+    format: Literal["operator-status-projection"]
+    version: Literal[1]
+    fold: Count
     cluster: str
     topic: str
-    generation: int
-    buckets: int
+    generation: Count
+    buckets: Annotated[int, Field(ge=1)]
     cutoff: str
-    starts: Mapping[str, int]
-    skipped: Mapping[str, Mapping[str, int]]
+    starts: dict[str, Count]
+    skipped: dict[str, dict[Digits, Count]]
     time: str
-    jobs: int
-    positions: Mapping[str, Resumption]
-
-    def as_line(self) -> bytes:
-        """Return the archive's first line."""
-        return line_of({"format": FORMAT, "version": VERSION, **asdict(self)})
+    jobs: Count
+    positions: dict[str, Resumption]
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(_Line):
     """The last line: the positions after the last job, how many jobs, and the SHA-256 of all bytes before it."""
 
-    positions: Mapping[str, int]
-    jobs: int
+    positions: dict[str, Count]
+    jobs: Count
     sha256: str
-
-    def as_line(self) -> bytes:
-        """Return the archive's last line."""
-        return line_of(asdict(self))
 
 
 def line_of(content: Mapping[str, Any]) -> bytes:
@@ -109,86 +98,27 @@ def header_of(line: bytes) -> Header:
     """Return what the first line says; ArchiveError when it is not an archive's, or of another version."""
     try:
         content = _object(line)
-        version = content.pop("version", None) if content.pop("format", None) == FORMAT else None
-        if version == VERSION:
-            positions = {name: _resumption(one) for name, one in content.pop("positions").items()}
-            header = Header(positions=positions, **content)
-            _check(header)
-            return header
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        version = content.get("version", VERSION)
+        if content.get("format") == FORMAT and version != VERSION:
+            raise ArchiveError(f"the archive is of format version {version}, this release reads version {VERSION}")
+        return Header.model_validate(content)
+    except ValueError as error:
         raise ArchiveError("line 1 is not the first line of an archive of a projection") from error
-    if version is None:
-        raise ArchiveError("line 1 is not the first line of an archive of a projection")
-    raise ArchiveError(f"the archive is of format version {version}, this release reads version {VERSION}")
-
-
-def _check(header: Header) -> None:
-    """Raise ValueError when a value is none that the catalog could hold."""
-    skipped = [int(number) for ranges in header.skipped.values() for pair in ranges.items() for number in pair]
-    counts = [header.fold, header.generation, header.buckets, header.jobs, *header.starts.values(), *skipped]
-    texts = [header.cluster, header.topic, header.cutoff, header.time]
-    if not _are_counts(counts) or not header.buckets or not all(isinstance(text, str) for text in texts):
-        _refuse("a value is of a wrong kind")
 
 
 def content_of(line: bytes) -> FoldedJob | End:
     """Return what a line after the first holds; ValueError when it is neither a job nor the end."""
     content = _object(line)
-    if "sha256" in content:
-        try:
-            end = End(**content)
-            counts = [end.jobs, *end.positions.values()]
-        except (TypeError, AttributeError):
-            raise ValueError("not the end of an archive") from None
-        return end if _are_counts(counts) else _refuse("not the end of an archive")
-    return _job(content)
-
-
-def _job(fields: Mapping[str, Any]) -> FoldedJob:
-    surplus = fields.keys() - _FIELDS
-    if surplus or not all(isinstance(value, str) for value in fields.values()):
-        _refuse(f"unknown fields {sorted(surplus)}" if surplus else "a field is no text")
-    if missing := [name for name in IDENTITY_FIELDS if name not in fields]:
-        _refuse(f"no {missing[0]}")
-    stages = {name: fields[name] for name in STAGE_NAMES if name in fields}
-    details = {name: fields[name] for name in (*DETAIL_NAMES, CARRIED) if name in fields}
-    if not stages or not all(map(_STAGE.fullmatch, stages.values())):
-        _refuse("no stage" if not stages else "a stage is not as stored")
-    if not all((_CARRIED if name == CARRIED else _DETAIL).fullmatch(value) for name, value in details.items()):
-        _refuse("a detail is not as stored")
-    if OUTPUTS in details:
-        orjson.loads(details[OUTPUTS].split(SEPARATOR, 3)[3])
-    job = FoldedJob(_identity(fields), stages, details)
-    for register in stages.values():
-        unix_seconds(register)
-    return job
-
-
-def _identity(fields: Mapping[str, str]) -> JobIdentity:
-    owner, agreement_id, job_id, attempt = (fields[name] for name in IDENTITY_FIELDS)
-    for name, value in zip(IDENTITY_FIELDS, (owner, agreement_id, job_id), strict=False):
-        if not value or len(value) > MAX_IDENTIFIER_CHARACTERS or _CONTROL.search(value):
-            _refuse(f"{name} is no identifier")
-    if str(int(attempt)) != attempt or not 1 <= int(attempt) <= MAX_ATTEMPT:
-        _refuse("attempt is no number from 1 on")
-    return JobIdentity(owner, agreement_id, job_id, int(attempt))
-
-
-def _resumption(content: Mapping[str, Any]) -> Resumption:
-    resumption = Resumption(content["next"], content["fingerprint"], tuple(content["ledger"]))
-    if len(resumption.ledger) != len(LEDGER) or not _are_counts([resumption.next, *resumption.ledger]):
-        _refuse("a position is not as stored")
-    return resumption
-
-
-def _are_counts(values: list[Any]) -> bool:
-    return all(type(value) is int and value >= 0 for value in values)
+    if "sha256" not in content:
+        return job_of(content)
+    try:
+        return End.model_validate(content)
+    except ValidationError:
+        raise ValueError("not the end of an archive") from None
 
 
 def _object(line: bytes) -> dict[str, Any]:
     content = orjson.loads(line)
-    return content if isinstance(content, dict) else _refuse("no object")
-
-
-def _refuse(reason: str) -> NoReturn:
-    raise ValueError(reason)
+    if not isinstance(content, dict):
+        raise ValueError("no object")  # noqa: TRY004 - what is wrong with a line is a ValueError
+    return content

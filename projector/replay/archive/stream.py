@@ -63,7 +63,7 @@ class ArchiveWriter:
 
     def end(self, positions: Mapping[str, int]) -> None:
         """Write the last line, without which nobody takes the archive for a whole one."""
-        self._write(End(positions, self.jobs, self._hash.hexdigest()).as_line())
+        self._write(End(positions=dict(positions), jobs=self.jobs, sha256=self._hash.hexdigest()).as_line())
 
     def _write(self, content: bytes) -> None:
         self._hash.update(content)

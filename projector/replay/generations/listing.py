@@ -1,19 +1,17 @@
 """The list of generations: what each is, how large, and how far."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from projector.log.consumer import partition_ranges
+from projector.replay.generations.choice import everyone
 from projector.replay.generations.size import size_of
 from projector.settings import ProjectorSettings
 from projector.store.catalog import Catalog
 from projector.store.generation import Generation
 from schemas.redis_layout import KeptGeneration
 from service.redis import AnyRedis
-
-LIVE = "live"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +29,12 @@ class Listed:
     began: str
     retired: str | None
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return it for JSON."""
-        return asdict(self)
-
 
 async def list_generations(settings: ProjectorSettings, redis: AnyRedis) -> list[Listed]:
     """Return every generation, oldest first. Raises ProjectorError or KafkaError."""
     state = await Catalog(redis, settings.redis_prefix).read()
     ends = {name: held.end for name, held in (await partition_ranges(settings)).items()}
-    everyone = list(state.kept.values())
-    if state.live:
-        everyone.append(KeptGeneration(state.live, LIVE, state.began, 0, state.starts))
-    return [
-        await _listed(redis, settings.redis_prefix, kept, ends)
-        for kept in sorted(everyone, key=lambda kept: kept.pointer.number)
-    ]
+    return [await _listed(redis, settings.redis_prefix, kept, ends) for _, kept in sorted(everyone(state).items())]
 
 
 async def _listed(redis: AnyRedis, prefix: str, kept: KeptGeneration, ends: dict[str, int]) -> Listed:

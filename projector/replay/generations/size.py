@@ -42,25 +42,19 @@ async def size_of(redis: AnyRedis, prefix: str, pointer: Pointer) -> Size:
     return Size(jobs, int(size))
 
 
-class Room:
-    """The memory of Redis, of which a generation in the making must leave enough to live events."""
-
-    def __init__(self, redis: AnyRedis) -> None:
-        self._redis = redis
-
-    async def check(self, needed_bytes: int = 0) -> None:
-        """Raise CommandError when so much more would not fit."""
-        async with limited():
-            nodes = nodes_of(await self._redis.info("memory"))
-        used = sum(int(node["used_memory"]) for node in nodes)
-        limit = sum(int(node.get("maxmemory") or node.get("total_system_memory") or 0) for node in nodes)
-        needed = int(needed_bytes * _MARGIN)
-        if limit and used + needed > limit * SHARE:
-            raise CommandError(
-                f"Redis has no room for another generation: {_mib(used)} of {_mib(limit)} are used, about "
-                f"{_mib(needed)} more are needed and {1 - SHARE:.0%} must stay free for live events: raise maxmemory, "
-                "or drop a generation that is kept (`python -m projector generations`)"
-            )
+async def require_room(redis: AnyRedis, needed_bytes: int = 0) -> None:
+    """Raise CommandError when so much more would not leave enough of Redis' memory to live events."""
+    async with limited():
+        nodes = nodes_of(await redis.info("memory"))
+    used = sum(int(node["used_memory"]) for node in nodes)
+    limit = sum(int(node.get("maxmemory") or node.get("total_system_memory") or 0) for node in nodes)
+    needed = int(needed_bytes * _MARGIN)
+    if limit and used + needed > limit * SHARE:
+        raise CommandError(
+            f"Redis has no room for another generation: {_mib(used)} of {_mib(limit)} are used, about "
+            f"{_mib(needed)} more are needed and {1 - SHARE:.0%} must stay free for live events: raise maxmemory, "
+            "or drop a generation that is kept (`python -m projector generations`)"
+        )
 
 
 def _mib(size: float) -> str:

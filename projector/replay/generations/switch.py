@@ -10,24 +10,24 @@ finds another epoch, and nothing is changed.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
-
 from projector.errors import StoreUnavailableError
-from projector.replay.follow.followers import Followers
+from projector.log.consumer import partition_ranges
+from projector.replay.follow.follower_pool import FollowerPool, following
+from projector.replay.follow.follower_process import Task
+from projector.replay.generations.change import Change, patiently
 from projector.replay.generations.sealing import seal, take_heartbeats
-from projector.replay.generations.size import Room
+from projector.replay.generations.size import require_room
 from projector.replay.progress import Show
+from projector.settings import ProjectorSettings
 from projector.store.buckets import Offsets
-from projector.store.catalog import Catalog, Lease, State
-from projector.store.generation import Generation
+from projector.store.generation import Standing
 from schemas.redis_layout import COMPLETE, KeptGeneration, Pointer
 from service.errors import CommandError
-from service.redis import AnyRedis
 
 LOOK_SECONDS: Final = 0.05
 # While it is far behind, looking often only takes time from those who fold.
@@ -37,81 +37,112 @@ CLOSE_EVENTS: Final = 1000
 SEAL_SECONDS: Final = 3.0
 ATTEMPTS: Final = 20
 MEMORY_EVERY_LOOKS: Final = 2
-PATIENCE_SECONDS: Final = 30.0
-
-# A Redis that restarts stops nothing here; whatever is asked once more changes nothing.
-patiently = retry(
-    retry=retry_if_exception_type(StoreUnavailableError),
-    stop=stop_after_delay(PATIENCE_SECONDS),
-    wait=wait_fixed(0.2),
-    reraise=True,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What a change of generations works with."""
-
-    redis: AnyRedis
-    prefix: str
-    catalog: Catalog
-    lease: Lease
-    live: Pointer
-
-    def generation(self, pointer: Pointer) -> Generation:
-        """Return a generation of this projection."""
-        return Generation(self.redis, self.prefix, pointer)
-
-    async def lowest(self, pointer: Pointer, names: Sequence[str]) -> dict[str, int]:
-        """Return for each partition the position that every bucket of a generation has reached."""
-        standings = await patiently(self.generation(pointer).standings)(names)
-        return {name: min(one.next) for name, one in standings.items()}
-
-    async def highest(self, pointer: Pointer, names: Sequence[str]) -> dict[str, int]:
-        """Return for each partition the furthest position that a bucket of a generation has reached."""
-        standings = await patiently(self.generation(pointer).standings)(names)
-        return {name: max(one.next) for name, one in standings.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """What brings a target to where the live generation stands, partition by partition (`names`)."""
+    """From the live generation to another one, the target."""
 
-    work: Work
+    change: Change
+    live: Pointer
     target: KeptGeneration
+
+    async def at_once(self) -> None:
+        """Make the target live as it is; readers see an older state, and are told so."""
+        async with self.sealed() as reached:
+            await self.make_live(reached, floors={})
+
+    async def once_followed(
+        self,
+        settings: ProjectorSettings,
+        show: Show,
+        *,
+        processes: int,
+        rate: float | None = None,
+        when_close: Callable[[], Awaitable[None]] | None = None,
+    ) -> Offsets:
+        """Have processes fold what the target lacks, then make it live; return the positions at which it went live.
+
+        Readers notice nothing. `when_close` is called when the target has come close to the live generation, before
+        that is sealed, and once more when followers had to be started anew because partitions were added.
+        """
+        task = Task(settings, self.target.pointer, rate)
+        while True:
+            names = sorted(await partition_ranges(settings))
+            with following(task, names, processes) as pool:
+                attempt = _Attempt(self, names, pool, show)
+                if when_close:
+                    await attempt.catch_up()
+                    await when_close()
+                reached = await attempt.go_live()
+                if reached is not None:
+                    return reached
+
+    @asynccontextmanager
+    async def sealed(self) -> AsyncIterator[dict[str, int]]:
+        """Yield the positions of the live generation, which do not move within the block."""
+        change, live = self.change, self.change.generation(self.live)
+        try:
+            yield await seal(change.redis, live, change.lease.epoch)
+        finally:
+            state = await change.catalog.read()
+            if state.live == self.live:
+                await live.buckets.unseal(change.lease.epoch)
+
+    async def make_live(self, reached: Offsets, *, floors: Offsets) -> None:
+        """Make the target live with these floors; the generation that was, and had reached so much, is kept, sealed."""
+        catalog = self.change.catalog
+        generation = self.change.generation(self.target.pointer)
+        await generation.buckets.raise_floors(floors)
+        await take_heartbeats(self.change.redis, self.change.generation(self.live), generation, reached)
+        state = await catalog.read()
+        old = KeptGeneration(self.live, COMPLETE, state.began, await catalog.now(), state.starts)
+        try:
+            await catalog.switch(self.change.lease, self.target, old)
+        except StoreUnavailableError:
+            # The outcome is unknown, and the pointer tells it.
+            if (await patiently(catalog.read)()).live != self.target.pointer:
+                raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """Followers that bring the target to where the live generation stands, in these partitions."""
+
+    switch: Switch
     names: Sequence[str]
-    followers: Followers
-    room: Room
+    pool: FollowerPool
     show: Show
 
     async def catch_up(self) -> None:
         """Return when the target is close behind the live generation, or beyond it."""
         looks = 0
         while True:
-            self.followers.check()
+            self.pool.check()
             if looks % MEMORY_EVERY_LOOKS == 0:
-                await patiently(self.room.check)()
+                await patiently(require_room)(self.switch.change.redis)
             looks += 1
-            done = await self.work.lowest(self.target.pointer, self.names)
-            reached = await self.work.highest(self.work.live, self.names)
+            done = await self._done(self.names)
+            standings = await self._standings(self.switch.live, self.names)
+            reached = {name: max(one.next) for name, one in standings.items()}
             self.show(done, reached)
             if sum(max(0, reached[name] - done[name]) for name in self.names) <= CLOSE_EVENTS:
                 return
             await asyncio.sleep(CATCH_UP_LOOK_SECONDS)
 
-    async def run(self) -> bool:
-        """Make the target live once it has reached all that the live generation shows; readers notice nothing.
+    async def go_live(self) -> Offsets | None:
+        """Make the target live once it has reached all that the live generation shows, and return what that is.
 
-        Returns whether that was done: not when there are partitions that nobody follows, because they are new.
+        None when there are partitions that nobody follows, because they are new.
         """
         for _ in range(ATTEMPTS):
             await self.catch_up()
-            async with sealed(self.work) as reached:
+            async with self.switch.sealed() as reached:
                 if reached.keys() - set(self.names):
-                    return False
+                    return None
                 if await self._reaches(reached):
-                    await make_live(self.work, self.target, reached, floors=reached)
-                    return True
+                    await self.switch.make_live(reached, floors=reached)
+                    return reached
         raise CommandError(
             "the log grows faster than the other generation follows: try again with more --processes or a higher --rate"
         )
@@ -121,43 +152,18 @@ class Switch:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + SEAL_SECONDS
         while loop.time() < deadline:
-            self.followers.check()
-            done = await self.work.lowest(self.target.pointer, list(reached))
+            self.pool.check()
+            done = await self._done(list(reached))
             if all(done[name] >= offset for name, offset in reached.items()):
                 self.show(done, reached)
                 return True
             await asyncio.sleep(LOOK_SECONDS)
         return False
 
+    async def _done(self, names: Sequence[str]) -> dict[str, int]:
+        """Return for each partition the position that every bucket of the target has reached."""
+        standings = await self._standings(self.switch.target.pointer, names)
+        return {name: min(one.next) for name, one in standings.items()}
 
-@asynccontextmanager
-async def sealed(work: Work) -> AsyncIterator[dict[str, int]]:
-    """Yield the positions of the live generation, which do not move within the block."""
-    live = work.generation(work.live)
-    try:
-        yield await seal(work.redis, live, work.lease.epoch)
-    finally:
-        state = await work.catalog.read()
-        if state.live == work.live:
-            await live.buckets.unseal(work.lease.epoch)
-
-
-async def make_live(work: Work, target: KeptGeneration, reached: Offsets, *, floors: Offsets) -> None:
-    """Make the target live with these floors; the generation that was, and had reached so much, is kept, sealed."""
-    generation = work.generation(target.pointer)
-    await generation.buckets.raise_floors(floors)
-    await take_heartbeats(work.redis, work.generation(work.live), generation, reached)
-    state = await work.catalog.read()
-    now = await work.catalog.now()
-    old = KeptGeneration(work.live, COMPLETE, state.began, now, state.starts)
-    try:
-        await work.catalog.switch(work.lease, target, old)
-    except StoreUnavailableError:
-        # The outcome is unknown, and the pointer tells it.
-        if (await _read_patiently(work.catalog)).live != target.pointer:
-            raise
-
-
-@patiently
-async def _read_patiently(catalog: Catalog) -> State:
-    return await catalog.read()
+    async def _standings(self, pointer: Pointer, names: Sequence[str]) -> dict[str, Standing]:
+        return await patiently(self.switch.change.generation(pointer).standings)(names)

@@ -4,40 +4,27 @@ A job is carried when one of its stages was recorded before the place where the 
 takes: what the log still holds of the job is joined in as well, in any order.
 """
 
-from collections.abc import Mapping
+from typing import Final
 
-from projector.fold.job import FoldedJob
+from projector.replay.generations.change import Change
 from projector.replay.generations.joining import join
-from projector.store.calls import limited
-from projector.store.generation import Generation
-from projector.store.keys import keys_of
-from schemas.redis_layout import CARRIED, JOB, SEPARATOR
-from service.redis import AnyRedis
+from projector.replay.lost import Starts, has_lost_events
+from projector.replay.stored_jobs import stored_jobs
+from schemas.redis_layout import CARRIED, Pointer
 
-# Partition name -> the offset at which the log begins.
-Starts = Mapping[str, int]
+_IF_DAMAGED: Final = (
+    "it cannot be told whether it must be carried over: mend it by `python -m projector verify --repair`, or delete it"
+)
 
 
-async def carry_over(redis: AnyRedis, prefix: str, live: Generation, target: Generation, starts: Starts) -> int:
+async def carry_over(change: Change, live: Pointer, target: Pointer, starts: Starts) -> int:
     """Join what the log has lost of the live generation into the target; return how many jobs."""
+    generation = change.generation(target)
     carried = 0
-    for bucket in live.buckets.numbers:
-        async for keys in keys_of(redis, prefix, live.pointer.number, bucket, JOB):
-            async with limited(), redis.pipeline(transaction=False) as pipeline:
-                for key in keys:
-                    pipeline.hgetall(key)
-                hashes = await pipeline.execute()
-            jobs = [job for fields in hashes if fields and is_older(job := FoldedJob.from_hash(fields), starts)]
-            for job in jobs:
-                job.details.setdefault(CARRIED, f"g{live.pointer.number}")
-            await join(redis, target, jobs)
-            carried += len(jobs)
+    async for stored in stored_jobs(change.redis, change.prefix, live, _IF_DAMAGED):
+        jobs = [job for _, job in stored if has_lost_events(job, starts)]
+        for job in jobs:
+            job.details.setdefault(CARRIED, f"g{live.number}")
+        await join(change.redis, generation, jobs)
+        carried += len(jobs)
     return carried
-
-
-def is_older(job: FoldedJob, starts: Starts) -> bool:
-    """Tell whether the log has lost events of a job."""
-    if CARRIED in job.details:
-        return True
-    recorded = (register.rpartition(SEPARATOR)[2].rpartition("/") for register in job.stages.values())
-    return any(int(offset) < starts.get(partition, 0) for partition, _, offset in recorded)

@@ -7,30 +7,28 @@ Case 2: it dies while folding. The positions of the new generation are in it: th
 Case 3: it dies around the switch: see switch.py.
 """
 
-import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from projector.fold.batch import move
 from projector.log.consumer import LogRange, partition_ranges
 from projector.log.topics import cluster_of, require_topics
-from projector.replay.follow.follower import Task
-from projector.replay.follow.followers import Followers
-from projector.replay.generations.drop import drop_keys
-from projector.replay.generations.lease import leased
-from projector.replay.generations.size import Room, size_of
-from projector.replay.generations.switch import Switch, Work
+from projector.replay.generations.change import Change, changing
+from projector.replay.generations.choice import live_of
+from projector.replay.generations.making import begin_buckets, make, remove
+from projector.replay.generations.size import require_room, size_of
+from projector.replay.generations.switch import Switch
+from projector.replay.lost import lost_ranges
 from projector.replay.progress import progress
 from projector.replay.rebuild.carry import carry_over
 from projector.replay.verify.comparison import Options as VerifyOptions
 from projector.replay.verify.comparison import verify
 from projector.replay.verify.difference import Difference
 from projector.settings import ProjectorSettings
-from projector.store.catalog import Catalog, State
+from projector.store.catalog import State
 from projector.store.live import LogIdentity, check_is_ours
-from projector.store.memory import require_redis
 from schemas.redis_layout import BUILDING, COMPLETE, FOLD_VERSION, KeptGeneration, Pointer
 from service.errors import CommandError
 from service.redis import AnyRedis
@@ -53,65 +51,45 @@ class Options:
     is_checked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Rebuilt:
-    """What became of it: the generations, records below the positions, jobs carried over, and how long it took."""
+async def rebuild(settings: ProjectorSettings, redis: AnyRedis, options: Options) -> str:
+    """Build the next generation and switch to it; return what to say of it.
 
-    number: int
-    replaced: int
-    records: int
-    carried: int
-    seconds: float
-
-    def __str__(self) -> str:
-        """Return the sentence for people."""
-        carried = f", {self.carried} jobs carried over" if self.carried else ""
-        return (
-            f"generation {self.number} is live: {self.records} records folded in {self.seconds:.1f} s{carried}; "
-            f"generation {self.replaced} is kept"
-        )
-
-
-async def rebuild(settings: ProjectorSettings, redis: AnyRedis, options: Options) -> Rebuilt:
-    """Build the next generation and switch to it. Raises CommandError, ProjectorError or KafkaError."""
+    Raises CommandError, ProjectorError or KafkaError.
+    """
     await require_topics(settings)
-    await require_redis(redis, settings)
     log = LogIdentity(await cluster_of(settings), settings.kafka_topic)
     ranges = await partition_ranges(settings)
-    catalog = Catalog(redis, settings.redis_prefix)
-    async with leased(catalog, "rebuild") as lease:
-        state = await catalog.read()
-        live = _live(state, log, settings)
+    async with changing(redis, settings.redis_prefix, "rebuild") as change:
+        state = await change.catalog.read()
+        live = live_of(state, "there is no projection to rebuild: start a projector, it folds the whole log")
+        check_is_ours(live, log, settings.redis_prefix)
         starts = _starts(ranges, state, is_accepted=options.carry_over)
         began = time.monotonic()
-        work = Work(redis, settings.redis_prefix, catalog, lease, live)
-        await work.generation(live).buckets.unseal(lease.epoch)
-        target = await _target(work, log, options, starts)
-        task = Task(settings, target.pointer, options.rate)
+        await change.generation(live).buckets.unseal(change.lease.epoch)
+        buckets = options.buckets or live.buckets
+        wanted = Pointer(state.next_number, buckets, FOLD_VERSION, log.cluster, log.topic, ())
+        target = await _target(change, state, live, wanted, starts)
         carried = 0
+
+        async def prepare() -> None:
+            nonlocal carried
+            if starts:
+                carried = await carry_over(change, live, target.pointer, starts)
+            if options.is_checked:
+                await _check(settings, redis, target)
+
         with progress("rebuild") as show:
-            is_live = False
-            while not is_live:
-                names = sorted(await partition_ranges(settings))
-                with Followers(task, names, options.processes) as followers:
-                    switch = Switch(work, target, names, followers, Room(work.redis), show)
-                    await switch.catch_up()
-                    carried = await _carry_over(work, target)
-                    if options.is_checked:
-                        await _check(settings, work, target)
-                    is_live = await switch.run()
-    records = sum((await work.lowest(target.pointer, names)).values())
-    return Rebuilt(target.pointer.number, live.number, records, carried, time.monotonic() - began)
+            reached = await Switch(change, live, target).once_followed(
+                settings, show, processes=options.processes, rate=options.rate, when_close=prepare
+            )
+    jobs = f", {carried} jobs carried over" if carried else ""
+    return (
+        f"generation {target.pointer.number} is live: {sum(reached.values())} records folded in "
+        f"{time.monotonic() - began:.1f} s{jobs}; generation {live.number} is kept"
+    )
 
 
-async def _carry_over(work: Work, target: KeptGeneration) -> int:
-    if not target.starts:
-        return 0
-    source, sink = work.generation(work.live), work.generation(target.pointer)
-    return await carry_over(work.redis, work.prefix, source, sink, target.starts)
-
-
-async def _check(settings: ProjectorSettings, work: Work, target: KeptGeneration) -> None:
+async def _check(settings: ProjectorSettings, redis: AnyRedis, target: KeptGeneration) -> None:
     """Hold the new generation against the log, folded once more by other means; CommandError when it differs."""
     number = target.pointer.number
     differences: list[Difference] = []
@@ -120,7 +98,7 @@ async def _check(settings: ProjectorSettings, work: Work, target: KeptGeneration
         if len(differences) < SHOWN_DIFFERENCES:
             differences.append(difference)
 
-    findings = await verify(settings, work.redis, VerifyOptions(number), found)
+    findings = await verify(settings, redis, VerifyOptions(number), found)
     if not findings.is_right:
         raise CommandError(
             f"generation {number} was not switched to, it differs from the log: "
@@ -129,19 +107,12 @@ async def _check(settings: ProjectorSettings, work: Work, target: KeptGeneration
         )
 
 
-def _live(state: State, log: LogIdentity, settings: ProjectorSettings) -> Pointer:
-    if state.live is None:
-        raise CommandError("there is no projection to rebuild: start a projector, it folds the whole log")
-    check_is_ours(state.live, log, settings.redis_prefix)
-    return state.live
-
-
 def _starts(ranges: Mapping[str, LogRange], state: State, *, is_accepted: bool) -> dict[str, int]:
     """Return where the log begins, for partitions that have lost events; CommandError unless that is accepted."""
     starts = {name: held.start for name, held in sorted(ranges.items()) if held.start}
-    lost = {name: start for name, start in starts.items() if not _is_skipped(state.skipped.get(name, {}), start)}
+    lost = lost_ranges(starts, state.skipped, begins={})
     if lost and not is_accepted:
-        gone = "; ".join(f"{name}: events 0 to {start - 1}" for name, start in lost.items())
+        gone = "; ".join(f"{name}: events 0 to {start - 1}" for name, (_, start) in lost.items())
         raise CommandError(
             f"the log does not hold its beginning any more ({gone}), so a rebuild would lose jobs: --carry-over takes "
             "the jobs that the log no longer knows from the live generation"
@@ -149,50 +120,29 @@ def _starts(ranges: Mapping[str, LogRange], state: State, *, is_accepted: bool) 
     return starts
 
 
-def _is_skipped(skipped: Mapping[int, int], to: int) -> bool:
-    """Tell whether all offsets below `to` were passed over by command."""
-    reached = 0
-    for start, end in sorted(skipped.items()):
-        if start <= reached:
-            reached = max(reached, end)
-    return reached >= to
-
-
-async def _target(work: Work, log: LogIdentity, options: Options, starts: Mapping[str, int]) -> KeptGeneration:
-    """Return the generation to fold into: the one that an earlier rebuild left, else a new one."""
-    state = await work.catalog.read()
-    buckets = options.buckets or work.live.buckets
-    wanted = (buckets, FOLD_VERSION, log.cluster, log.topic)
+async def _target(
+    change: Change, state: State, live: Pointer, wanted: Pointer, starts: Mapping[str, int]
+) -> KeptGeneration:
+    """Return the generation to fold into, standing where the log begins: that of an earlier rebuild, else a new one."""
     target: KeptGeneration | None = None
     for kept in state.kept.values():
-        pointer = kept.pointer
-        found = (pointer.buckets, pointer.fold_version, pointer.cluster, pointer.topic)
-        if kept.state == BUILDING and found == wanted and kept.starts == starts and target is None:
+        is_like = replace(kept.pointer, number=wanted.number, incarnations=()) == wanted and kept.starts == starts
+        if kept.state == BUILDING and is_like and target is None:
             target = kept
         elif kept.state != COMPLETE:  # left over by a command that died
-            await drop_keys(work.redis, work.prefix, pointer)
-            await work.catalog.forget(work.lease, pointer.number)
+            await remove(change, kept)
     if target is None:
-        await _check_room(work)
-        incarnations = tuple(secrets.token_hex(8) for _ in range(buckets))
-        pointer = Pointer(state.next_number, buckets, FOLD_VERSION, log.cluster, log.topic, incarnations)
-        target = KeptGeneration(pointer, BUILDING, await work.catalog.now(), starts=starts)
-        await work.catalog.keep(work.lease, target)
-        await drop_keys(work.redis, work.prefix, pointer)
-    await _begin(work, target)
+        size = await size_of(change.redis, change.prefix, live)
+        await require_room(change.redis, size.bytes)
+        target = await make(change, wanted, BUILDING, starts)
+    await begin_buckets(change, target.pointer)
+    await _go_to(change, target)
     return target
 
 
-async def _check_room(work: Work) -> None:
-    size = await size_of(work.redis, work.prefix, work.live)
-    await Room(work.redis).check(size.bytes)
-
-
-async def _begin(work: Work, target: KeptGeneration) -> None:
-    """Make the buckets that are not there, standing where the log begins."""
-    generation = work.generation(target.pointer)
-    for bucket, incarnation in enumerate(target.pointer.incarnations):
-        await generation.buckets.begin(bucket, {}, incarnation)
+async def _go_to(change: Change, target: KeptGeneration) -> None:
+    """Let partitions whose beginning is gone from the log stand where it begins."""
+    generation = change.generation(target.pointer)
     for name, start in target.starts.items():
         stored = (await generation.standings([name]))[name].next
         if min(stored) == 0:

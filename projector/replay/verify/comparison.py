@@ -10,24 +10,24 @@ Case 3: something is mended. It is written only while the positions are those of
 
 import time
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from projector.log.topics import cluster_of, require_topics
+from projector.replay.generations.choice import TO_VERIFY, choose
 from projector.replay.progress import Counts, Show
-from projector.replay.verify.bucket import BucketCheck
+from projector.replay.verify.bucket_check import BucketCheck
 from projector.replay.verify.difference import Difference, Kind, Note
-from projector.replay.verify.fold import Fold
-from projector.replay.verify.log import ReplayedLog
 from projector.replay.verify.moment import Found, Moments
-from projector.replay.verify.store import StoredGeneration
+from projector.replay.verify.replayed_log import ReplayedLog
+from projector.replay.verify.second_fold import SecondFold
+from projector.replay.verify.stored import StoredGeneration
 from projector.settings import ProjectorSettings
-from projector.store.catalog import Catalog, State
+from projector.store.catalog import Catalog
 from projector.store.live import LogIdentity, check_is_ours
-from schemas.redis_layout import DROPPING, FOLD_VERSION, Pointer
+from schemas.redis_layout import FOLD_VERSION
 from service.errors import CommandError
 from service.redis import AnyRedis
 
@@ -104,8 +104,8 @@ async def verify(
     """
     await require_topics(settings)
     catalog = Catalog(redis, settings.redis_prefix)
-    state = await catalog.read()
-    pointer = _chosen(state, options.generation)
+    chosen = choose(await catalog.read(), TO_VERIFY, options.generation)
+    pointer = chosen.pointer
     check_is_ours(pointer, LogIdentity(await cluster_of(settings), settings.kafka_topic), settings.redis_prefix)
     if pointer.fold_version != FOLD_VERSION:
         raise CommandError(
@@ -114,11 +114,11 @@ async def verify(
         )
     began = time.monotonic()
     findings = Findings(pointer.number)
-    log = ReplayedLog(settings, _starts(state, pointer.number))
+    log = ReplayedLog(settings, chosen.starts)
     await log.start()
     try:
         with TemporaryDirectory(prefix="verify-") as directory:
-            fold = Fold(log, Path(directory), pointer.buckets, options.fraction)
+            fold = SecondFold(log, Path(directory), pointer.buckets, options.fraction)
             store = StoredGeneration(redis, settings.redis_prefix, pointer)
             await _Run(store, fold, findings, found, show).compare(catalog, is_repairing=options.repair)
             fold.close()
@@ -133,7 +133,7 @@ class _Run:
     """One comparison, and what it tells whom."""
 
     store: StoredGeneration
-    fold: Fold
+    fold: SecondFold
     findings: Findings
     found: Found
     show: Show
@@ -170,19 +170,3 @@ async def _in_order(store: StoredGeneration) -> list[int]:
     """Return the buckets, what is furthest behind first: the second fold only goes forward."""
     positions = [sum((await store.read(bucket)).next.values()) for bucket in range(store.pointer.buckets)]
     return sorted(range(store.pointer.buckets), key=positions.__getitem__)
-
-
-def _chosen(state: State, number: int | None) -> Pointer:
-    if number is None or (state.live and state.live.number == number):
-        if state.live is None:
-            raise CommandError("there is no projection to verify: start a projector, it folds the whole log")
-        return state.live
-    kept = state.kept.get(number)
-    if kept is None or kept.state == DROPPING:
-        raise CommandError(f"there is no generation {number}: look at `python -m projector generations list`")
-    return kept.pointer
-
-
-def _starts(state: State, number: int) -> Mapping[str, int]:
-    kept = state.kept.get(number)
-    return kept.starts if kept else state.starts

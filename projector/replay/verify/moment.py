@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from projector.errors import PositionMovedError
+from projector.replay.generations.choice import TO_VERIFY, able
+from projector.replay.lost import lost_ranges
 from projector.replay.verify.difference import Difference, Kind
-from projector.replay.verify.fold import Fold
-from projector.replay.verify.jobs import Rules
-from projector.replay.verify.store import Asked, Mends, Moment, StoredGeneration
+from projector.replay.verify.judgement import Rules
+from projector.replay.verify.second_fold import SecondFold
+from projector.replay.verify.stored import Asked, Mends, Moment, StoredGeneration
 from projector.store.catalog import Catalog, State
 from projector.store.ledger import ledgers
-from schemas.redis_layout import DROPPING
 from service.errors import CommandError
 
 # How long positions may stay below those that another bucket had, or that were there before Redis lost writes.
@@ -29,7 +30,7 @@ class Moments:
 
     store: StoredGeneration
     catalog: Catalog
-    fold: Fold
+    fold: SecondFold
     found: Found
     is_repairing: bool
     _state: State | None = None
@@ -91,9 +92,7 @@ class Moments:
     def _checked(self, state: State) -> State:
         self._state = state
         number = self.store.pointer.number
-        kept = state.kept.get(number)
-        is_live = state.live is not None and state.live.number == number
-        if not is_live and (kept is None or kept.state == DROPPING):
+        if number not in able(state, TO_VERIFY):
             raise CommandError(f"generation {number} was dropped meanwhile")
         return state
 
@@ -124,13 +123,5 @@ class Moments:
 
     def _lost(self) -> dict[str, tuple[int, int]]:
         """Return the ranges that are gone from the log though the generation counted them."""
-        log, state = self.fold.log, self._state
-        lost: dict[str, tuple[int, int]] = {}
-        for name, start in log.starts.items():
-            reached = log.begins.get(name, 0)
-            for begin, end in sorted(state.skipped.get(name, {}).items() if state else ()):
-                if begin <= reached:
-                    reached = max(reached, end)
-            if reached < start:
-                lost[name] = reached, start
-        return lost
+        log = self.fold.log
+        return lost_ranges(log.starts, self._state.skipped if self._state else {}, log.begins)

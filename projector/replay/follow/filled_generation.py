@@ -1,4 +1,4 @@
-"""The target: a generation that is not live yet, folded up to where the live one stands."""
+"""The generation being filled: not live yet, folded up to where the live one stands."""
 
 from projector.errors import ProjectorError
 from projector.fold.batch import Batch
@@ -10,7 +10,7 @@ from schemas.redis_layout import Pointer
 from service.redis import AnyRedis
 
 
-class TargetLostError(ProjectorError):
+class FilledGenerationLostError(ProjectorError):
     """The generation in the making is gone from Redis: run the command again."""
 
     retriable = False
@@ -20,7 +20,7 @@ class TargetLostError(ProjectorError):
         return str(self.__doc__)
 
 
-class Target:
+class FilledGeneration:
     """A generation that is folded beside the live one."""
 
     def __init__(self, redis: AnyRedis, prefix: str, pointer: Pointer) -> None:
@@ -28,14 +28,14 @@ class Target:
         self._catalog = Catalog(redis, prefix)
 
     async def open(self, _: AskEnds) -> None:
-        """Return when it is there as it was begun; TargetLostError otherwise."""
+        """Return when it is there as it was begun; FilledGenerationLostError otherwise."""
         pointer = self.generation.pointer
         kept = (await self._catalog.read()).kept.get(pointer.number)
         if kept is None or kept.pointer != pointer:
-            raise TargetLostError
+            raise FilledGenerationLostError
         for bucket, incarnation in enumerate(pointer.incarnations):
             if (await self.generation.buckets.find(bucket))[0] != incarnation:
-                raise TargetLostError
+                raise FilledGenerationLostError
 
     async def mend(self, log_ends: Offsets) -> None:
         """Remove what is damaged of what the buckets keep beside their jobs, see `Buckets`."""

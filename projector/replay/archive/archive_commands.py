@@ -7,7 +7,7 @@ import click
 from projector.replay.archive.export import export
 from projector.replay.archive.importing import import_archive
 from projector.replay.archive.stream import STANDARD, ArchiveReader, ArchiveWriter, archive_sink, archive_source
-from projector.replay.generations.commands import MAX_BUCKETS
+from projector.replay.generations.making import MAX_BUCKETS
 from projector.replay.progress import progress
 from projector.running import run_on_redis
 from projector.settings import ProjectorSettings
@@ -30,8 +30,8 @@ def export_command(settings: ProjectorSettings, number: int | None, output: str,
 
     async def main(redis: AnyRedis) -> None:
         with archive_sink(output, is_compressed=is_compressed) as sink, progress("export", "jobs") as show:
-            exported = await export(redis, settings.redis_prefix, number, ArchiveWriter(sink), show)
-        click.echo(exported, err=True)
+            said = await export(redis, settings.redis_prefix, number, ArchiveWriter(sink), show)
+        click.echo(said, err=True)
 
     run_on_redis(settings, main)
 
@@ -51,7 +51,7 @@ def import_command(settings: ProjectorSettings, file: str, buckets: int | None) 
 
     async def main(redis: AnyRedis) -> None:
         with archive_source(file) as source, progress("import", "jobs") as show:
-            imported = await import_archive(settings, redis, ArchiveReader(source), buckets, show)
-        click.echo(imported)
+            said = await import_archive(settings, redis, ArchiveReader(source), buckets, show)
+        click.echo(said)
 
     run_on_redis(settings, main)

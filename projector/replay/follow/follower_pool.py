@@ -1,17 +1,17 @@
-"""Followers: the processes that fold the partitions of the log into a target, each its own share of them."""
+"""A pool of followers: processes that fold the partitions of the log into one generation, each its own share."""
 
 import multiprocessing
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
-from projector.replay.follow.follower import Task, follow
+from projector.replay.follow.follower_process import Task, follow
 from service.errors import CommandError, ServiceUnavailableError
 
+MAX_PROCESSES: Final = 64
 STOP_SECONDS: Final = 5.0
 
 
@@ -25,36 +25,15 @@ class _Follower:
     held: dict[str, str]
 
 
-class Followers(AbstractContextManager["Followers"]):
-    """Processes that fold the named partitions, up to where the live generation stands, until this is left."""
+@dataclass(frozen=True, slots=True)
+class FollowerPool:
+    """The followers at work."""
 
-    def __init__(self, task: Task, names: Sequence[str], processes: int) -> None:
-        partitions = sorted(int(name.rpartition("/")[2]) for name in names)
-        shares = [partitions[at::processes] for at in range(processes)]
-        rate = task.rate / processes if task.rate else None
-        self._tasks = [replace(task, partitions=share, rate=rate) for share in shares if share]
-        self._followers: list[_Follower] = []
-
-    def __enter__(self) -> Self:
-        """Start the processes."""
-        self._followers = [_start(task) for task in self._tasks]
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """End them; what they have applied stays applied."""
-        for follower in self._followers:
-            follower.connection.close()
-        for follower in self._followers:
-            follower.process.join(STOP_SECONDS)
-            if follower.process.is_alive():
-                follower.process.kill()
-                follower.process.join()
+    followers: list[_Follower]
 
     def check(self) -> None:
         """Raise CommandError when one cannot go on; one that was killed, or lost Kafka or Redis, is replaced."""
-        for at, follower in enumerate(self._followers):
+        for at, follower in enumerate(self.followers):
             reason = _listen(follower)
             if follower.held:
                 holds = "; ".join(f"{name} is held: {hold}" for name, hold in follower.held.items())
@@ -64,7 +43,23 @@ class Followers(AbstractContextManager["Followers"]):
                 if reason and reason[0] != ServiceUnavailableError.exit_code:
                     raise CommandError(reason[1])
                 follower.connection.close()
-                self._followers[at] = _start(follower.task)
+                self.followers[at] = _start(follower.task)
+
+
+@contextmanager
+def following(task: Task, names: Sequence[str], processes: int) -> Iterator[FollowerPool]:
+    """Have processes fold the named partitions, up to where the live generation stands, as long as the block lasts.
+
+    What they have applied by then stays applied.
+    """
+    partitions = sorted(int(name.rpartition("/")[2]) for name in names)
+    shares = [partitions[at::processes] for at in range(processes)]
+    rate = task.rate / processes if task.rate else None
+    pool = FollowerPool([_start(replace(task, partitions=share, rate=rate)) for share in shares if share])
+    try:
+        yield pool
+    finally:
+        _end(pool.followers)
 
 
 def _start(task: Task) -> _Follower:
@@ -75,6 +70,16 @@ def _start(task: Task) -> _Follower:
     process.start()
     theirs.close()
     return _Follower(task, process, ours, {})
+
+
+def _end(followers: Sequence[_Follower]) -> None:
+    for follower in followers:
+        follower.connection.close()
+    for follower in followers:
+        follower.process.join(STOP_SECONDS)
+        if follower.process.is_alive():
+            follower.process.kill()
+            follower.process.join()
 
 
 def _listen(follower: _Follower) -> tuple[int, str] | None:

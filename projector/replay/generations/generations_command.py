@@ -1,41 +1,16 @@
-"""Commands: `python -m projector rebuild` and `python -m projector generations`."""
-
-from typing import Any
+"""Commands: `python -m projector generations list`, `rollback` and `drop`."""
 
 import click
 import orjson
 
+from projector.replay.follow.follower_pool import MAX_PROCESSES
 from projector.replay.generations.drop import QUIET_SECONDS, drop
 from projector.replay.generations.listing import as_table, list_generations
 from projector.replay.generations.rollback import roll_back, roll_back_now
-from projector.replay.rebuild.rebuild import Options, rebuild
 from projector.running import run_on_redis
 from projector.settings import ProjectorSettings
 from service.command_line import settings_options
 from service.redis import AnyRedis
-
-MAX_PROCESSES = 64
-MAX_BUCKETS = 256
-
-
-@click.command(name="rebuild")
-@click.option("--processes", default=1, show_default=True, type=click.IntRange(1, MAX_PROCESSES), help="How many fold.")
-@click.option("--rate", type=click.FloatRange(1), help="At most so many events a second, to spare live traffic.")
-@click.option("--buckets", type=click.IntRange(1, MAX_BUCKETS), help="Buckets of the new generation; as many as now.")
-@click.option("--carry-over", is_flag=True, help="Take jobs that the log no longer knows from the live generation.")
-@click.option("--check", "is_checked", is_flag=True, help="Verify the new generation before the switch.")
-@settings_options(ProjectorSettings)
-def rebuild_command(settings: ProjectorSettings, **options: Any) -> None:
-    """Fold the whole log into a new generation beside the live one, then switch to it.
-
-    Readers and projectors go on meanwhile and follow by themselves. After a crash, the next rebuild resumes. The
-    generation that was live is kept: see `generations`.
-    """
-
-    async def main(redis: AnyRedis) -> None:
-        click.echo(await rebuild(settings, redis, Options(**options)))
-
-    run_on_redis(settings, main)
 
 
 @click.group()
@@ -51,7 +26,7 @@ def list_command(settings: ProjectorSettings, *, as_json: bool) -> None:
 
     async def main(redis: AnyRedis) -> None:
         listed = await list_generations(settings, redis)
-        lines = [orjson.dumps(one.as_dict()).decode() for one in listed] if as_json else as_table(listed)
+        lines = [orjson.dumps(one).decode() for one in listed] if as_json else as_table(listed)
         for line in lines:
             click.echo(line)
 

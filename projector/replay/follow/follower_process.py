@@ -1,4 +1,4 @@
-"""A follower: a process that folds some partitions into a target until whoever started it closes the connection."""
+"""A follower: a process that folds some partitions into a generation, until whoever started it hangs up."""
 
 import asyncio
 import contextlib
@@ -19,8 +19,8 @@ from projector.closing import close
 from projector.errors import LeaseLostError, PositionMovedError, ProjectorError, StoreUnavailableError
 from projector.metrics import Metrics
 from projector.projector import Projector
-from projector.replay.follow.limited_log import FollowedLog, KnownLetters
-from projector.replay.follow.target import Target
+from projector.replay.follow.filled_generation import FilledGeneration
+from projector.replay.follow.log_up_to_limit import KnownLetters, LogUpToLimit
 from projector.running import as_command_errors
 from projector.settings import ProjectorSettings
 from projector.store.catalog import Catalog, State
@@ -41,10 +41,10 @@ POLITE: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a follower does: into which target, how fast (events a second), which partitions by their numbers."""
+    """What a follower does: which generation it fills, how fast (events a second), of which partitions by number."""
 
     settings: ProjectorSettings
-    target: Pointer
+    filled: Pointer
     rate: float | None
     partitions: Collection[int] = ()
 
@@ -66,11 +66,11 @@ def follow(task: Task, connection: Connection) -> None:
 async def _follow(task: Task, connection: Connection) -> None:
     settings = task.settings
     redis = connect(settings)
-    log = FollowedLog(settings.kafka_topic, task.partitions, settings.kafka_client_options(), task.rate)
-    target = Target(redis, settings.redis_prefix, task.target)
-    assignment = Assignment(log, target)
-    projector = Projector(log, target, KnownLetters(), assignment, Metrics())
-    guide = _Guide(redis, settings.redis_prefix, log, target, assignment, projector)
+    log = LogUpToLimit(settings.kafka_topic, task.partitions, settings.kafka_client_options(), task.rate)
+    filled = FilledGeneration(redis, settings.redis_prefix, task.filled)
+    assignment = Assignment(log, filled)
+    projector = Projector(log, filled, KnownLetters(), assignment, Metrics())
+    guide = _Guide(redis, settings.redis_prefix, log, filled, assignment, projector)
     await start_client(log, settings)
     try:
         await log.join()
@@ -114,8 +114,8 @@ class _Guide:
 
     redis: AnyRedis
     prefix: str
-    log: FollowedLog
-    target: Target
+    log: LogUpToLimit
+    filled: FilledGeneration
     assignment: Assignment
     projector: Projector
     _state: State | None = None
@@ -155,7 +155,7 @@ class _Guide:
         if partition is None or partition.applied < gap.start or not self.projector.is_idle:
             return
         with contextlib.suppress(ProjectorError):
-            await move_past(gap, self.target.generation)
+            await move_past(gap, self.filled.generation)
         self.projector.interrupt(PositionMovedError(gap.partition, gap.start, gap.to))
 
     async def _catalog(self) -> State:

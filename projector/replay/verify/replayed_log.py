@@ -34,7 +34,7 @@ _offset = attrgetter("offset")
 # Partition name -> offset.
 Offsets = Mapping[str, int]
 # Partition name -> ranges of offsets to pass over, as start -> end.
-Skipped = Mapping[str, Mapping[int, int]]
+SkippedRanges = Mapping[str, Mapping[int, int]]
 
 
 @dataclass(slots=True)
@@ -112,7 +112,7 @@ class ReplayedLog:
             self._ends |= {known[item]: end for item, end in ends.items()}
         return {name: self._ends.get(name, 0) for name in wanted}
 
-    async def advance(self, to: Offsets, skipped: Skipped) -> AsyncIterator[tuple[str, Sequence[Record]]]:
+    async def advance(self, to: Offsets, skipped: SkippedRanges) -> AsyncIterator[tuple[str, Sequence[Record]]]:
         """Yield the records below these offsets, which the log must hold, partition by partition, in their order."""
         silent_since = time.monotonic()
         while True:

@@ -1,6 +1,6 @@
-"""Following: given partitions of the log, read no further than the live generation has applied.
+"""The log up to a limit: given partitions, read no further than the live generation has applied.
 
-So every bad record that is met has its dead letter already, and a target never goes beyond what it replaces.
+So every bad record that is met has its dead letter already, and what is filled never goes beyond what it replaces.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ _SMALLEST_BATCH: Final = 20
 _offset = attrgetter("offset")
 
 
-class FollowedLog(Log):
+class LogUpToLimit(Log):
     """Some partitions of the topic, each readable up to a limit that is raised from time to time."""
 
     def __init__(

@@ -8,7 +8,7 @@ import msgpack
 from redis.exceptions import ResponseError
 
 from projector.errors import BucketMissingError, BucketSealedError, DamagedKeyError, PositionMovedError
-from projector.replay.verify.jobs import Mend, StoredJob
+from projector.replay.verify.judgement import Mend, StoredMember
 from projector.store.calls import Script, limited
 from projector.store.keys import keys_of
 from schemas.redis_layout import FLOOR, IDENTITY_FIELDS, INDEXES, JOB, META, POSITIONS, Pointer, bucket_prefix
@@ -34,7 +34,7 @@ class Moment:
 
     positions: Mapping[bytes, bytes]
     floors: Mapping[str, str]
-    jobs: Sequence[StoredJob]
+    jobs: Sequence[StoredMember]
 
     @property
     def next(self) -> dict[str, int]:
@@ -156,13 +156,13 @@ class StoredGeneration:
         return bucket_prefix(self._prefix, self.pointer.number, bucket)
 
 
-def _stored(member: bytes, kind: bytes, fields: Sequence[bytes], scores: Sequence[bytes | None]) -> StoredJob:
+def _stored(member: bytes, kind: bytes, fields: Sequence[bytes], scores: Sequence[bytes | None]) -> StoredMember:
     texts = [text.decode(errors="surrogateescape") for text in fields]
     entries = {
         key.decode(errors="surrogateescape"): _score(score)
         for key, score in zip(cast("Sequence[bytes]", scores[::2]), scores[1::2], strict=True)
     }
-    return StoredJob(member, kind.decode(), dict(zip(texts[::2], texts[1::2], strict=True)), entries)
+    return StoredMember(member, kind.decode(), dict(zip(texts[::2], texts[1::2], strict=True)), entries)
 
 
 def _score(score: bytes | None) -> float | str | None:

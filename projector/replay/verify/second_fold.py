@@ -14,7 +14,7 @@ import orjson
 
 from projector.fold.job import FoldedJob
 from projector.fold.record import Record
-from projector.replay.verify.log import Offsets, ReplayedLog, Skipped
+from projector.replay.verify.replayed_log import Offsets, ReplayedLog, SkippedRanges
 from schemas.decode import RefusedEventError, decode
 from schemas.identity import JobIdentity, bucket_of, job_member
 
@@ -55,7 +55,7 @@ class _Entry:
 
 
 @dataclass
-class Fold:
+class SecondFold:
     """The log folded up to exact offsets."""
 
     log: ReplayedLog
@@ -77,7 +77,7 @@ class Fold:
         """Let go of the database."""
         self._database.close()
 
-    async def advance(self, to: Offsets, skipped: Skipped) -> None:
+    async def advance(self, to: Offsets, skipped: SkippedRanges) -> None:
         """Fold up to these offsets."""
         async for name, records in self.log.advance(to, skipped):
             self._fold(name, records)

@@ -8,10 +8,10 @@ from typing import Final
 
 from projector.errors import PositionMovedError
 from projector.replay.verify.difference import Difference, Kind, Note
-from projector.replay.verify.fold import Fold, is_sampled
-from projector.replay.verify.jobs import HASH, NONE, StoredJob, Verdict, index_keys, judge
+from projector.replay.verify.judgement import HASH, NONE, StoredMember, Verdict, index_keys, judge
 from projector.replay.verify.moment import Found, Moments
-from projector.replay.verify.store import Asked, Mends, Moment, StoredGeneration
+from projector.replay.verify.second_fold import SecondFold, is_sampled
+from projector.replay.verify.stored import Asked, Mends, Moment, StoredGeneration
 from projector.store.keys import KEYS_PER_STEP
 from schemas.redis_layout import FLOOR, IDENTITY_FIELDS, INDEXES, LEDGER
 
@@ -46,7 +46,7 @@ class BucketCheck:
 
     bucket: int
     store: StoredGeneration
-    fold: Fold
+    fold: SecondFold
     moments: Moments
     found: Found
     is_repairing: bool
@@ -206,7 +206,7 @@ class BucketCheck:
         return list(members) if fraction >= 1 else [member for member in members if is_sampled(member, fraction)]
 
 
-def _meant(stored: StoredJob, verdict: Verdict, indexes: Mapping[bytes, set[str]] | None) -> list[Difference]:
+def _meant(stored: StoredMember, verdict: Verdict, indexes: Mapping[bytes, set[str]] | None) -> list[Difference]:
     """Return the differences that this step is about: all, or surplus entries that were not told with their job."""
     if indexes is None:
         return verdict.differences

@@ -1,0 +1,58 @@
+"""A generation is made beside the live one, and removed again."""
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from projector.replay.generations.change import Change
+from projector.store.calls import limited
+from projector.store.keys import keys_of
+from schemas.redis_layout import DROPPING, META, KeptGeneration, Pointer, bucket_prefix
+
+MAX_BUCKETS: Final = 256
+_PAUSE_SECONDS: Final = 0.002
+
+
+async def make(change: Change, wanted: Pointer, state: str, starts: Mapping[str, int]) -> KeptGeneration:
+    """Write a new generation into the catalog, with incarnations of its own; its buckets have to be begun."""
+    pointer = replace(wanted, incarnations=tuple(secrets.token_hex(8) for _ in range(wanted.buckets)))
+    kept = KeptGeneration(pointer, state, await change.catalog.now(), starts=starts)
+    await change.catalog.keep(change.lease, kept)
+    await _delete_keys(change, pointer)  # of a generation whose catalog was lost
+    return kept
+
+
+async def begin_buckets(change: Change, pointer: Pointer) -> None:
+    """Make those of its buckets that are not there."""
+    buckets = change.generation(pointer).buckets
+    for bucket, incarnation in enumerate(pointer.incarnations):
+        await buckets.begin(bucket, {}, incarnation)
+
+
+async def remove(change: Change, kept: KeptGeneration, quiet_seconds: float = 0.0) -> int:
+    """Remove a generation, when it has not been live for so long; return how many keys were deleted.
+
+    LeaseLostError, before any is, when that is not ours to do any more.
+    """
+    await change.catalog.keep(change.lease, replace(kept, state=DROPPING))
+    if kept.retired:
+        retired_seconds = (await change.catalog.now() - kept.retired) / 1000
+        await asyncio.sleep(max(0.0, quiet_seconds - retired_seconds))
+    deleted = await _delete_keys(change, kept.pointer)
+    await change.catalog.forget(change.lease, kept.pointer.number)
+    return deleted
+
+
+async def _delete_keys(change: Change, pointer: Pointer) -> int:
+    """Delete all keys of a generation, in steps that leave Redis time for others; return how many."""
+    deleted = 0
+    for bucket in range(pointer.buckets):
+        async with limited():  # without its meta a bucket is not read any more, so nobody reads half of it
+            deleted += await change.redis.unlink(bucket_prefix(change.prefix, pointer.number, bucket) + META)
+        async for keys in keys_of(change.redis, change.prefix, pointer.number, bucket):
+            async with limited():
+                deleted += await change.redis.unlink(*keys)
+            await asyncio.sleep(_PAUSE_SECONDS)
+    return deleted

@@ -1,0 +1,33 @@
+"""Command: `python -m projector rebuild`."""
+
+from typing import Any
+
+import click
+
+from projector.replay.follow.follower_pool import MAX_PROCESSES
+from projector.replay.generations.making import MAX_BUCKETS
+from projector.replay.rebuild.rebuild import Options, rebuild
+from projector.running import run_on_redis
+from projector.settings import ProjectorSettings
+from service.command_line import settings_options
+from service.redis import AnyRedis
+
+
+@click.command(name="rebuild")
+@click.option("--processes", default=1, show_default=True, type=click.IntRange(1, MAX_PROCESSES), help="How many fold.")
+@click.option("--rate", type=click.FloatRange(1), help="At most so many events a second, to spare live traffic.")
+@click.option("--buckets", type=click.IntRange(1, MAX_BUCKETS), help="Buckets of the new generation; as many as now.")
+@click.option("--carry-over", is_flag=True, help="Take jobs that the log no longer knows from the live generation.")
+@click.option("--check", "is_checked", is_flag=True, help="Verify the new generation before the switch.")
+@settings_options(ProjectorSettings)
+def rebuild_command(settings: ProjectorSettings, **options: Any) -> None:
+    """Fold the whole log into a new generation beside the live one, then switch to it.
+
+    Readers and projectors go on meanwhile and follow by themselves. After a crash, the next rebuild resumes. The
+    generation that was live is kept: see `generations`.
+    """
+
+    async def main(redis: AnyRedis) -> None:
+        click.echo(await rebuild(settings, redis, Options(**options)))
+
+    run_on_redis(settings, main)

@@ -1,0 +1,46 @@
+"""The jobs of a generation, read some at a time while it is written."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+from projector.fold.job import FoldedJob
+from projector.fold.stored_job import job_of
+from projector.store.calls import Script
+from projector.store.keys import keys_of
+from schemas.redis_layout import JOB, Pointer
+from service.errors import CommandError
+from service.redis import AnyRedis
+
+MAX_READ_BYTES: Final = 1024 * 1024
+
+# The fields as they are stored, and the job that they hold.
+StoredJob = tuple[dict[str, str], FoldedJob]
+
+
+async def stored_jobs(redis: AnyRedis, prefix: str, pointer: Pointer, so: str) -> AsyncIterator[list[StoredJob]]:
+    """Yield the jobs; one that is written meanwhile as it was before or is after that.
+
+    Raises CommandError for a key that holds no job; `so` says what cannot be done then, and what helps.
+    """
+    read_jobs = Script(redis, "replay/read_jobs")
+    for bucket in range(pointer.buckets):
+        async for keys in keys_of(redis, prefix, pointer.number, bucket, JOB):
+            while keys:
+                answer = await read_jobs(keys, [str(MAX_READ_BYTES)])
+                if answer[0] != b"read":
+                    raise _damaged(answer[1], so)
+                hashes = answer[1:]
+                yield [_stored(key, flat, so) for key, flat in zip(keys, hashes, strict=False) if flat]
+                keys = keys[len(hashes) :]  # noqa: PLW2901 - what is left of them
+
+
+def _stored(key: bytes, flat: Sequence[bytes], so: str) -> StoredJob:
+    try:
+        fields = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
+        return fields, job_of(fields)
+    except ValueError as error:
+        raise _damaged(key, so) from error
+
+
+def _damaged(key: bytes, so: str) -> CommandError:
+    return CommandError(f"the key {key.decode(errors='backslashreplace')} holds no job, so {so}")

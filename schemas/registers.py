@@ -1,0 +1,80 @@
+r"""The text of a register: what was reported of a stage or a detail of a job, as Redis and archives hold it.
+
+| register of | text | kept is |
+|---|---|---|
+| a stage | `<time>\t<source>\t<event id>\t<record>` | the smallest, so the earliest report |
+| a detail | `<stage code, 2 digits>\t<time>\t<event id>\t<value>` | the greatest, so the latest of the furthest stage |
+
+A time is sortable (see `event_time`), a record is `<topic>/<partition>/<offset>`, and a value is the text that was
+reported, or JSON when it was no text. Only a value may hold the separator.
+"""
+
+import re
+from typing import Any, Final
+
+import orjson
+
+from schemas.event_time import SORTABLE_CHARACTERS, unix_seconds
+
+# Smaller than every character of an identifier, so that a shorter text sorts before a longer one that begins with it.
+SEPARATOR: Final = "\t"
+_SEPARATOR_BYTES: Final = SEPARATOR.encode()
+
+# Where the time is, in text and in bytes.
+STAGE_TIME: Final = slice(SORTABLE_CHARACTERS)
+DETAIL_TIME: Final = slice(3, 3 + SORTABLE_CHARACTERS)
+
+_TIME: Final = r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6})"
+_STAGE: Final = re.compile(_TIME + r"\t[^\t]*\t[^\t]*\t[^\t]+/\d+/\d+")
+_DETAIL: Final = re.compile(r"\d\d\t" + _TIME + r"\t[^\t]*\t.*", re.DOTALL)
+
+
+def stage_register(time: str, source: str, event_id: str, record: str) -> str:
+    """Return the register of a stage that one report gives."""
+    return f"{time}{SEPARATOR}{source}{SEPARATOR}{event_id}{SEPARATOR}{record}"
+
+
+def detail_stamp(code: int, time: str, event_id: str) -> str:
+    """Return what the register of a detail begins with, the same for all details of a report; its value follows."""
+    return f"{code:02d}{SEPARATOR}{time}{SEPARATOR}{event_id}{SEPARATOR}"
+
+
+def value_text(value: Any) -> str:
+    """Return the value of a detail as it stands in its register."""
+    return value if value.__class__ is str else orjson.dumps(value).decode()
+
+
+def stage_parts(register: bytes) -> list[str]:
+    """Return time, source, event id and record of a stage's register."""
+    return register.decode().split(SEPARATOR)
+
+
+def recorded_at(register: str) -> tuple[str, int]:
+    """Return the partition, by its name, and the offset at which the report of a stage was recorded."""
+    partition, _, offset = register.rpartition(SEPARATOR)[2].rpartition("/")
+    return partition, int(offset)
+
+
+def value_in(register: bytes) -> bytes:
+    """Return the value of a detail's register."""
+    return register.split(_SEPARATOR_BYTES, 3)[3]
+
+
+def is_stage_register(text: str) -> bool:
+    """Tell whether a text is the register of a stage."""
+    return _is_of_some_time(_STAGE.fullmatch(text))
+
+
+def is_detail_register(text: str) -> bool:
+    """Tell whether a text is the register of a detail."""
+    return _is_of_some_time(_DETAIL.fullmatch(text))
+
+
+def _is_of_some_time(found: re.Match[str] | None) -> bool:
+    if found is None:
+        return False
+    try:
+        unix_seconds(found[1])
+    except ValueError:  # not in the calendar
+        return False
+    return True
