@@ -13,10 +13,11 @@ from redis.exceptions import RedisError
 from api.projection import store
 from api.projection.store import CALL_TIMEOUT_SECONDS
 from schemas.redis_layout import INCARNATION, META
-from tests.api.conftest import RedisProcess, StartApi, client_of, until
-from tests.support.client import STATUS, Answer, Client
+from tests.support.client import STATUS, Answer, Client, StartApi
 from tests.support.links import Link
+from tests.support.redis_process import RedisProcess, client_of
 from tests.support.seeding import Job, Projection
+from tests.support.waiting import until
 from tests.torture.resources import usage_of
 
 PREFIX = "test"

@@ -13,8 +13,8 @@ import orjson
 import pytest
 
 from schemas.redis_layout import JOB, META
-from tests.api.conftest import StartApi, client_of
-from tests.support.client import STATUS, Answer, Client, next_page
+from tests.support.client import STATUS, Answer, Client, StartApi, next_page
+from tests.support.redis_process import client_of
 from tests.support.seeding import FINISHED_JOB, Job, Projection, names, numbered
 
 MANY = 100_000

@@ -12,8 +12,8 @@ from api.projection.reader import Reader
 from api.projection.store import Store
 from api.settings import ApiSettings
 from service.redis import connect
-from tests.api.conftest import until
 from tests.support.seeding import Job, Projection
+from tests.support.waiting import until
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import pytest
 
 from api.asking.query import NO_FILTER
 from api.web import server
-from tests.api.conftest import StartApi, until
-from tests.support.client import STATUS, TIMELINE, Client
+from tests.support.client import STATUS, TIMELINE, Client, StartApi
 from tests.support.seeding import Job, Projection
+from tests.support.waiting import until
 
 PATHS = (STATUS, TIMELINE, "/livez", "/readyz", "/metrics", "/openapi.json", "/")
 HOST = b"Host: x\r\n"

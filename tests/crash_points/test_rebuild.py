@@ -16,9 +16,9 @@ from projector.settings import ProjectorSettings
 from projector.store import catalog
 from schemas.redis_layout import SEALED, bucket_prefix
 from service.redis import connect
-from tests.crash_points.points import Driven, Points, run_in_child
 from tests.support.deployment import Deployment, get, wait_for
 from tests.support.events import event, record
+from tests.support.points import Driven, Points, run_in_child
 from tests.support.refold import refold, stored
 from tests.support.services import Services
 

@@ -10,9 +10,10 @@ import pytest
 from devstack import free_port
 from projector.store.ledger import ledgers
 from schemas.redis_layout import HEARTBEATS, META, POSITIONS, bucket_prefix
-from tests.projector.test_recovery import assert_right, ready
 from tests.support.deployment import Deployment, get, wait_for
 from tests.support.events import event
+from tests.support.health import ready
+from tests.support.refold import assert_right
 from tests.support.services import Services
 
 STATUS = "/api/v1/operator/status?jobId=job-1"

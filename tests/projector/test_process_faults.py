@@ -19,10 +19,12 @@ import pytest
 from devstack import Kafka, free_port
 from projector.store.ledger import ledgers
 from schemas.redis_layout import POSITIONS, bucket_prefix
-from tests.projector.test_recovery import assert_right, messages, ready
 from tests.support.deployment import Deployment, wait_for
+from tests.support.health import ready
 from tests.support.hindered import BLOCK, BLOCKED_SECONDS, FREEZE, SILENCE, STUCK_AFTER_SECONDS
+from tests.support.refold import assert_right
 from tests.support.services import Services
+from tests.support.simulated import messages
 
 # How often the second projector comes and goes: 50 times for a long run, a few in `make test`.
 STORM_ROUNDS = int(os.environ.get("STORM_ROUNDS", "8"))

@@ -16,11 +16,12 @@ from devstack import Redis as RedisServer
 from devstack import free_port
 from projector.store.ledger import ledgers
 from schemas.redis_layout import META, POSITIONS, bucket_prefix, pointer_key
-from tests.projector.test_recovery import messages, ready
 from tests.support.deployment import Deployment, get, wait_for
 from tests.support.events import event
+from tests.support.health import ready
 from tests.support.refold import refold, stored
 from tests.support.services import Services
+from tests.support.simulated import messages
 
 HOST = "127.0.0.1"
 SLOTS = 16_384

@@ -23,10 +23,12 @@ from devstack import free_port
 from projector.store.ledger import ledgers
 from schemas.identity import JobIdentity, job_member
 from schemas.redis_layout import POSITIONS, bucket_prefix
-from tests.projector.test_recovery import assert_right, messages, ready
 from tests.support.deployment import Deployment, Message, wait_for
 from tests.support.events import event
+from tests.support.health import ready
+from tests.support.refold import assert_right
 from tests.support.services import Services
+from tests.support.simulated import messages
 
 SETTINGS = {"enable-debug-command": "yes", "appendfsync": "always"}
 SOON_SECONDS = 30.0

@@ -12,13 +12,13 @@ from aiokafka.admin import NewPartitions
 from devstack import Redis
 from projector.store.ledger import ledgers
 from schemas.redis_layout import CARRIED, EPOCH, JOB, LEASE, META, SEALED, bucket_prefix, pointer_key
-from tests.projector.test_log_faults import admin, delete_records
-from tests.replay.conftest import JOBS
 from tests.support.deployment import Deployment, wait_for
 from tests.support.events import event, record
+from tests.support.folded import JOBS
 from tests.support.refold import refold, stored
 from tests.support.services import Services
 from tests.support.streams import streaming
+from tests.support.topics import admin, delete_records
 from tests.support.watching import watched
 
 

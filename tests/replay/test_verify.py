@@ -8,10 +8,10 @@ import pytest
 from redis import Redis
 
 from schemas.redis_layout import INDEXES, JOB, LEDGER, bucket_prefix
-from tests.projector.test_recovery import messages
 from tests.support.deployment import Deployment
 from tests.support.refold import refold
 from tests.support.services import Services
+from tests.support.simulated import messages
 from tests.support.verifying import assert_equal, verified
 
 JOBS = 300

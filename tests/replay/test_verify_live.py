@@ -19,11 +19,11 @@ from projector.settings import ProjectorSettings
 from projector.store.catalog import Catalog
 from schemas.redis_layout import CARRIED, CUTOFF, JOB, POSITIONS, bucket_prefix, pointer_key
 from service.redis import connect
-from tests.projector.test_log_faults import delete_records
-from tests.projector.test_recovery import messages
 from tests.support.deployment import Deployment, wait_for
 from tests.support.events import event
 from tests.support.refold import refold, stored
+from tests.support.simulated import messages
+from tests.support.topics import delete_records
 from tests.support.verifying import assert_equal, verified
 
 BUCKETS = 3

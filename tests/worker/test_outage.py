@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from devstack import Kafka, free_port
-from tests.worker.conftest import CreateTopic, ReadTopic
+from tests.support.topics import create_topic, read_topic
 from worker import JobReporter, KafkaAwayError, QueueFullError, Reporter, TopicMissingError, UndeliveredError
 
 WHO: dict[str, Any] = {"owner": "0x1111", "agreement_id": "0x2222", "job_id": "3333", "source": "/workers/gpu-7"}
@@ -110,7 +110,7 @@ async def test_an_error_of_the_job_comes_first(nowhere: str) -> None:
     assert f"Kafka at {nowhere} has not acknowledged" in failure.value.__notes__[0]
 
 
-async def test_kafka_dies_and_comes_back(mortal_kafka: Kafka, mortal_topic: str, read_topic: ReadTopic) -> None:
+async def test_kafka_dies_and_comes_back(mortal_kafka: Kafka, mortal_topic: str) -> None:
     """Reports that were made while Kafka was away, awaited or not, arrive when it is back, in their order."""
     address = mortal_kafka.bootstrap_servers
     reporter = Reporter(bootstrap_servers=address, topic=mortal_topic, delivery_timeout_seconds=LIMIT_SECONDS)
@@ -137,7 +137,6 @@ async def test_kafka_dies_and_comes_back(mortal_kafka: Kafka, mortal_topic: str,
 async def test_a_long_outage(
     mortal_kafka: Kafka,
     mortal_topic: str,
-    read_topic: ReadTopic,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -181,7 +180,7 @@ async def test_no_hang_at_the_end(mortal_kafka: Kafka, mortal_topic: str, harm: 
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_no_topic(kafka: str, create_topic: CreateTopic, read_topic: ReadTopic, topic: str) -> None:
+async def test_no_topic(kafka: str, topic: str) -> None:
     """A missing topic is told with the command that creates it; what is queued arrives once it is there."""
     name = f"{topic}-later"
     async with JobReporter(**WHO, bootstrap_servers=kafka, topic=name, delivery_timeout_seconds=3) as job:
