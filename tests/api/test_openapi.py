@@ -34,6 +34,8 @@ from tests.support.client import STATUS, TIMELINE, Client, StartApi
 from tests.support.redis_process import client_of
 from tests.support.seeding import FINISHED_JOB, Projection
 
+pytestmark = pytest.mark.xdist_group("openapi")
+
 DOCUMENT = openapi()
 COMPONENTS = DOCUMENT["components"]
 LISTS = (STATUS, TIMELINE)

@@ -14,6 +14,8 @@ from schemas.redis_layout import META
 from tests.support.client import Client
 from tests.support.seeding import FINISHED_JOB, PARTITION, Job, Projection
 
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("page")]
+
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",

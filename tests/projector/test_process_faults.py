@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import subprocess
 import threading
 import time
 import urllib.request
@@ -22,6 +21,7 @@ from schemas.redis_layout import POSITIONS, bucket_prefix
 from tests.support.deployment import Deployment, wait_for
 from tests.support.health import ready
 from tests.support.hindered import BLOCK, BLOCKED_SECONDS, FREEZE, SILENCE, STUCK_AFTER_SECONDS
+from tests.support.processes import Process
 from tests.support.refold import assert_right
 from tests.support.services import Services
 from tests.support.simulated import messages
@@ -76,14 +76,14 @@ def answers(port: int) -> bool:
     return ready(port)[0] > 0
 
 
-def start_again_if_ended(deployment: Deployment, process: subprocess.Popen[bytes]) -> None:
+def start_again_if_ended(deployment: Deployment, process: Process) -> None:
     """Do what a supervisor does when a projector ends itself with 75, the only way it may end by itself."""
     if process.poll() is not None:
         assert process.returncode == 75, deployment.logs()[-3000:]
         deployment.start_projector()
 
 
-def is_stopped(process: subprocess.Popen[bytes]) -> bool:
+def is_stopped(process: Process) -> bool:
     """Tell whether a process stands still."""
     return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
@@ -141,7 +141,7 @@ def test_a_frozen_broker(frozen_kafka: tuple[Deployment, Kafka]) -> None:
     assert process.poll() is None
 
 
-def hindered(deployment: Deployment) -> tuple[subprocess.Popen[bytes], int]:
+def hindered(deployment: Deployment) -> tuple[Process, int]:
     """Return a projector that can be hindered, once it has applied something, and its port."""
     deployment.publish(messages(seed=1, jobs=100))
     port = free_port()

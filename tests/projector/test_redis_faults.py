@@ -3,7 +3,6 @@
 import json
 import resource
 import signal
-import subprocess
 import threading
 import time
 import uuid
@@ -26,6 +25,7 @@ from schemas.redis_layout import POSITIONS, bucket_prefix
 from tests.support.deployment import Deployment, Message, wait_for
 from tests.support.events import event
 from tests.support.health import ready
+from tests.support.processes import Process
 from tests.support.refold import assert_right
 from tests.support.services import Services
 from tests.support.simulated import messages
@@ -46,7 +46,7 @@ class Scene:
     server: RedisServer
     admin: Redis
     port: int
-    process: subprocess.Popen[bytes]
+    process: Process
     seeds: Iterator[int] = field(default_factory=lambda: count(1))
 
     def report(self) -> None:

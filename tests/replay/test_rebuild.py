@@ -5,7 +5,6 @@ import signal
 import time
 import uuid
 from pathlib import Path
-from subprocess import Popen
 
 from aiokafka.admin import NewPartitions
 
@@ -15,6 +14,7 @@ from schemas.redis_layout import CARRIED, EPOCH, JOB, LEASE, META, SEALED, bucke
 from tests.support.deployment import Deployment, wait_for
 from tests.support.events import event, record
 from tests.support.folded import JOBS
+from tests.support.processes import Process
 from tests.support.refold import refold, stored
 from tests.support.services import Services
 from tests.support.streams import streaming
@@ -22,7 +22,7 @@ from tests.support.topics import admin, delete_records
 from tests.support.watching import watched
 
 
-def start_rebuild(deployment: Deployment, *options: str) -> Popen[bytes]:
+def start_rebuild(deployment: Deployment, *options: str) -> Process:
     """Start a rebuild that takes a while."""
     return deployment.start("projector", "rebuild", "--rate", "150", *options)
 

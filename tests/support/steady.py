@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaTimeoutError
 
 from tests.support.deployment import Deployment, Message
+from tests.support.processes import Process
 from tests.support.simulated import messages
 
 EXIT_UNAVAILABLE: Final = 75
@@ -108,7 +108,7 @@ class Kept:
         """Send it a signal; when it is killed another one is started."""
         self._process.send_signal(number)
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self) -> Process:
         return self._deployment.start_projector(**self._environment)
 
     def _keep(self) -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from tests.torture.schedule import Kind
 
+pytestmark = [pytest.mark.server, pytest.mark.long]
+
 SEED = 2461
 MINUTES = 2
 

@@ -1,0 +1,29 @@
+"""Tests that share the machine: how they take turns, and how they do not take each other's ports."""
+
+import fcntl
+import itertools
+import os
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from devstack import ports
+
+# What pytest-xdist says to each of the processes that run tests.
+NUMBER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+COUNT = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+
+
+def use_own_ports() -> None:
+    """Choose ports that no other process of this run chooses, also before anybody listens there."""
+    own = ports.FREE_PORTS[NUMBER % COUNT :: COUNT]
+    ports._WAY = itertools.cycle(random.sample(own, len(own)))  # noqa: SLF001 - programs have no use for it
+
+
+@contextmanager
+def share_of(lock: Path, *, alone: bool) -> Iterator[None]:
+    """Run beside others, or alone once they have ended; whoever comes meanwhile waits."""
+    with lock.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
