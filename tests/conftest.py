@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.deployment import Deployment
-from tests.support.machine import share_of, use_own_ports
+from tests.support.machine import share_of, start_brokers_quickly, use_own_ports
 from tests.support.reception import Reception, ask_for_services
 from tests.support.services import Services, running_services, source_of_services
 
@@ -22,8 +22,9 @@ def pytest_report_header() -> str:
 
 
 def pytest_configure() -> None:
-    """Keep out of the way of the other processes that run tests."""
+    """Keep out of the way of the other processes that run tests, and let brokers cost little."""
     use_own_ports()
+    start_brokers_quickly()
 
 
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen and dealt out by what is marked here
@@ -37,11 +38,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_turn)
 
 
-def _turn(item: pytest.Item) -> int:
+def _turn(item: pytest.Item) -> float:
     """Return when it is the test's turn: the longest first, so that nobody waits for them at the end."""
     if item.get_closest_marker("alone"):
-        return 2
-    return 0 if item.get_closest_marker("long") else 1
+        return 1
+    long = item.get_closest_marker("long")
+    return -long.args[0] if long else 0
 
 
 @pytest.hookimpl(optionalhook=True)

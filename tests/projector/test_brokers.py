@@ -24,7 +24,7 @@ from tests.support.refold import assert_right
 from tests.support.services import Services
 from tests.support.steady import EXIT_UNAVAILABLE, kept_projector, writing
 
-pytestmark = [pytest.mark.xdist_group("brokers"), pytest.mark.long]
+pytestmark = [pytest.mark.xdist_group("brokers"), pytest.mark.long(110)]
 
 # `make torture` has the long form: five rounds, a minute's pause, and everything away for five minutes.
 ROUNDS = int(os.environ.get("BROKER_ROUNDS", "1"))

@@ -96,6 +96,7 @@ def recoveries(port: int, reason: str) -> float:
     return float(found[1]) if found else 0.0
 
 
+@pytest.mark.long(30)
 @pytest.mark.timeout(600)
 def test_a_storm_of_rebalances(deployment: Deployment) -> None:
     """While a second projector comes and goes, by SIGTERM and SIGKILL, nothing is applied twice or left out."""
@@ -122,6 +123,7 @@ def frozen_kafka(services: Services, tmp_path: Path) -> Iterator[tuple[Deploymen
             yield deployment, kafka
 
 
+@pytest.mark.long(25)
 @pytest.mark.timeout(300)
 def test_a_frozen_broker(frozen_kafka: tuple[Deployment, Kafka]) -> None:
     """While the broker is frozen the projector says so, and when it goes on the projector does, without a restart."""
@@ -211,6 +213,7 @@ def test_a_client_of_kafka_that_is_stuck_ends_the_process(deployment: Deployment
     assert reason in deployment.logs()
 
 
+@pytest.mark.long(25)
 def test_a_spare_projector_waits_while_another_projects(deployment: Deployment) -> None:
     """One that has no partition of its own stays ready as long as somebody projects, and ends when nobody does."""
     other = deployment.start_projector()

@@ -165,6 +165,7 @@ def positions(deployment: Deployment, bucket: int) -> dict[str, int]:
         return {}
 
 
+@pytest.mark.long(25)
 @pytest.mark.timeout(300)
 def test_whichever_node_dies_its_replica_takes_over(services: Services, cluster: Cluster, tmp_path: Path) -> None:
     """When the node of the pointer is killed, or that of a bucket hangs, all is right again without anybody."""

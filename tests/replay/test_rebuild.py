@@ -6,6 +6,7 @@ import time
 import uuid
 from pathlib import Path
 
+import pytest
 from aiokafka.admin import NewPartitions
 
 from devstack import Redis
@@ -38,6 +39,7 @@ def wait_until_building(deployment: Deployment, number: int) -> int:
     return done()
 
 
+@pytest.mark.long(40)
 def test_readers_notice_nothing_of_a_rebuild_a_rollback_and_a_drop(folded: Deployment) -> None:
     """Under live events and constant queries no reader sees an error, an older state, a mixture or an empty answer."""
     api = folded.start_api()
@@ -81,6 +83,7 @@ def test_only_one_rebuild_at_a_time(folded: Deployment) -> None:
     assert stored(folded) == refold(folded)
 
 
+@pytest.mark.long(25)
 def test_a_rebuild_that_was_killed_is_resumed(folded: Deployment) -> None:
     """After kill -9 the next rebuild goes on in the same generation, from where it stands."""
     first = start_rebuild(folded)

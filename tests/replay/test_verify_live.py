@@ -61,6 +61,7 @@ def test_no_false_alarm_while_events_arrive(deployment: Deployment) -> None:
             verifies += 1
 
 
+@pytest.mark.long(30)
 def test_repair_while_events_arrive(deployment: Deployment) -> None:
     """Damage is mended while a projector writes, and what it writes meanwhile is not lost."""
     deployment.publish(messages(seed=1, jobs=300))
@@ -259,6 +260,7 @@ def test_the_command(deployment: Deployment, tmp_path: Path) -> None:
     assert "everything equal" in deployment.command("projector", "verify", "--generation", "1")
 
 
+@pytest.mark.long(50)
 def test_memory_is_bounded(deployment: Deployment) -> None:
     """Neither a log of hundreds of thousands of events nor as many differences take more memory than a limit."""
     process = deployment.start_projector()

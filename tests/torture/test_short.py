@@ -8,7 +8,7 @@ import pytest
 
 from tests.torture.schedule import Kind
 
-pytestmark = [pytest.mark.server, pytest.mark.long]
+pytestmark = [pytest.mark.server, pytest.mark.long(135)]
 
 SEED = 2461
 MINUTES = 2

@@ -110,6 +110,7 @@ async def test_an_error_of_the_job_comes_first(nowhere: str) -> None:
     assert f"Kafka at {nowhere} has not acknowledged" in failure.value.__notes__[0]
 
 
+@pytest.mark.long(90)
 @pytest.mark.xdist_group("mortal kafka")
 async def test_kafka_dies_and_comes_back(mortal_kafka: Kafka, mortal_topic: str) -> None:
     """Reports that were made while Kafka was away, awaited or not, arrive when it is back, in their order."""
