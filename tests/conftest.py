@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.deployment import Deployment
-from tests.support.machine import share_of, start_brokers_quickly, use_own_ports
+from tests.support.machine import make_way, share_of, start_brokers_quickly, use_own_ports
 from tests.support.reception import Reception, ask_for_services
 from tests.support.services import Services, running_services, source_of_services
 
@@ -23,6 +23,7 @@ def pytest_report_header() -> str:
 
 def pytest_configure() -> None:
     """Keep out of the way of the other processes that run tests, and let brokers cost little."""
+    make_way()
     use_own_ports()
     start_brokers_quickly()
 

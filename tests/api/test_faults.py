@@ -20,6 +20,8 @@ from tests.support.seeding import Job, Projection
 from tests.support.waiting import until
 from tests.torture.resources import usage_of
 
+pytestmark = pytest.mark.alone
+
 PREFIX = "test"
 QUERY = "owner=0x1111"
 # The deadline is 0.8 s; the rest is for a busy machine.

@@ -13,6 +13,16 @@ from devstack import kafka, ports
 # What pytest-xdist says to each of the processes that run tests.
 NUMBER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 COUNT = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+LESS_URGENT = 5
+
+
+def make_way() -> None:
+    """Leave the processor to the first process of this run, which begins with the longest test.
+
+    That one holds answers to a limit while everything is broken, and must not be late for the sake of other tests.
+    """
+    if NUMBER:
+        os.nice(LESS_URGENT)
 
 
 def use_own_ports() -> None:
