@@ -9,12 +9,34 @@ from typing import Any
 
 import pytest
 
+from api import app
 from api.app import running
+from api.projection import deadline, reader, store
 from api.settings import ApiSettings
 from api.web.server import address_of, listen
 from tests.support.client import Client, StartApi
 from tests.support.redis_process import RedisProcess, client_of
 from tests.support.seeding import Projection
+
+PATIENCE_SECONDS = 10.0
+LIMITS = (
+    (app, "NODE_SECONDS"),
+    (deadline, "ANSWER_SECONDS"),
+    (reader, "CALL_TIMEOUT_SECONDS"),
+    (reader, "LOOKUP_SECONDS"),
+    (store, "CALL_TIMEOUT_SECONDS"),
+)
+
+
+@pytest.fixture(autouse=True)
+def _patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An API in this process waits long for a Redis that is late only since other tests run; alone it has its limits.
+
+    What the limits are for is tested by those that run alone.
+    """
+    if not request.node.get_closest_marker("alone"):
+        for module, name in LIMITS:
+            monkeypatch.setattr(module, name, PATIENCE_SECONDS)
 
 
 @pytest.fixture(scope="session")

@@ -18,9 +18,9 @@ from tests.support.waiting import until
 async def test_one_process_from_start_to_end(redis_url: str, projection: Projection, tmp_path: Path) -> None:
     """It logs its address in one line, answers, measures, and ends with 0 on SIGTERM."""
     await projection.put([Job()])
-    await projection.stand({"job-events/0": 3}, {"job-events/0": 5})
     with server(tmp_path, REDIS_URL=redis_url, REDIS_PREFIX=projection.prefix) as running:
         async with Client(await running.address()) as api:
+            await projection.stand({"job-events/0": 3}, {"job-events/0": 5})  # by now, for it is soon too old
             assert len(await api.jobs("owner=0x1111")) == 1
             assert (await api.get(STATUS)).status == 400
             metrics = (await api.get("/metrics")).body.decode()
