@@ -1,5 +1,6 @@
 """Verify: whatever is damaged is found, named and mended, and nothing else is ever called wrong."""
 
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -42,7 +43,7 @@ class Target:
 @pytest.fixture(scope="module")
 def target(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     """A whole projection of some simulated jobs; nobody writes it any more."""
-    with Deployment(services, "verify-damage", tmp_path_factory.mktemp("verify")) as deployment:
+    with Deployment(services, f"verify-{uuid.uuid4().hex[:12]}", tmp_path_factory.mktemp("verify")) as deployment:
         deployment.publish(messages(seed=5, jobs=JOBS))
         process = deployment.start_projector()
         deployment.wait_until_applied()

@@ -65,7 +65,9 @@ class Forked:
     def __init__(
         self, module: str, arguments: Sequence[str], environment: Mapping[str, str], output: Path, errors: Path
     ) -> None:
-        """Start it."""
+        """Start it; the files are there when this returns, as with Python."""
+        for path in (output, errors):
+            path.touch()
         self._process = _FORKING.Process(
             target=_run, args=(module, tuple(arguments), dict(environment), output, errors), name=module
         )

@@ -47,6 +47,7 @@ def test_signals_reach_it(tmp_path: Path, start: Start, number: signal.Signals, 
     """However a program is started signals do the same to it, and its log is in the file that was given for it."""
     port, log = free_port(), tmp_path / "log"
     process = start("api", [], NOBODY | {"API_PORT": str(port), "API_HOST": "127.0.0.1"}, log, log)
+    assert log.exists()
     assert process.poll() is None
 
     def answers() -> bool:
