@@ -6,12 +6,17 @@ INSTALLED := $(VENV)/.installed
 # For every platform, with hashes, and without the address of any index.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-package operator-status \
 	--python-version 3.11 --no-annotate --no-header --no-emit-index-url
+# Several processes run the same tests: what they import is compiled once, whatever the user's environment says.
+export PYTHONDONTWRITEBYTECODE :=
+# Most tests wait, so that more of them run at a time than there are cores.
+TESTS_AT_ONCE ?= 5
+DEALT := --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test acceptance torture lint format bench lock
+.PHONY: help install run test test-fast acceptance torture lint format bench lock
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 install: $(INSTALLED) ## Create .venv with everything, from the locked requirements
 
@@ -26,7 +31,10 @@ run: $(INSTALLED) ## Start everything and watch simulated jobs; Ctrl-C ends all 
 	@$(BIN)/python -m devstack run
 
 test: $(INSTALLED) ## Run all tests against a real Kafka and a real Redis
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) $(DEALT) --durations=10
+
+test-fast: $(INSTALLED) ## Run the tests that need no server and no browser
+	$(BIN)/python -m pytest -n 2 $(DEALT) -m 'not server'
 
 acceptance: $(INSTALLED) ## Hold 100,000 simulated jobs against an independent computation
 	WHOLE_PATH_JOBS=100000 $(BIN)/python -m pytest tests/whole_path

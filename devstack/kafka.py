@@ -17,7 +17,7 @@ from devstack.server import Server
 from devstack.waiting import wait_until
 
 FORMAT_LIMIT_SECONDS = 60.0
-JVM_OPTIONS = ("-XX:+UseSerialGC",)
+JVM_OPTIONS: tuple[str, ...] = ("-XX:+UseSerialGC",)
 HEAP_MEGABYTES = 512
 SETTINGS = {
     "process.roles": "broker,controller",

@@ -2,11 +2,18 @@
 
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.support.deployment import Deployment
+from tests.support.machine import make_way, share_of, start_brokers_quickly, use_own_ports
+from tests.support.reception import Reception, ask_for_services
 from tests.support.services import Services, running_services, source_of_services
+
+# A test that uses one of these, by whatever way, needs a server.
+SERVERS = frozenset({"services", "redis_url", "own_redis", "kafka_to_break"})
+RECEPTION = pytest.StashKey[Reception]()
 
 
 def pytest_report_header() -> str:
@@ -14,11 +21,64 @@ def pytest_report_header() -> str:
     return f"services: Kafka and Redis from {source_of_services()}"
 
 
+def pytest_configure() -> None:
+    """Keep out of the way of the other processes that run tests, and let brokers cost little."""
+    make_way()
+    use_own_ports()
+    start_brokers_quickly()
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen and dealt out by what is marked here
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a server, and have what needs the machine for itself run at the end, one after the other."""
+    for item in items:
+        if SERVERS.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("server")
+        if item.get_closest_marker("alone"):
+            item.add_marker(pytest.mark.xdist_group("alone"))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> float:
+    """Return when it is the test's turn: the longest first, so that nobody waits for them at the end."""
+    if item.get_closest_marker("alone"):
+        return 1
+    long = item.get_closest_marker("long")
+    return -long.args[0] if long else 0
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process that will run tests where it can ask for the services."""
+    stash: pytest.Stash = node.config.stash
+    if RECEPTION not in stash:
+        stash[RECEPTION] = Reception()
+    node.workerinput["reception"] = stash[RECEPTION].address
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the services that several processes shared."""
+    if reception := config.stash.get(RECEPTION, None):
+        reception.close()
+
+
 @pytest.fixture(scope="session")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+def services(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     """A real Kafka and a real Redis for the whole run."""
+    if shared := getattr(request.config, "workerinput", {}).get("reception"):
+        yield ask_for_services(shared)
+        return
     with running_services(tmp_path_factory.mktemp("services")) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def _share(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What a test has of the machine."""
+    own = tmp_path_factory.getbasetemp()
+    lock = (own.parent if hasattr(request.config, "workerinput") else own) / "machine"
+    with share_of(lock, alone=request.node.get_closest_marker("alone") is not None):
+        yield
 
 
 @pytest.fixture

@@ -1,87 +1,42 @@
 """A real Redis, a projection of each test's own in it, and the real API on a free port."""
 
-import asyncio
 import os
 import secrets
-import shutil
-import signal
-import subprocess
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
-from redis import Redis as SyncRedis
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
+from api import app
 from api.app import running
+from api.projection import deadline, reader, store
 from api.settings import ApiSettings
 from api.web.server import address_of, listen
-from devstack import free_port
-from tests.support.client import Client
+from tests.support.client import Client, StartApi
+from tests.support.redis_process import RedisProcess, client_of
 from tests.support.seeding import Projection
 
-WAIT_SECONDS = 10.0
-_POLL_SECONDS = 0.01
-StartApi = Callable[..., Awaitable[Client]]
+PATIENCE_SECONDS = 10.0
+LIMITS = (
+    (app, "NODE_SECONDS"),
+    (deadline, "ANSWER_SECONDS"),
+    (reader, "CALL_TIMEOUT_SECONDS"),
+    (reader, "LOOKUP_SECONDS"),
+    (store, "CALL_TIMEOUT_SECONDS"),
+)
 
 
-async def until(condition: Callable[[], Awaitable[Any]], what: str, seconds: float = WAIT_SECONDS) -> Any:
-    """Return the condition's first true value; AssertionError when it does not come true in time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if value := await condition():
-            return value
-        await asyncio.sleep(_POLL_SECONDS)
-    raise AssertionError(f"not within {seconds:.0f} s: {what}")
+@pytest.fixture(autouse=True)
+def _patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An API in this process waits long for a Redis that is late only since other tests run; alone it has its limits.
 
-
-class RedisProcess:
-    """A Redis of a test's own, which may be stopped, killed and started again."""
-
-    def __init__(self, directory: Path, *options: str) -> None:
-        self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._directory = directory
-        self._options = options
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.kill()
-
-    def start(self) -> None:
-        """Start it and return when it answers."""
-        server = shutil.which("redis-server") or shutil.which("valkey-server") or "redis-server"
-        command = [server, "--port", str(self.port), "--save", "", "--dir", str(self._directory), *self._options]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + WAIT_SECONDS
-        with SyncRedis(port=self.port) as client:
-            while time.monotonic() < deadline:
-                try:
-                    client.ping()
-                except RedisError:
-                    time.sleep(_POLL_SECONDS)
-                else:
-                    return
-        raise AssertionError("redis-server does not answer")
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send it a signal."""
-        assert self._process is not None
-        self._process.send_signal(number)
-
-    def kill(self) -> None:
-        """End it at once."""
-        self.signal(signal.SIGKILL)
-        assert self._process is not None
-        self._process.wait()
+    What the limits are for is tested by those that run alone.
+    """
+    if not request.node.get_closest_marker("alone"):
+        for module, name in LIMITS:
+            monkeypatch.setattr(module, name, PATIENCE_SECONDS)
 
 
 @pytest.fixture(scope="session")
@@ -99,16 +54,6 @@ def own_redis(tmp_path: Path) -> Iterator[RedisProcess]:
     """A Redis that the test may break."""
     with RedisProcess(tmp_path, "--enable-debug-command", "yes") as process:
         yield process
-
-
-@asynccontextmanager
-async def client_of(url: str) -> AsyncIterator[Any]:
-    """Yield a client of a Redis."""
-    client = Redis.from_url(url)
-    try:
-        yield client
-    finally:
-        await client.aclose()
 
 
 @pytest.fixture

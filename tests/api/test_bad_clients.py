@@ -8,11 +8,15 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
-from tests.api.conftest import until
-from tests.api.test_process import server
+import pytest
+
+from tests.support.api_process import server
 from tests.support.client import STATUS, Client
 from tests.support.seeding import Job, Projection
+from tests.support.waiting import until
 from tests.torture.resources import usage_of
+
+pytestmark = pytest.mark.alone
 
 IDLE = 2000
 HALF = 300

@@ -6,8 +6,7 @@ import pytest
 
 from schemas.identity import bucket_of
 from schemas.redis_layout import META
-from tests.api.conftest import StartApi
-from tests.support.client import TIMELINE
+from tests.support.client import TIMELINE, StartApi
 from tests.support.seeding import PARTITION, Projection, names, numbered
 
 

@@ -7,15 +7,19 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import pytest
 from redis.asyncio.cluster import RedisCluster
 
 from api.projection.store import CALL_TIMEOUT_SECONDS
 from devstack import free_port
 from schemas.identity import bucket_of
 from schemas.redis_layout import META, pointer_key
-from tests.api.conftest import RedisProcess, StartApi, client_of, until
-from tests.support.client import Client
+from tests.support.client import Client, StartApi
+from tests.support.redis_process import RedisProcess, client_of
 from tests.support.seeding import PARTITION, Job, Projection
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.alone
 
 
 async def test_a_cluster_is_read_bucket_by_bucket(start_api: StartApi, tmp_path: Path) -> None:

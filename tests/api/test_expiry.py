@@ -6,9 +6,9 @@ import pytest
 
 from api.projection import scan
 from schemas.redis_layout import CUTOFF, META, pointer_key
-from tests.api.conftest import StartApi, until
-from tests.support.client import STATUS, TIMELINE, Client, next_page
+from tests.support.client import STATUS, TIMELINE, Client, StartApi, next_page
 from tests.support.seeding import Job, Projection, names, numbered
+from tests.support.waiting import until
 
 HIDDEN_WITHIN_SECONDS = 2
 AT = "2020-10-01T01:00:30.000000"

@@ -13,11 +13,14 @@ from redis.exceptions import RedisError
 from api.projection import live
 from api.projection.store import CALL_TIMEOUT_SECONDS
 from schemas.redis_layout import INCARNATION, META
-from tests.api.conftest import RedisProcess, StartApi, client_of, until
-from tests.support.client import STATUS, Answer, Client
+from tests.support.client import STATUS, Answer, Client, StartApi
 from tests.support.links import Link
+from tests.support.redis_process import RedisProcess, client_of
 from tests.support.seeding import Job, Projection
+from tests.support.waiting import until
 from tests.torture.resources import usage_of
+
+pytestmark = pytest.mark.alone
 
 PREFIX = "test"
 QUERY = "owner=0x1111"

@@ -4,8 +4,7 @@ import re
 
 import pytest
 
-from tests.api.conftest import StartApi
-from tests.support.client import STATUS, Client
+from tests.support.client import STATUS, Client, StartApi
 from tests.support.seeding import Projection
 
 TARGETS = [f"{STATUS}?owner=0x1", STATUS, "/nothing", "/livez", "/readyz", "/metrics", "/openapi.json", "/"]

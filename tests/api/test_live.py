@@ -10,8 +10,8 @@ from api.projection.live import Live
 from api.projection.store import Store
 from api.settings import ApiSettings
 from service.redis import connect
-from tests.api.conftest import until
 from tests.support.seeding import Projection
+from tests.support.waiting import until
 
 
 @pytest.fixture

@@ -30,9 +30,11 @@ from api.projection.projection import Projection as ApiProjection
 from api.settings import ApiSettings
 from devstack import free_port
 from schemas.documents import openapi
-from tests.api.conftest import StartApi, client_of
-from tests.support.client import STATUS, TIMELINE, Client
+from tests.support.client import STATUS, TIMELINE, Client, StartApi
+from tests.support.redis_process import client_of
 from tests.support.seeding import FINISHED_JOB, Projection
+
+pytestmark = pytest.mark.xdist_group("openapi")
 
 DOCUMENT = openapi()
 COMPONENTS = DOCUMENT["components"]

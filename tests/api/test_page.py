@@ -14,6 +14,8 @@ from schemas.redis_layout import META
 from tests.support.client import Client
 from tests.support.seeding import FINISHED_JOB, PARTITION, Job, Projection
 
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("page")]
+
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -74,10 +76,10 @@ async def ask(page: Page, **fields: str) -> None:
 async def test_a_job_lights_up_step_by_step(page: Page, projection: Projection) -> None:
     """A job that is asked for is shown, and each step lights up as it proceeds, without asking again."""
     await projection.put([Job(stages=stages(1))])
-    await projection.stand({PARTITION: 1}, {PARTITION: 3})
     await ask(page, owner="0x1111")
     row = page.get_by_role("row").nth(1)
     for count in range(1, 6):
+        await projection.stand({PARTITION: 1}, {PARTITION: 3})
         await projection.put([Job(stages=stages(count))])
         await expect(row.locator("li.on")).to_have_count(count, timeout=MILLISECONDS)
         await expect(row.locator("li.now")).to_have_count(0 if count == 5 else 1)

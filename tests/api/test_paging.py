@@ -13,9 +13,11 @@ import orjson
 import pytest
 
 from schemas.redis_layout import JOB, META
-from tests.api.conftest import StartApi, client_of
-from tests.support.client import STATUS, Answer, Client, next_page
+from tests.support.client import STATUS, Answer, Client, StartApi, next_page
+from tests.support.redis_process import client_of
 from tests.support.seeding import FINISHED_JOB, Job, Projection, names, numbered
+
+pytestmark = pytest.mark.xdist_group("paging")
 
 MANY = 100_000
 MEGABYTE = 1 << 20

@@ -10,7 +10,7 @@ import api.web.errors
 from api.asking.jobs import Jobs
 from api.exchange import Answer, Question
 from api.refusals import REFUSALS
-from tests.api.conftest import StartApi
+from tests.support.client import StartApi
 from tests.support.seeding import Projection
 
 ROOMS = [api.asking.errors, api.projection.errors, api.web.errors]

@@ -9,8 +9,7 @@ import pytest
 
 from schemas import job_status
 from schemas.lifecycle import STAGE_NAMES
-from tests.api.conftest import StartApi
-from tests.support.client import Client
+from tests.support.client import Client, StartApi
 from tests.support.seeding import FINISHED_JOB, PARTITION, Job, Projection
 
 FIELDS = [

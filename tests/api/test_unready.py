@@ -7,9 +7,9 @@ import pytest
 
 from api.projection import live
 from schemas.redis_layout import FLOOR, FOLD_VERSION, HEARTBEATS, INCARNATION, JOB, META, POSITIONS, SEALED, pointer_key
-from tests.api.conftest import StartApi, until
-from tests.support.client import STATUS, TIMELINE, Answer, Client
+from tests.support.client import STATUS, TIMELINE, Answer, Client, StartApi
 from tests.support.seeding import PARTITION, Job, Projection
+from tests.support.waiting import until
 
 
 async def refusal(api: Client, query: str = "owner=0x1111") -> str:

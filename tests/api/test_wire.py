@@ -10,9 +10,9 @@ import pytest
 
 from api.asking.query import NO_FILTER
 from api.web import server
-from tests.api.conftest import StartApi, until
-from tests.support.client import STATUS, TIMELINE, Client
+from tests.support.client import STATUS, TIMELINE, Client, StartApi
 from tests.support.seeding import Job, Projection
+from tests.support.waiting import until
 
 PATHS = (STATUS, TIMELINE, "/livez", "/readyz", "/metrics", "/openapi.json", "/")
 HOST = b"Host: x\r\n"
@@ -181,7 +181,8 @@ async def test_half_a_request_costs_a_connection_for_a_while_only(
         asyncio.create_task(api.raw(sent)) for sent in (b"", b"GET /li", b"GET /livez HTTP/1.1\r\nHost: x\r\n") * 50
     ]
     assert (await api.get("/livez")).status == 200
-    assert await asyncio.gather(*slow) == [b""] * 150
+    ends = await asyncio.gather(*slow, return_exceptions=True)  # reset, when something was still unread
+    assert [end for end in ends if end != b"" and not isinstance(end, ConnectionResetError)] == []
 
 
 async def test_more_connections_than_the_limit_are_cut(

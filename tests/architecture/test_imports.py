@@ -10,7 +10,7 @@ from importlib import metadata
 import pytest
 from packaging.requirements import Requirement
 
-from tests.architecture.modules import MAY_IMPORT, PROJECT, imports_of, modules_of, tree_of
+from tests.architecture.modules import MAY_IMPORT, PROJECT, imports_of, modules_of, python_files, tree_of
 
 # What talks to anything outside of the process, or could.
 TALKING = frozenset(
@@ -89,6 +89,13 @@ def test_a_room_imports_only_the_rooms_it_may(room: str) -> None:
     ours = MAY_IMPORT.keys() | {"tests"}
     for name, path in modules_of(room).items():
         assert {imported.top for imported in imports_of(path)} & ours <= allowed, name
+
+
+def test_tests_share_only_what_is_in_support() -> None:
+    """Nothing is imported from a test module or from a conftest: what several tests need is in a module of its own."""
+    for path in python_files("tests"):
+        parts = {part for imported in imports_of(path) if imported.top == "tests" for part in imported.name.split(".")}
+        assert not {part for part in parts if part == "conftest" or part.startswith("test_")}, path
 
 
 def test_the_table_names_every_room() -> None:

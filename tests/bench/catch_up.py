@@ -10,6 +10,7 @@ import uvloop
 
 from tests.bench.plain import project
 from tests.support.deployment import Deployment, Message, wait_for
+from tests.support.processes import started
 from tests.support.services import Services
 from worker.simulation import Mix, events
 
@@ -31,7 +32,7 @@ class CatchUp:
         """Describe the deployment; it is entered by whoever runs the benchmark."""
         self.directory.mkdir(parents=True, exist_ok=True)
         self.deployment = Deployment(
-            self.services, f"bench-{uuid.uuid4().hex[:8]}", self.directory, partitions=PARTITIONS
+            self.services, f"bench-{uuid.uuid4().hex[:8]}", self.directory, partitions=PARTITIONS, start=started
         )
 
 

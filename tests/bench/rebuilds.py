@@ -5,13 +5,13 @@ import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from subprocess import Popen
 
 import aiohttp
 
 from schemas.redis_layout import POSITIONS, bucket_prefix
 from tests.bench.catch_up import LIMIT_SECONDS, CatchUp
 from tests.support.deployment import Deployment, wait_for
+from tests.support.processes import Process
 
 PROCESSES = (1, 2)
 QUERIES_PER_SECOND = 200
@@ -91,7 +91,7 @@ def _rebuild(place: Deployment, count: int, *options: str) -> tuple[float, str]:
     return (count - first) / seconds, f"peak memory: {each}"
 
 
-def _note_peak(process: Popen[bytes], peak: dict[str, int]) -> bool:
+def _note_peak(process: Process, peak: dict[str, int]) -> bool:
     """Note the most memory so far of the rebuild and of the largest of its followers."""
     for name, pids in (("command", [process.pid]), ("follower", _children(process))):
         for pid in pids:
@@ -107,7 +107,7 @@ def _resident_kib(pid: int) -> int:
     return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")), 0)
 
 
-def _children(process: Popen[bytes]) -> list[int]:
+def _children(process: Process) -> list[int]:
     try:
         return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
     except OSError:

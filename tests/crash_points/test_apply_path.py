@@ -17,9 +17,9 @@ from projector.log.topics import create_topics
 from projector.settings import ProjectorSettings
 from projector.store.ledger import ledgers
 from schemas.redis_layout import POSITIONS, bucket_prefix
-from tests.crash_points.points import project, run_in_child
 from tests.support.deployment import Deployment, Message
 from tests.support.events import event, record
+from tests.support.points import project, run_in_child
 from tests.support.refold import Content, refold, stored
 from tests.support.services import Services
 
@@ -95,6 +95,7 @@ def scene(services: Services, tmp_path: Path) -> Iterator[Scene]:
         yield Scene(deployment, refold(deployment), ends)
 
 
+@pytest.mark.long(45)
 @pytest.mark.timeout(1800)
 def test_killed_at_any_point_of_the_apply_path(scene: Scene) -> None:
     """Killed before or after any await, the projector leaves what the next one completes, byte for byte."""

@@ -16,9 +16,9 @@ from projector.settings import ProjectorSettings
 from projector.store import catalog
 from schemas.redis_layout import SEALED, bucket_prefix
 from service.redis import connect
-from tests.crash_points.points import Driven, Points, run_in_child
 from tests.support.deployment import Deployment, get, wait_for
 from tests.support.events import event, record
+from tests.support.points import Driven, Points, run_in_child
 from tests.support.refold import refold, stored
 from tests.support.services import Services
 
@@ -51,6 +51,7 @@ def run(deployment: Deployment, wanted: int = 0) -> tuple[int, int]:
     return run_in_child(main, wanted)
 
 
+@pytest.mark.long(40)
 @pytest.mark.timeout(1800)
 def test_killed_at_any_point_of_a_rebuild(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed before or after any await, a rebuild leaves readers with right answers, and the next one completes it."""

@@ -19,6 +19,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.server
 def test_an_interrupted_build_is_mended(cache: Path) -> None:
     """A set of jars that an interrupted start left incomplete is completed at the next one."""
     jars = kafka_jars()

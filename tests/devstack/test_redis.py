@@ -13,6 +13,8 @@ from devstack import DevstackError, Redis, free_port
 from devstack.ports import LOCALHOST
 from devstack.redis import server_binary
 
+pytestmark = pytest.mark.server
+
 CONFIG = ("maxmemory-policy", "appendonly", "appendfsync", "hash-max-listpack-value", "bind")
 
 

@@ -80,6 +80,8 @@ def read_until(process: subprocess.Popen[str], pattern: re.Pattern[str]) -> re.M
     pytest.fail(f"it ended after printing {printed}")
 
 
+@pytest.mark.server
+@pytest.mark.long(15)
 def test_jobs_run_to_their_end_and_ctrl_c_ends_everything(
     tmp_path: Path, start_python: Start, is_gone: IsGone, children_of: ChildrenOf
 ) -> None:

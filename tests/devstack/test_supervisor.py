@@ -50,7 +50,7 @@ def test_a_program_that_exits_with_75_starts_again(stage: Stage, python_child: P
     """A program that cannot reach what it needs is started again, slower each time, until it can."""
     stage.supervisor.start(Program("projector", python_child(THIRD_TIME_LUCKY + STAY)))
     assert stage.supervisor.wait_until(lambda: len(stage.tries.read_text()) == 3, LIMIT_SECONDS)
-    log_path = stage.logs / "projector.log.consumer"
+    log_path = stage.logs / "projector.log"
     assert stage.said == [
         f"projector ended with exit code 75, it starts again in {wait} s (see {log_path})" for wait in ("0.01", "0.02")
     ]

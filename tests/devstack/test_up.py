@@ -15,6 +15,8 @@ from devstack.lock import DirectoryLock
 from devstack.ports import LOCALHOST
 from devstack.waiting import wait_until
 
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("devstack up")]
+
 LIMIT_SECONDS = 30.0
 ADDRESSES = re.compile(
     r"KAFKA_BOOTSTRAP_SERVERS=127\.0\.0\.1:(\d+)\nREDIS_URL=redis://127\.0\.0\.1:(\d+)/0\n",

@@ -15,6 +15,8 @@ from devstack import free_port
 from tests.support.deployment import get, wait_for
 from tests.support.markdown import PROJECT, README, blocks
 
+pytestmark = [pytest.mark.server, pytest.mark.long(20)]
+
 LIMIT_SECONDS = 100
 END_SECONDS = 40.0
 OLDER_THAN_ITS_MARK = ("requirements.lock", "pyproject.toml")

@@ -11,12 +11,12 @@ import pytest
 from aiokafka.admin import NewPartitions
 
 from schemas.redis_layout import FOLD_VERSION, JOB, bucket_prefix, pointer_key
-from tests.projector.test_log_faults import admin
 from tests.support.deployment import Deployment
 from tests.support.events import event, record
 from tests.support.markdown import DOCS, Block, blocks
 from tests.support.refold import refold, stored
 from tests.support.services import Services
+from tests.support.topics import admin
 
 LIMIT_SECONDS = 120
 DRILL = (DOCS / "operations.md").read_text().split("## Recovery drill", 1)[1].split("\n## ", 1)[0]

@@ -22,10 +22,10 @@ OUR_IMAGE = "operator-status"
 
 
 @pytest.fixture(scope="module")
-def services() -> dict[str, Any]:
+def composed() -> dict[str, Any]:
     """The services of the compose file."""
-    services: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]
-    return services
+    composed: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]
+    return composed
 
 
 def instruction(name: str) -> str:
@@ -68,52 +68,52 @@ def test_the_image_holds_our_code_and_nothing_else() -> None:
     assert let_in == rooms | {"requirements-run.lock", "LICENSE"}
 
 
-def test_redis_keeps_what_it_is_given(services: dict[str, Any]) -> None:
+def test_redis_keeps_what_it_is_given(composed: dict[str, Any]) -> None:
     """Redis never drops a key, and has its data after a restart."""
-    command = services["redis"]["command"]
+    command = composed["redis"]["command"]
     assert f"--maxmemory-policy {NO_EVICTION}" in command
     assert "--appendonly yes" in command
-    assert services["redis"]["volumes"]
+    assert composed["redis"]["volumes"]
 
 
-def test_kafka_keeps_its_data_outside_of_the_container(services: dict[str, Any]) -> None:
+def test_kafka_keeps_its_data_outside_of_the_container(composed: dict[str, Any]) -> None:
     """The log's folder is the volume."""
-    assert services["kafka"]["volumes"] == [f"kafka:{services['kafka']['environment']['KAFKA_LOG_DIRS']}"]
+    assert composed["kafka"]["volumes"] == [f"kafka:{composed['kafka']['environment']['KAFKA_LOG_DIRS']}"]
 
 
-def test_our_containers_have_no_rights(services: dict[str, Any]) -> None:
+def test_our_containers_have_no_rights(composed: dict[str, Any]) -> None:
     """Each of our containers drops every capability and cannot write to its disk."""
-    ours = {name: service for name, service in services.items() if service["image"] == OUR_IMAGE}
+    ours = {name: service for name, service in composed.items() if service["image"] == OUR_IMAGE}
     assert ours.keys() == {"topics", "projector", "api", "demo"}
     for service in ours.values():
         assert service["cap_drop"] == ["ALL"]
         assert service["read_only"] is True
 
 
-def test_ports_are_published_to_this_machine_only(services: dict[str, Any]) -> None:
+def test_ports_are_published_to_this_machine_only(composed: dict[str, Any]) -> None:
     """Nobody else on the network reaches Kafka, Redis or the API unless it was asked for."""
-    published = [port for service in services.values() for port in service.get("ports", ())]
+    published = [port for service in composed.values() for port in service.get("ports", ())]
     assert len(published) == 3
     assert all(port.startswith(("127.0.0.1:", "${API_HOST:-127.0.0.1}:")) for port in published)
 
 
-def test_everything_starts_after_what_it_needs(services: dict[str, Any]) -> None:
+def test_everything_starts_after_what_it_needs(composed: dict[str, Any]) -> None:
     """Every service that another one waits for says when it is ready; what may die is started again."""
-    for service in services.values():
+    for service in composed.values():
         for name, condition in service.get("depends_on", {}).items():
             if condition["condition"] == "service_healthy":
-                assert "test" in services[name]["healthcheck"]
-    assert {name for name, service in services.items() if "restart" not in service} == {"topics"}
+                assert "test" in composed[name]["healthcheck"]
+    assert {name for name, service in composed.items() if "restart" not in service} == {"topics"}
 
 
-def test_there_are_no_secrets_and_no_unknown_settings(services: dict[str, Any]) -> None:
+def test_there_are_no_secrets_and_no_unknown_settings(composed: dict[str, Any]) -> None:
     """Tokens come from outside; every setting of ours is one that exists."""
     known = {name.upper() for name in ProjectorSettings.model_fields} | {
         "API_AUTH",
         "API_ADMIN_TOKENS",
         "API_CORS_ORIGINS",
     }
-    for service in services.values():
+    for service in composed.values():
         if service["image"] == OUR_IMAGE:
             assert set(service["environment"]) <= known
-    assert services["api"]["environment"]["API_ADMIN_TOKENS"] == "${API_ADMIN_TOKENS:-}"
+    assert composed["api"]["environment"]["API_ADMIN_TOKENS"] == "${API_ADMIN_TOKENS:-}"

@@ -16,12 +16,15 @@ from api.projection.standing import HEARTBEAT_VALID_MILLISECONDS
 from devstack import free_port
 from projector.store.ledger import ledgers
 from schemas.redis_layout import bucket_prefix
-from tests.projector.test_recovery import assert_right, ready
 from tests.support.deployment import Deployment, get, wait_for
 from tests.support.events import event
+from tests.support.health import ready
 from tests.support.kafka_cluster import KafkaCluster, running_cluster
+from tests.support.refold import assert_right
 from tests.support.services import Services
 from tests.support.steady import EXIT_UNAVAILABLE, kept_projector, writing
+
+pytestmark = [pytest.mark.xdist_group("brokers"), pytest.mark.long(110)]
 
 # `make torture` has the long form: five rounds, a minute's pause, and everything away for five minutes.
 ROUNDS = int(os.environ.get("BROKER_ROUNDS", "1"))

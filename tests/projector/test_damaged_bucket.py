@@ -1,6 +1,5 @@
 """Somebody damages what a bucket keeps beside its jobs: it is made again, and meanwhile nobody is told lies."""
 
-import subprocess
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,10 +9,14 @@ import pytest
 from devstack import free_port
 from projector.store.ledger import ledgers
 from schemas.redis_layout import HEARTBEATS, META, POSITIONS, bucket_prefix
-from tests.projector.test_recovery import assert_right, ready
 from tests.support.deployment import Deployment, get, wait_for
 from tests.support.events import event
+from tests.support.health import ready
+from tests.support.processes import Process
+from tests.support.refold import assert_right
 from tests.support.services import Services
+
+pytestmark = pytest.mark.xdist_group("damaged bucket")
 
 STATUS = "/api/v1/operator/status?jobId=job-1"
 JOBS = 4
@@ -26,7 +29,7 @@ class Scene:
     """A projector and an API that all tests here share, for they recover from all of it."""
 
     deployment: Deployment
-    process: subprocess.Popen[bytes]
+    process: Process
     port: int
     address: str
 

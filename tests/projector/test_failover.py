@@ -15,12 +15,14 @@ from devstack import Redis as RedisServer
 from devstack import free_port
 from projector.store.ledger import ledgers
 from schemas.redis_layout import META, POSITIONS, bucket_prefix
-from tests.projector.test_recovery import assert_right, messages, ready
 from tests.support.deployment import Deployment, get, wait_for
 from tests.support.events import event
+from tests.support.health import ready
 from tests.support.linked import RunningLink, linked
 from tests.support.links import Direction
+from tests.support.refold import assert_right
 from tests.support.services import Services
+from tests.support.simulated import messages
 
 STATUS = "/api/v1/operator/status?jobId="
 HOST = "127.0.0.1"

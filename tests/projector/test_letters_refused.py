@@ -13,9 +13,10 @@ from aiokafka.protocol.admin import CreateAclsRequest
 from devstack import Kafka, free_port
 from devstack.ports import LOCALHOST, free_ports
 from projector.letters.headers import HEADER_PREFIX
-from tests.projector.test_recovery import assert_right, ready
 from tests.support.deployment import Deployment, wait_for
 from tests.support.events import event
+from tests.support.health import ready
+from tests.support.refold import assert_right
 from tests.support.services import Services
 
 PLAIN: Final = ("CLIENTS", "BROKER", "CONTROLLER")  # whoever comes by these may do everything

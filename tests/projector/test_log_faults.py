@@ -7,39 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import NewTopic
 
 from devstack import Kafka, free_port
 from projector.letters.headers import HEADER_PREFIX
 from projector.letters.writer import write_letter
 from projector.store.ledger import ledgers
 from schemas.redis_layout import bucket_prefix
-from tests.projector.test_recovery import ready
 from tests.support.deployment import Deployment, Message, wait_for
 from tests.support.events import event
+from tests.support.health import ready
 from tests.support.services import Services
+from tests.support.topics import admin, delete_records
 
 # The first bytes of a record batch, before its records (Kafka protocol, record batch version 2).
 BATCH_HEADER_BYTES = 61
-
-
-async def admin(deployment: Deployment) -> AIOKafkaAdminClient:
-    """Return a started admin client."""
-    client = AIOKafkaAdminClient(bootstrap_servers=deployment.services.kafka_bootstrap_servers)
-    await client.start()
-    return client
-
-
-async def delete_records(deployment: Deployment, partition: int, before: int) -> None:
-    """Delete the records of a partition below an offset, as retention does."""
-    client = await admin(deployment)
-    try:
-        await client.delete_records(
-            {TopicPartition(deployment.topic, partition): RecordsToDelete(before_offset=before)}
-        )
-    finally:
-        await client.close()
 
 
 async def test_events_that_are_gone_are_named_and_skipped_by_command(deployment: Deployment) -> None:

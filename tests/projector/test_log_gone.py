@@ -6,9 +6,10 @@ import signal
 from aiokafka import AIOKafkaProducer
 
 from devstack import free_port
-from tests.projector.test_recovery import assert_right, ready
 from tests.support.deployment import Deployment, wait_for
 from tests.support.events import event
+from tests.support.health import ready
+from tests.support.refold import assert_right
 
 
 def test_a_topic_that_is_deleted_is_told(deployment: Deployment) -> None:

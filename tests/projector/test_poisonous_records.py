@@ -12,9 +12,9 @@ from projector.log.codecs import MAX_EXPANDED_BYTES, Expansion, require_codecs
 from projector.store.ledger import Ledger, ledgers
 from schemas.redis_layout import LEDGER, POSITIONS, bucket_prefix
 from service.errors import ServiceUnavailableError
-from tests.projector.test_recovery import ready
 from tests.support.deployment import Deployment, wait_for
 from tests.support.events import event
+from tests.support.health import ready
 from tests.support.record_batches import batch, record, record_of_zeros, write_batch
 
 GIBIBYTE = 1 << 30

@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import subprocess
 import threading
 import time
 import urllib.request
@@ -19,10 +18,13 @@ import pytest
 from devstack import Kafka, free_port
 from projector.store.ledger import ledgers
 from schemas.redis_layout import POSITIONS, bucket_prefix
-from tests.projector.test_recovery import assert_right, messages, ready
 from tests.support.deployment import Deployment, wait_for
+from tests.support.health import ready
 from tests.support.hindered import BLOCK, BLOCKED_SECONDS, FREEZE, SILENCE, STUCK_AFTER_SECONDS
+from tests.support.processes import Process
+from tests.support.refold import assert_right
 from tests.support.services import Services
+from tests.support.simulated import messages
 
 # How often the second projector comes and goes: 50 times for a long run, a few in `make test`.
 STORM_ROUNDS = int(os.environ.get("STORM_ROUNDS", "8"))
@@ -74,14 +76,14 @@ def answers(port: int) -> bool:
     return ready(port)[0] > 0
 
 
-def start_again_if_ended(deployment: Deployment, process: subprocess.Popen[bytes]) -> None:
+def start_again_if_ended(deployment: Deployment, process: Process) -> None:
     """Do what a supervisor does when a projector ends itself with 75, the only way it may end by itself."""
     if process.poll() is not None:
         assert process.returncode == 75, deployment.logs()[-3000:]
         deployment.start_projector()
 
 
-def is_stopped(process: subprocess.Popen[bytes]) -> bool:
+def is_stopped(process: Process) -> bool:
     """Tell whether a process stands still."""
     return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
@@ -94,6 +96,7 @@ def recoveries(port: int, reason: str) -> float:
     return float(found[1]) if found else 0.0
 
 
+@pytest.mark.long(30)
 @pytest.mark.timeout(600)
 def test_a_storm_of_rebalances(deployment: Deployment) -> None:
     """While a second projector comes and goes, by SIGTERM and SIGKILL, nothing is applied twice or left out."""
@@ -120,6 +123,7 @@ def frozen_kafka(services: Services, tmp_path: Path) -> Iterator[tuple[Deploymen
             yield deployment, kafka
 
 
+@pytest.mark.long(25)
 @pytest.mark.timeout(300)
 def test_a_frozen_broker(frozen_kafka: tuple[Deployment, Kafka]) -> None:
     """While the broker is frozen the projector says so, and when it goes on the projector does, without a restart."""
@@ -139,7 +143,7 @@ def test_a_frozen_broker(frozen_kafka: tuple[Deployment, Kafka]) -> None:
     assert process.poll() is None
 
 
-def hindered(deployment: Deployment) -> tuple[subprocess.Popen[bytes], int]:
+def hindered(deployment: Deployment) -> tuple[Process, int]:
     """Return a projector that can be hindered, once it has applied something, and its port."""
     deployment.publish(messages(seed=1, jobs=100))
     port = free_port()
@@ -209,6 +213,7 @@ def test_a_client_of_kafka_that_is_stuck_ends_the_process(deployment: Deployment
     assert reason in deployment.logs()
 
 
+@pytest.mark.long(25)
 def test_a_spare_projector_waits_while_another_projects(deployment: Deployment) -> None:
     """One that has no partition of its own stays ready as long as somebody projects, and ends when nobody does."""
     other = deployment.start_projector()

@@ -2,9 +2,6 @@
 
 import asyncio
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -14,36 +11,13 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from devstack import Redis as RedisServer
 from devstack import free_port
 from schemas.redis_layout import bucket_prefix, pointer_key
-from tests.support.deployment import Deployment, Message, wait_for
+from tests.support.deployment import Deployment, wait_for
 from tests.support.events import event
-from tests.support.refold import refold, stored
-from worker.simulation import Mix, events
+from tests.support.health import ready
+from tests.support.refold import assert_right
+from tests.support.simulated import messages
 
 NOBODY = "127.0.0.1:1"
-MIX = Mix(owners=5, duplicates=0.1, garbage=0.02, late=0.1, out_of_order=0.3)
-
-
-def messages(seed: int, jobs: int) -> Iterator[Message]:
-    """Yield the records of simulated jobs."""
-    for record in events(seed=seed, jobs=jobs, mix=MIX):
-        yield record.key, record.value, list(record.headers)
-
-
-def ready(port: int) -> tuple[int, str]:
-    """Return status and text of a projector's readiness."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz?verbose", timeout=5) as response:
-            return response.status, response.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-    except OSError as error:
-        return 0, str(error)
-
-
-def assert_right(deployment: Deployment) -> None:
-    """Hold the stored projection against the log, byte for byte, once it has caught up."""
-    deployment.wait_until_applied()
-    assert stored(deployment) == refold(deployment)
 
 
 def test_killed_at_any_moment_it_goes_on_right(deployment: Deployment) -> None:

@@ -16,11 +16,12 @@ from devstack import Redis as RedisServer
 from devstack import free_port
 from projector.store.ledger import ledgers
 from schemas.redis_layout import META, POSITIONS, bucket_prefix, pointer_key
-from tests.projector.test_recovery import messages, ready
 from tests.support.deployment import Deployment, get, wait_for
 from tests.support.events import event
+from tests.support.health import ready
 from tests.support.refold import refold, stored
 from tests.support.services import Services
+from tests.support.simulated import messages
 
 HOST = "127.0.0.1"
 SLOTS = 16_384
@@ -164,6 +165,7 @@ def positions(deployment: Deployment, bucket: int) -> dict[str, int]:
         return {}
 
 
+@pytest.mark.long(25)
 @pytest.mark.timeout(300)
 def test_whichever_node_dies_its_replica_takes_over(services: Services, cluster: Cluster, tmp_path: Path) -> None:
     """When the node of the pointer is killed, or that of a bucket hangs, all is right again without anybody."""

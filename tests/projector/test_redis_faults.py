@@ -3,7 +3,6 @@
 import json
 import resource
 import signal
-import subprocess
 import threading
 import time
 import uuid
@@ -23,10 +22,13 @@ from devstack import free_port
 from projector.store.ledger import ledgers
 from schemas.identity import JobIdentity, job_member
 from schemas.redis_layout import POSITIONS, bucket_prefix
-from tests.projector.test_recovery import assert_right, messages, ready
 from tests.support.deployment import Deployment, Message, wait_for
 from tests.support.events import event
+from tests.support.health import ready
+from tests.support.processes import Process
+from tests.support.refold import assert_right
 from tests.support.services import Services
+from tests.support.simulated import messages
 
 SETTINGS = {"enable-debug-command": "yes", "appendfsync": "always"}
 SOON_SECONDS = 30.0
@@ -44,7 +46,7 @@ class Scene:
     server: RedisServer
     admin: Redis
     port: int
-    process: subprocess.Popen[bytes]
+    process: Process
     seeds: Iterator[int] = field(default_factory=lambda: count(1))
 
     def report(self) -> None:

@@ -4,9 +4,9 @@ import json
 import signal
 
 from schemas.redis_layout import EPOCH, LEASE, bucket_prefix, pointer_key
-from tests.replay.conftest import JOBS
 from tests.support.deployment import Deployment, get, wait_for
 from tests.support.events import event
+from tests.support.folded import JOBS
 from tests.support.refold import refold, stored
 
 

@@ -5,24 +5,25 @@ import signal
 import time
 import uuid
 from pathlib import Path
-from subprocess import Popen
 
+import pytest
 from aiokafka.admin import NewPartitions
 
 from devstack import Redis
 from projector.store.ledger import ledgers
 from schemas.redis_layout import CARRIED, EPOCH, JOB, LEASE, META, SEALED, bucket_prefix, pointer_key
-from tests.projector.test_log_faults import admin, delete_records
-from tests.replay.conftest import JOBS
 from tests.support.deployment import Deployment, wait_for
 from tests.support.events import event, record
+from tests.support.folded import JOBS
+from tests.support.processes import Process
 from tests.support.refold import refold, stored
 from tests.support.services import Services
 from tests.support.streams import streaming
+from tests.support.topics import admin, delete_records
 from tests.support.watching import watched
 
 
-def start_rebuild(deployment: Deployment, *options: str) -> Popen[bytes]:
+def start_rebuild(deployment: Deployment, *options: str) -> Process:
     """Start a rebuild that takes a while."""
     return deployment.start("projector", "rebuild", "--rate", "150", *options)
 
@@ -38,6 +39,7 @@ def wait_until_building(deployment: Deployment, number: int) -> int:
     return done()
 
 
+@pytest.mark.long(40)
 def test_readers_notice_nothing_of_a_rebuild_a_rollback_and_a_drop(folded: Deployment) -> None:
     """Under live events and constant queries no reader sees an error, an older state, a mixture or an empty answer."""
     api = folded.start_api()
@@ -81,6 +83,7 @@ def test_only_one_rebuild_at_a_time(folded: Deployment) -> None:
     assert stored(folded) == refold(folded)
 
 
+@pytest.mark.long(25)
 def test_a_rebuild_that_was_killed_is_resumed(folded: Deployment) -> None:
     """After kill -9 the next rebuild goes on in the same generation, from where it stands."""
     first = start_rebuild(folded)

@@ -1,5 +1,6 @@
 """Verify: whatever is damaged is found, named and mended, and nothing else is ever called wrong."""
 
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -8,11 +9,13 @@ import pytest
 from redis import Redis
 
 from schemas.redis_layout import INDEXES, JOB, LEDGER, bucket_prefix
-from tests.projector.test_recovery import messages
 from tests.support.deployment import Deployment
 from tests.support.refold import refold
 from tests.support.services import Services
+from tests.support.simulated import messages
 from tests.support.verifying import assert_equal, verified
+
+pytestmark = pytest.mark.xdist_group("verify")
 
 JOBS = 300
 # Damages what is stored under this prefix and returns what must be said of it.
@@ -40,7 +43,7 @@ class Target:
 @pytest.fixture(scope="module")
 def target(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     """A whole projection of some simulated jobs; nobody writes it any more."""
-    with Deployment(services, "verify-damage", tmp_path_factory.mktemp("verify")) as deployment:
+    with Deployment(services, f"verify-{uuid.uuid4().hex[:12]}", tmp_path_factory.mktemp("verify")) as deployment:
         deployment.publish(messages(seed=5, jobs=JOBS))
         process = deployment.start_projector()
         deployment.wait_until_applied()

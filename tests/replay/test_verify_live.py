@@ -19,11 +19,11 @@ from projector.settings import ProjectorSettings
 from projector.store.catalog import Catalog
 from schemas.redis_layout import CARRIED, CUTOFF, JOB, POSITIONS, bucket_prefix, pointer_key
 from service.redis import connect
-from tests.projector.test_log_faults import delete_records
-from tests.projector.test_recovery import messages
 from tests.support.deployment import Deployment, wait_for
 from tests.support.events import event
 from tests.support.refold import refold, stored
+from tests.support.simulated import messages
+from tests.support.topics import delete_records
 from tests.support.verifying import assert_equal, verified
 
 BUCKETS = 3
@@ -61,6 +61,7 @@ def test_no_false_alarm_while_events_arrive(deployment: Deployment) -> None:
             verifies += 1
 
 
+@pytest.mark.long(30)
 def test_repair_while_events_arrive(deployment: Deployment) -> None:
     """Damage is mended while a projector writes, and what it writes meanwhile is not lost."""
     deployment.publish(messages(seed=1, jobs=300))
@@ -259,6 +260,7 @@ def test_the_command(deployment: Deployment, tmp_path: Path) -> None:
     assert "everything equal" in deployment.command("projector", "verify", "--generation", "1")
 
 
+@pytest.mark.long(50)
 def test_memory_is_bounded(deployment: Deployment) -> None:
     """Neither a log of hundreds of thousands of events nor as many differences take more memory than a limit."""
     process = deployment.start_projector()

@@ -1,7 +1,7 @@
 """What tests use to speak to the API: a client that hides nothing, and raw bytes."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -89,6 +89,10 @@ class Client:
         finally:
             writer.close()
             await writer.wait_closed()
+
+
+# Starts an API on a projection, by its prefix, with settings by their names.
+StartApi = Callable[..., Awaitable[Client]]
 
 
 def next_page(answer: Answer) -> str | None:

@@ -4,8 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -19,8 +17,11 @@ from aiokafka.admin import AIOKafkaAdminClient
 from redis import Redis, RedisCluster
 
 from devstack import free_port
+from projector.log.topics import create_topics
+from projector.settings import ProjectorSettings
 from schemas.redis_layout import HEARTBEATS, bucket_prefix, pointer_key
 from service.redis import CLUSTER_SUFFIX
+from tests.support.processes import Forked, Process, Start, run
 from tests.support.services import Services
 
 WAIT_SECONDS = 60.0
@@ -43,7 +44,14 @@ class Deployment:
     """Projectors and APIs on one topic and one prefix; everything started here is ended with it."""
 
     def __init__(
-        self, services: Services, name: str, directory: Path, *, partitions: int = 3, replicas: int = 1
+        self,
+        services: Services,
+        name: str,
+        directory: Path,
+        *,
+        partitions: int = 3,
+        replicas: int = 1,
+        start: Start = Forked,
     ) -> None:
         self.services = services
         self.topic = name
@@ -63,7 +71,8 @@ class Deployment:
             "PYTHONUNBUFFERED": "1",
         }
         self.redis = _client(services.redis_url)
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._start = start
+        self._processes: list[Process] = []
 
     def __enter__(self) -> Self:
         """Create the topics."""
@@ -83,8 +92,7 @@ class Deployment:
 
     def create_topics(self) -> None:
         """Create what is missing of the topics."""
-        counts = ("--partitions", str(self.partitions), "--replicas", str(self.replicas))
-        self.command("projector", "topics", "create", *counts)
+        asyncio.run(create_topics(ProjectorSettings.load(self.environment), self.partitions, self.replicas))
 
     def forget(self) -> None:
         """Delete every key of the prefix."""
@@ -94,28 +102,18 @@ class Deployment:
 
     def command(self, module: str, *arguments: str, code: int = 0, **environment: str) -> str:
         """Run one of the commands to its end and return what it printed; AssertionError unless it exits with `code`."""
-        done = subprocess.run(
-            [sys.executable, "-m", module, *arguments],
-            env=self.environment | environment,
-            capture_output=True,
-            text=True,
-            timeout=WAIT_SECONDS,
-            check=False,
-        )
+        done = run(module, arguments, self.environment | environment, self.directory, WAIT_SECONDS)
         assert done.returncode == code, f"{module} {arguments}: exit {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr
 
-    def start(self, module: str, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+    def start(self, module: str, *arguments: str, **environment: str) -> Process:
         """Start one of the processes; its output goes to a file in the test's directory."""
-        log = (self.directory / f"{module}-{len(self._processes)}.log").open("wb")
-        with log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments], env=self.environment | environment, stdout=log, stderr=log
-            )
+        log = self.directory / f"{module}-{len(self._processes)}.log"
+        process = self._start(module, arguments, self.environment | environment, log, log)
         self._processes.append(process)
         return process
 
-    def start_projector(self, **environment: str) -> subprocess.Popen[bytes]:
+    def start_projector(self, **environment: str) -> Process:
         """Start a projector."""
         return self.start("projector", "run", **environment)
 
@@ -135,7 +133,7 @@ class Deployment:
         wait_for(answers, "the API answers")
         return address
 
-    def stop(self, process: subprocess.Popen[bytes]) -> int:
+    def stop(self, process: Process) -> int:
         """End a process with SIGTERM and return its exit code."""
         process.send_signal(signal.SIGTERM)
         return process.wait(WAIT_SECONDS)

@@ -56,3 +56,9 @@ def stored(deployment: Deployment, bucket: int = 0) -> Content:
             members = cast("list[tuple[bytes, float]]", deployment.redis.zrange(key, 0, -1, withscores=True))
             content[name] = {member.decode(): int(score) for member, score in members}
     return content
+
+
+def assert_right(deployment: Deployment) -> None:
+    """Hold the stored projection against the log, byte for byte, once it has caught up."""
+    deployment.wait_until_applied()
+    assert stored(deployment) == refold(deployment)

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -14,14 +13,14 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaTimeoutError
 
 from tests.support.deployment import Deployment, Message
-from worker.simulation import Mix, events
+from tests.support.processes import Process
+from tests.support.simulated import messages
 
 EXIT_UNAVAILABLE: Final = 75
 STARTED_AGAIN: Final = frozenset({EXIT_UNAVAILABLE, -signal.SIGKILL})
 EVENTS_PER_SECOND: Final = 100
 FLUSH_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.05
-_MIX: Final = Mix(owners=5, duplicates=0.1, garbage=0.02, late=0.1, out_of_order=0.3)
 
 
 class Stream:
@@ -72,8 +71,7 @@ def _see(sent: asyncio.Future[Any]) -> None:
 
 def _messages() -> Iterator[Message]:
     for seed in count():
-        for record in events(seed=seed, jobs=1000, mix=_MIX):
-            yield record.key, record.value, list(record.headers)
+        yield from messages(seed, jobs=1000)
 
 
 @contextmanager
@@ -110,7 +108,7 @@ class Kept:
         """Send it a signal; when it is killed another one is started."""
         self._process.send_signal(number)
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self) -> Process:
         return self._deployment.start_projector(**self._environment)
 
     def _keep(self) -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from tests.torture.schedule import Kind
 
+pytestmark = [pytest.mark.server, pytest.mark.long(135)]
+
 SEED = 2461
 MINUTES = 2
 

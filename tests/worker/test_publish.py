@@ -12,7 +12,8 @@ from devstack import free_port
 from schemas.decode import decode
 from schemas.job_event import DETAIL_NAMES
 from schemas.lifecycle import STAGE_NAMES
-from tests.worker.conftest import ReadTopic, RunWorker
+from tests.support.topics import read_topic
+from tests.support.worker_process import run_worker
 from worker.__main__ import worker
 from worker.errors import InvalidEventError
 from worker.job import NAMES_IN_EVENTS
@@ -105,21 +106,21 @@ def test_all_faults_at_once() -> None:
     assert names == ["outcome", "owner", "agreementId", "jobId", "attempt", "outputsURL", "time"]
 
 
-def test_bad_input_ends_with_2(run_worker: RunWorker) -> None:
+def test_bad_input_ends_with_2() -> None:
     """Bad input ends the command with 2 and one line for each fault; no Kafka is needed to find out."""
     done = run_worker("publish", "started", "--owner=alice", "--job-id=3333")
     assert (done.returncode, done.stdout) == (2, "")
     assert [line.split(":")[1].strip() for line in done.stderr.splitlines()] == ["owner", "agreementId"]
 
 
-def test_an_unknown_stage_ends_with_2(run_worker: RunWorker) -> None:
+def test_an_unknown_stage_ends_with_2() -> None:
     """A stage that does not exist ends the command with 2 and the names of those that do."""
     done = run_worker("publish", "paused", *JOB)
     assert done.returncode == 2
     assert all(name in done.stderr for name in STAGE_NAMES)
 
 
-def test_wrong_settings_end_with_2(run_worker: RunWorker) -> None:
+def test_wrong_settings_end_with_2() -> None:
     """Wrong settings end the command with 2, all told together."""
     done = run_worker("publish", "started", *JOB, KAFKA_BOOTSTRAP_SERVERS="kafka", KAFKA_TOPIC="a b")
     assert done.returncode == 2
@@ -127,7 +128,7 @@ def test_wrong_settings_end_with_2(run_worker: RunWorker) -> None:
     assert "KAFKA_TOPIC" in done.stderr
 
 
-async def test_it_is_in_kafka(kafka: str, topic: str, read_topic: ReadTopic, run_worker: RunWorker) -> None:
+async def test_it_is_in_kafka(kafka: str, topic: str) -> None:
     """The command waits for the acknowledgement, and says where the event is, in one line."""
     done = run_worker("publish", "uploading", *JOB, "--message=50 %", KAFKA_BOOTSTRAP_SERVERS=kafka, KAFKA_TOPIC=topic)
     assert (done.returncode, done.stderr) == (0, "")
@@ -139,7 +140,7 @@ async def test_it_is_in_kafka(kafka: str, topic: str, read_topic: ReadTopic, run
     assert (event.stage.name, event.source, event.details) == ("uploading", "/workers/gpu-7", {"message": "50 %"})
 
 
-def test_no_kafka_ends_with_75(run_worker: RunWorker) -> None:
+def test_no_kafka_ends_with_75() -> None:
     """When Kafka cannot be reached in time, the command ends with 75, and says which address and what to do."""
     address = f"127.0.0.1:{free_port()}"
     done = run_worker("publish", "started", *JOB, KAFKA_BOOTSTRAP_SERVERS=address, START_TIMEOUT_SECONDS="1")
@@ -149,7 +150,7 @@ def test_no_kafka_ends_with_75(run_worker: RunWorker) -> None:
     assert "python -m devstack up" in done.stderr
 
 
-def test_no_topic_ends_with_75(kafka: str, run_worker: RunWorker) -> None:
+def test_no_topic_ends_with_75(kafka: str) -> None:
     """When the topic is missing, the command ends with 75, and one line says how to create it."""
     done = run_worker("publish", "started", *JOB, KAFKA_BOOTSTRAP_SERVERS=kafka, KAFKA_TOPIC="absent")
     assert (done.returncode, done.stdout) == (75, "")

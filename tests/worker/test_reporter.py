@@ -14,14 +14,14 @@ from schemas.identity import JobIdentity
 from schemas.lifecycle import STAGE_NAMES
 from service.errors import SettingsError
 from service.settings import KafkaSettings
-from tests.worker.conftest import CreateTopic, ReadTopic
+from tests.support.topics import create_topic, read_topic
 from worker import InvalidEventError, JobReporter, NotOpenError, RefusedByKafkaError, Reporter
 from worker.event import HEADERS, Report
 
 WHO: dict[str, Any] = {"owner": "0x1111", "agreement_id": "0x2222", "job_id": "3333", "source": "/workers/gpu-7"}
 
 
-async def test_a_job_s_life(kafka: str, topic: str, read_topic: ReadTopic) -> None:
+async def test_a_job_s_life(kafka: str, topic: str) -> None:
     """Each report is in Kafka when its method returns, in order, as a CloudEvent in structured mode, keyed by jobId."""
     async with JobReporter(**WHO, bootstrap_servers=kafka, topic=topic) as job:
         places = [
@@ -41,7 +41,7 @@ async def test_a_job_s_life(kafka: str, topic: str, read_topic: ReadTopic) -> No
     assert [event.time for event in understood] == sorted(event.time for event in understood)
 
 
-async def test_handed_over_reports_are_delivered_in_order(kafka: str, topic: str, read_topic: ReadTopic) -> None:
+async def test_handed_over_reports_are_delivered_in_order(kafka: str, topic: str) -> None:
     """Reports that nobody awaits are all in Kafka after `async with`, in the order of the calls."""
     async with JobReporter(**WHO, bootstrap_servers=kafka, topic=topic) as job:
         for number in range(500):
@@ -52,7 +52,7 @@ async def test_handed_over_reports_are_delivered_in_order(kafka: str, topic: str
     assert messages == [*map(str, range(500)), None]
 
 
-async def test_a_repeated_report_can_be_recognised(kafka: str, topic: str, read_topic: ReadTopic) -> None:
+async def test_a_repeated_report_can_be_recognised(kafka: str, topic: str) -> None:
     """A report that is made again, by a worker that was restarted meanwhile, has the same id."""
     for _ in range(2):
         async with JobReporter(**WHO, attempt=2, bootstrap_servers=kafka, topic=topic) as job:
@@ -63,7 +63,7 @@ async def test_a_repeated_report_can_be_recognised(kafka: str, topic: str, read_
     assert first["data"] == second["data"]
 
 
-async def test_one_connection_for_many_jobs(kafka: str, topic: str, read_topic: ReadTopic) -> None:
+async def test_one_connection_for_many_jobs(kafka: str, topic: str) -> None:
     """The jobs of one process share a connection, and each job's reports keep their order."""
     async with Reporter(bootstrap_servers=kafka, topic=topic) as reporter:
         jobs = [reporter.job(**{**WHO, "job_id": f"job-{number}"}) for number in range(50)]
@@ -78,7 +78,7 @@ async def test_one_connection_for_many_jobs(kafka: str, topic: str, read_topic: 
     assert all(stages == list(STAGE_NAMES) for stages in sent.values())
 
 
-async def test_an_invalid_report_is_not_sent(kafka: str, topic: str, read_topic: ReadTopic) -> None:
+async def test_an_invalid_report_is_not_sent(kafka: str, topic: str) -> None:
     """A report that the projector would refuse raises at the call, names the field, and leaves the others alone."""
     async with JobReporter(**WHO, bootstrap_servers=kafka, topic=topic) as job:
         job.started()
@@ -92,9 +92,7 @@ async def test_an_invalid_report_is_not_sent(kafka: str, topic: str, read_topic:
     ]
 
 
-async def test_what_kafka_refuses_does_not_stop_the_rest(
-    kafka: str, topic: str, create_topic: CreateTopic, read_topic: ReadTopic
-) -> None:
+async def test_what_kafka_refuses_does_not_stop_the_rest(kafka: str, topic: str) -> None:
     """A record that Kafka refuses for good raises for its caller, and the reports behind it are delivered."""
     name = f"{topic}-small"
     await create_topic(kafka, name, {"max.message.bytes": "3000"})
@@ -124,7 +122,7 @@ async def test_what_the_client_refuses_does_not_stop_the_rest(kafka: str, topic:
         assert (await following).offset == 0
 
 
-async def test_an_error_of_the_job_passes_through(kafka: str, topic: str, read_topic: ReadTopic) -> None:
+async def test_an_error_of_the_job_passes_through(kafka: str, topic: str) -> None:
     """When the job's own code raises, what was reported is delivered and the error is the job's."""
 
     async def life() -> None:

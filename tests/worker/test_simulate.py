@@ -17,7 +17,8 @@ from click.testing import CliRunner
 from devstack import Kafka
 from schemas.decode import RefusedEventError, decode
 from schemas.event_time import unix_seconds
-from tests.worker.conftest import ReadTopic, RunWorker
+from tests.support.topics import read_topic
+from tests.support.worker_process import run_worker
 from worker.__main__ import worker
 from worker.simulation import Mix, events
 
@@ -50,12 +51,12 @@ def start_simulation() -> Iterator[Start]:
         process.communicate()
 
 
-async def test_as_fast_as_possible(kafka: str, topic: str, read_topic: ReadTopic, run_worker: RunWorker) -> None:
+async def test_as_fast_as_possible(kafka: str, topic: str) -> None:
     """Everything that the seed stands for is in Kafka, each key's records in order; times end about now."""
-    begin = time.time()
     done = run_worker(
         "simulate", "--jobs=300", "--seed=5", "--rate=0", *MIX, KAFKA_BOOTSTRAP_SERVERS=kafka, KAFKA_TOPIC=topic
     )
+    end = time.time()
     assert (done.returncode, done.stderr) == (0, "")
     mix = Mix(late=0.05, duplicates=0.05, out_of_order=0.05, garbage=0.1, failures=0.2, owners=3)
     expected = list(events(5, 300, mix))
@@ -65,14 +66,12 @@ async def test_as_fast_as_possible(kafka: str, topic: str, read_topic: ReadTopic
     assert by_key((record.key, record.value) for record in records) == by_key(
         (record.key, record.value) for record in expected
     )
-    minutes_ago = sorted((begin - unix_seconds(event_time)) / 60 for event_time in map(time_of, records) if event_time)
+    minutes_ago = sorted((end - unix_seconds(event_time)) / 60 for event_time in map(time_of, records) if event_time)
     assert minutes_ago[0] > 0
     assert minutes_ago[-1] < 10
 
 
-async def test_garbage_is_refused_by_its_key(
-    kafka: str, topic: str, read_topic: ReadTopic, run_worker: RunWorker
-) -> None:
+async def test_garbage_is_refused_by_its_key(kafka: str, topic: str) -> None:
     """Just those records are refused whose keys say that they are garbage."""
     arguments = ("--jobs=100", "--rate=0", "--garbage=0.5")
     assert run_worker("simulate", *arguments, KAFKA_BOOTSTRAP_SERVERS=kafka, KAFKA_TOPIC=topic).returncode == 0
@@ -82,7 +81,7 @@ async def test_garbage_is_refused_by_its_key(
     assert set(outcomes) == {(True, True), (False, False)}
 
 
-async def test_paced(kafka: str, topic: str, read_topic: ReadTopic, run_worker: RunWorker) -> None:
+async def test_paced(kafka: str, topic: str) -> None:
     """At a rate, events are sent when they happen: their times are now, and it takes its time."""
     begin = time.time()
     arguments = ("--jobs=20", "--rate=100", "--pace=0.2", "--seed=1")
@@ -96,9 +95,7 @@ async def test_paced(kafka: str, topic: str, read_topic: ReadTopic, run_worker: 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_it_ends_on_request(
-    kafka: str, topic: str, read_topic: ReadTopic, start_simulation: Start, number: signal.Signals
-) -> None:
+async def test_it_ends_on_request(kafka: str, topic: str, start_simulation: Start, number: signal.Signals) -> None:
     """An endless simulation ends cleanly when asked to, and what it says it sent is in Kafka."""
     process = start_simulation("--rate=200", "--pace=0.1", KAFKA_BOOTSTRAP_SERVERS=kafka, KAFKA_TOPIC=topic)
     assert process.stdout
@@ -113,9 +110,8 @@ async def test_it_ends_on_request(
     assert len(await read_topic(kafka, topic)) == sent
 
 
-async def test_kafka_away_does_not_stop_it(
-    mortal_kafka: Kafka, mortal_topic: str, read_topic: ReadTopic, start_simulation: Start
-) -> None:
+@pytest.mark.xdist_group("mortal kafka")
+async def test_kafka_away_does_not_stop_it(mortal_kafka: Kafka, mortal_topic: str, start_simulation: Start) -> None:
     """A simulation goes on when Kafka is back, and everything is delivered."""
     address = mortal_kafka.bootstrap_servers
     arguments = ("--jobs=40", "--rate=20", "--pace=0.5", "--seed=1")
@@ -131,9 +127,8 @@ async def test_kafka_away_does_not_stop_it(
     assert len(delivered) == len({record.value for record in events(1, 40, Mix(rate=20, pace_seconds=0.5))})
 
 
-async def test_it_does_not_hang_without_kafka(
-    mortal_kafka: Kafka, mortal_topic: str, read_topic: ReadTopic, start_simulation: Start
-) -> None:
+@pytest.mark.xdist_group("mortal kafka")
+async def test_it_does_not_hang_without_kafka(mortal_kafka: Kafka, mortal_topic: str, start_simulation: Start) -> None:
     """Asked to end while Kafka is away, it ends with 75 after a limited wait and says how much was not delivered."""
     address = mortal_kafka.bootstrap_servers
     process = start_simulation("--rate=200", "--pace=0.1", KAFKA_BOOTSTRAP_SERVERS=address, KAFKA_TOPIC=mortal_topic)

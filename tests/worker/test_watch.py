@@ -12,7 +12,7 @@ import pytest
 from schemas.identity import JobIdentity
 from schemas.job_event import JobEvent
 from schemas.lifecycle import FINISHED, STAGES
-from tests.worker.conftest import RunWorker
+from tests.support.worker_process import run_worker
 from worker.garbage import GARBAGE
 from worker.simulation import Mix, events
 from worker.watch import Wanted, Watch, line
@@ -49,7 +49,7 @@ def watching(kafka: str, topic: str) -> Iterator[Watching]:
 
 
 @pytest.fixture
-def publish(kafka: str, topic: str, run_worker: RunWorker) -> Callable[..., None]:
+def publish(kafka: str, topic: str) -> Callable[..., None]:
     """Report a stage of a job."""
 
     def report(stage: str, job_id: str, owner: str = "0x1111") -> None:
@@ -104,7 +104,7 @@ def test_garbage_is_counted() -> None:
     assert f", not-json {not_json}, " in seen.summary()
 
 
-def test_no_topic(kafka: str, run_worker: RunWorker) -> None:
+def test_no_topic(kafka: str) -> None:
     """Without the topic it ends with 75 and says how to create it."""
     done = run_worker("watch", KAFKA_BOOTSTRAP_SERVERS=kafka, KAFKA_TOPIC="absent")
     assert done.returncode == 75

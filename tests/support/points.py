@@ -7,6 +7,7 @@ Every task of the apply path is driven through a wrapper that counts. A point li
 import asyncio
 import os
 import signal
+import warnings
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
@@ -65,7 +66,10 @@ def run_in_child(main: Callable[[Points], Coroutine[Any, Any, None]], wanted: in
     Returns the number of points passed, 0 when it was killed, and the signal that ended it, 0 when none did.
     """
     reading, writing = os.pipe()
-    child = os.fork()
+    with warnings.catch_warnings():
+        # From Python 3.12 on a fork beside other threads is warned of; the one of pytest-xdist only reads from a pipe.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
     if child == 0:
         os.close(reading)
         points = Points(wanted)
