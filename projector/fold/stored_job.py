@@ -14,7 +14,7 @@ from schemas.redis_layout import CARRIED, IDENTITY_FIELDS, STORED_FIELDS
 from schemas.registers import is_detail_register, is_stage_register, value_in
 
 _FIELDS: Final = frozenset({*STORED_FIELDS, CARRIED})
-_LISTS: Final = tuple(name for name, schema in DETAILS.items() if schema["type"] == "array")
+_LISTS: Final = tuple(name for name, schema in DETAILS.items() if "items" in schema)
 _CARRIED: Final = re.compile(r"g\d+")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 

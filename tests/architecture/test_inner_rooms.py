@@ -12,6 +12,10 @@ TABLES: Final = {
     path.stem.removeprefix("rooms_of_"): getattr(import_module(f"tests.architecture.{path.stem}"), path.stem.upper())
     for path in sorted(Path(__file__).parent.glob("rooms_of_*.py"))
 }
+# All that the fold needs of Python and of others: nothing there opens, sends, waits or logs.
+PURE: Final = frozenset(
+    {"bisect", "collections", "dataclasses", "operator", "orjson", "projector", "re", "schemas", "typing", "zlib"}
+)
 INNER_ROOMS: Final = [(room, inner) for room, table in TABLES.items() for inner in table]
 
 
@@ -63,3 +67,11 @@ def test_only_the_web_room_speaks_http() -> None:
     speaking = {name for name, path in modules_of("api").items() if "aiohttp" in {it.top for it in imports_of(path)}}
     assert speaking
     assert {name for name in speaking if not is_in(name, "api.web")} == set()
+
+
+def test_the_fold_is_pure() -> None:
+    """The fold takes values and returns values."""
+    modules = {name: path for name, path in modules_of("projector").items() if is_in(name, "projector.fold")}
+    assert modules
+    for name, path in modules.items():
+        assert {imported.top for imported in imports_of(path)} <= PURE, name

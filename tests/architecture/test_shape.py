@@ -9,6 +9,7 @@ from tests.architecture.modules import MAY_IMPORT, PROJECT, python_files, tree_o
 
 MAX_FILE_LINES = 300
 MAX_FUNCTION_LINES = 50
+MAX_FILES = 14
 FOLDERS = [*MAY_IMPORT, "tests"]
 TEXTS = {".py", ".lua", ".js", ".css", ".html", ".toml", ".yaml", ".yml", ".md", ".json", ".sh", ""}
 # Put together here, so that this file does not hold them itself.
@@ -38,6 +39,14 @@ def test_a_function_has_at_most_50_lines(folder: str) -> None:
         if isinstance(node, Function)
     }
     assert {name: lines for name, lines in functions.items() if lines > MAX_FUNCTION_LINES} == {}
+
+
+@pytest.mark.parametrize("room", ["projector", "api"])
+def test_a_folder_is_seen_at_a_glance(room: str) -> None:
+    """No folder holds more than a reader can keep in mind."""
+    folders = [PROJECT / room, *(path for path in (PROJECT / room).rglob("*") if path.is_dir())]
+    files = {folder: [path for path in folder.iterdir() if path.suffix in {".py", ".lua"}] for folder in folders}
+    assert {folder.name: len(held) for folder, held in files.items() if len(held) > MAX_FILES} == {}
 
 
 def test_nothing_is_left_for_later() -> None:
