@@ -6,6 +6,8 @@ INSTALLED := $(VENV)/.installed
 # For every platform, with hashes, and without the address of any index.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-package operator-status \
 	--python-version 3.11 --no-annotate --no-header --no-emit-index-url
+# Several processes run the same tests: what they import is compiled once, whatever the user's environment says.
+export PYTHONDONTWRITEBYTECODE :=
 # Most tests wait, so that more of them run at a time than there are cores.
 TESTS_AT_ONCE ?= 5
 DEALT := --dist loadgroup --no-loadscope-reorder
