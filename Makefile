@@ -34,7 +34,7 @@ test: $(INSTALLED) ## Run all tests against a real Kafka and a real Redis
 	$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) $(DEALT) --durations=10
 
 test-fast: $(INSTALLED) ## Run the tests that need no server and no browser
-	$(BIN)/python -m pytest -n 2 $(DEALT) -m 'not server'
+	$(BIN)/python -m pytest -n 3 $(DEALT) -m 'not server'
 
 acceptance: $(INSTALLED) ## Hold 100,000 simulated jobs against an independent computation
 	WHOLE_PATH_JOBS=100000 $(BIN)/python -m pytest tests/whole_path

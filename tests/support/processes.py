@@ -73,7 +73,8 @@ class Forked:
         )
         with _READING:
             self._process.start()
-        self.pid: int = self._process.pid or 0
+        assert self._process.pid  # 0 would stand for everybody here, when a signal is sent
+        self.pid = self._process.pid
 
     @property
     def returncode(self) -> int | None:
