@@ -30,6 +30,15 @@ class ProjectorSettings(KafkaSettings, RedisSettings):
             raise ValueError("KAFKA_TOPIC is too long for `dlq.` in front of it: set KAFKA_DEAD_LETTER_TOPIC")
         return self
 
+    @model_validator(mode="after")
+    def _letters_are_not_events(self) -> Self:
+        if self.dead_letter_topic == self.kafka_topic:
+            raise ValueError(
+                "KAFKA_DEAD_LETTER_TOPIC is KAFKA_TOPIC, so every letter would be read again and become another one: "
+                "name another topic"
+            )
+        return self
+
     @property
     def dead_letter_topic(self) -> str:
         """The topic for records that cannot be understood."""

@@ -3,7 +3,7 @@
 from enum import Enum
 from typing import Final
 
-from projector.fold.record import RefusedRecord
+from projector.fold.record import Record, RefusedRecord
 
 HEADER_PREFIX: Final = "__connect.errors."
 STAGE: Final = "VALUE_CONVERTER"  # Kafka Connect's name for the step that failed
@@ -32,6 +32,12 @@ def headers_of_range(partition: str, start: int, to: int, decision: Decision) ->
     """Return what tells of the offsets from `start` up to, not including, `to` that they were passed over."""
     topic, _, number = partition.rpartition("/")
     return _about(topic, number, start, decision.reason, f"offsets {start} to {to - 1} {decision.what}")
+
+
+def is_letter(record: Record) -> bool:
+    """Tell whether a record of the log is a letter about a record of the same log, which somebody wrote there."""
+    topics = [content for name, content in record.headers if name == HEADER_PREFIX + "topic"]
+    return topics[-1:] == [record.topic.encode()]
 
 
 def _about(topic: str, partition: int | str, offset: int, reason: str, message: str) -> Headers:

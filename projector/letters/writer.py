@@ -5,17 +5,17 @@ Topic, partition and offset identify it: after a crash the same letter may be wr
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_fixed
 
 from projector.errors import DeadLetterError
 from projector.fold.record import RefusedRecord
-from projector.letters.headers import Decision, Headers, headers_of, headers_of_range
+from projector.letters.headers import Decision, Headers, headers_of, headers_of_range, is_letter
 from projector.log.codecs import MAX_EXPANDED_BYTES
 from projector.log.topics import MAX_LETTER_BYTES
 from projector.settings import ProjectorSettings
@@ -25,6 +25,8 @@ from service.kafka import REQUEST_TIMEOUT_MILLISECONDS
 DELIVERY_TIMEOUT_SECONDS: Final = 5.0
 PROBE_PAUSE_SECONDS: Final = 1.0
 MAX_EXPANDED_LETTER_BYTES: Final = MAX_EXPANDED_BYTES + MAX_LETTER_BYTES
+
+_log = structlog.get_logger(__name__)
 
 
 def new_producer(settings: ProjectorSettings) -> AIOKafkaProducer:
@@ -86,18 +88,24 @@ class DeadLetterWriter:
         await self._producer.stop()
 
     async def deliver(self, refused: Sequence[RefusedRecord]) -> None:
-        """Return when every record has a letter; DeadLetterError names the partitions of those that have none."""
+        """Return when every record has a letter; DeadLetterError names the partitions of those that have none.
+
+        A letter that was written into the log is one already: a letter about a letter could go round for ever.
+        """
+        refused = _without_letters(refused)
         outcomes = await asyncio.gather(*(self._send(one) for one in refused), return_exceptions=True)
-        failures: defaultdict[str, list[Exception]] = defaultdict(list)
+        failed: list[tuple[RefusedRecord, Exception]] = []
         for one, outcome in zip(refused, outcomes, strict=True):
             if isinstance(outcome, KafkaError | TimeoutError):
-                failures[partition_name(one.record.topic, one.record.partition)].append(outcome)
+                failed.append((one, outcome))
             elif isinstance(outcome, BaseException):
                 raise outcome
-        if failures:
-            if self.is_back():
-                self._probe = asyncio.create_task(self._try_until_acknowledged(refused[0]))
-            raise DeadLetterError(frozenset(failures), next(iter(failures.values()))[0])
+        if failed:
+            first, cause = failed[0]
+            if self.is_back():  # one that was acknowledged would only be written again
+                self._probe = asyncio.create_task(self._try_until_acknowledged(first))
+            partitions = {partition_name(one.record.topic, one.record.partition) for one, _ in failed}
+            raise DeadLetterError(frozenset(partitions), cause)
 
     async def deliver_range(self, partition: str, start: int, to: int, decision: Decision) -> None:
         """Return when a letter tells that the offsets from `start` to before `to` are passed over; DeadLetterError."""
@@ -119,3 +127,13 @@ class DeadLetterWriter:
     async def _write(self, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         async with asyncio.timeout(DELIVERY_TIMEOUT_SECONDS):
             await write_letter(self._producer, self._topic, key, value, headers)
+
+
+def _without_letters(refused: Sequence[RefusedRecord]) -> Sequence[RefusedRecord]:
+    """Return the records that are no letters themselves; the others are named in the log of this process."""
+    letters = [one.record for one in refused if is_letter(one.record)]
+    if not letters:
+        return refused
+    first = f"{partition_name(letters[0].topic, letters[0].partition)}/{letters[0].offset}"
+    _log.warning("letters stand in the log, and no others are written about them", letters=len(letters), first=first)
+    return [one for one in refused if not is_letter(one.record)]

@@ -38,6 +38,20 @@ def repeat_letter(deployment: Deployment, key: bytes, value: bytes, offset: int,
     asyncio.run(write())
 
 
+def test_a_letter_in_the_log_becomes_no_other_one(deployment: Deployment) -> None:
+    """Whoever writes letters into the log as they are starts no circle: they are counted, and nothing is written."""
+    make_letters(deployment)
+    letters = deployment.records(f"dlq.{deployment.topic}")
+    assert len(letters) == 3
+    deployment.publish([(letter.key, letter.value, list(letter.headers)) for letter in letters], 0)
+    deployment.publish([(b"fourth", b"rubbish", [(HEADER_PREFIX + "topic", b"another topic")])], 0)
+    deployment.wait_until_applied()
+    assert [letter.key for letter in deployment.records(f"dlq.{deployment.topic}")][3:] == [b"fourth"]
+    assert f"{deployment.topic}/0: 7 = 0 applied + 0 already known + 7 dead letters" in deployment.command(
+        "projector", "doctor"
+    )
+
+
 def test_letters_are_listed_filtered_and_shown(deployment: Deployment) -> None:
     """Each letter is one line with its place and reason, whatever its bytes are, and a repeated one counts once."""
     make_letters(deployment)
