@@ -29,19 +29,24 @@ class Credentials:
     def caller(self, authorization: Sequence[str]) -> Caller:
         """Return who sends these `Authorization` headers; UnauthorizedError unless they are good.
 
-        Credentials that were sent count: bad ones are refused also where none are needed.
+        Where none are needed only a Bearer token counts, and only where tokens are configured: what else is sent is
+        somebody else's, such as a proxy's. A token that counts and is not good is refused also there.
         """
-        if not authorization:
-            if self._is_required:
-                raise UnauthorizedError("Credentials are required: Authorization: Bearer <token>")
+        if not self._is_required and not (self._admin_tokens and any(map(_is_bearer, authorization))):
             return ANYBODY
+        if not authorization:
+            raise UnauthorizedError("Credentials are required: Authorization: Bearer <token>")
         if len(authorization) == 1 and self._is_admin(authorization[0]):
             return ADMIN
         raise UnauthorizedError("The credentials are not valid")
 
     def _is_admin(self, authorization: str) -> bool:
-        scheme, _, token = authorization.partition(" ")
+        _, _, token = authorization.partition(" ")
         given = token.strip(" ").encode(errors="surrogateescape")
         # All are compared, so that the time it takes tells nothing.
         matches = [hmac.compare_digest(given, admin) for admin in self._admin_tokens]
-        return scheme.lower() == _SCHEME and any(matches)
+        return _is_bearer(authorization) and any(matches)
+
+
+def _is_bearer(authorization: str) -> bool:
+    return authorization.partition(" ")[0].lower() == _SCHEME

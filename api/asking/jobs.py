@@ -57,14 +57,15 @@ class Jobs:
             listed = await read_list(scan, render)
         else:
             listed = await read_page(scan, query.limit, render)
-        return Answer(listed.body, self._headers(question.path, query, scan, listed))
+        return Answer(listed.body, self._headers(query, scan, listed))
 
-    def _headers(self, path: str, query: Query, scan: Scan, listed: Listed) -> Headers:
+    def _headers(self, query: Query, scan: Scan, listed: Listed) -> Headers:
         fresh = scan.freshness
         self._metrics.lag(fresh.lag)
         headers = freshness_headers(fresh, scan.generation.number).copy()
         if listed.has_unfinished:
             headers[_RETRY_AFTER] = str(UNFINISHED_RETRY_SECONDS)
         if listed.next is not None:
-            headers[_LINK] = f'<{path}?{query.going_on(listed.next)}>; rel="next"'
+            # Relative to the request, so that it is right behind whatever a proxy puts in front of the path.
+            headers[_LINK] = f'<?{query.going_on(listed.next)}>; rel="next"'
         return headers

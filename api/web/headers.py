@@ -32,15 +32,25 @@ _COMMON: Final = CIMultiDict(
         "X-Content-Type-Options": "nosniff",
     }
 )
-PREFLIGHT: Final = {
+# Names of headers with commas between them (RFC 9110, section 5.6.2).
+_HEADER_NAMES: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,2048}")
+_PREFLIGHT: Final = {
     "Allow": METHODS,
     "Access-Control-Allow-Methods": METHODS,
-    "Access-Control-Allow-Headers": ", ".join(_SENT),
     "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
 }
 _ALLOW_ORIGIN: Final = istr("Access-Control-Allow-Origin")
 _EXPOSE_HEADERS: Final = istr("Access-Control-Expose-Headers")
 _ORIGIN: Final = istr("Origin")
+
+
+def preflight_headers(asked: str | None) -> dict[str, str]:
+    """Return the headers of the answer to OPTIONS: whatever request headers a page asks for it may send.
+
+    Nothing here depends on them, and many libraries send some of their own, for tracing or caching.
+    """
+    names = asked if asked and _HEADER_NAMES.fullmatch(asked) else ", ".join(_SENT)
+    return {**_PREFLIGHT, "Access-Control-Allow-Headers": names}
 
 
 class CommonHeaders:

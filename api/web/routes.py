@@ -2,10 +2,10 @@
 
 from collections.abc import Awaitable, Callable
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from api.exchange import Answer, Endpoint, Question
-from api.web.headers import PREFLIGHT
+from api.web.headers import preflight_headers
 from api.web.responses import respond
 
 Route = Callable[[web.Request, Question], Awaitable[web.StreamResponse]]
@@ -38,6 +38,7 @@ def handled(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> 
     return route
 
 
-async def preflight(_: web.Request, __: Question) -> web.StreamResponse:
+async def preflight(request: web.Request, _: Question) -> web.StreamResponse:
     """Answer OPTIONS, which is also what a browser asks before it sends credentials."""
-    return web.Response(status=204, headers=PREFLIGHT)
+    asked_for = request.headers.get(hdrs.ACCESS_CONTROL_REQUEST_HEADERS)
+    return web.Response(status=204, headers=preflight_headers(asked_for))

@@ -24,15 +24,33 @@ def test_without_credentials_the_mode_decides() -> None:
         REQUIRED.caller([])
 
 
-@pytest.mark.parametrize("credentials", [OPEN, REQUIRED, Credentials((), is_required=False)])
+# What others send, such as a proxy, or a page that has no token.
+OTHERS = [[""], ["Basic c2VzYW1l"], ["sesame"], ["undefined"], ["null"], ["Basic x", "Digest y"]]
+
+
+@pytest.mark.parametrize("headers", OTHERS)
+def test_what_is_no_bearer_token_is_not_looked_at_where_none_is_needed(headers: list[str]) -> None:
+    """In mode open it is not for us; in mode required it is not good."""
+    assert OPEN.caller(headers) == ANYBODY
+    with pytest.raises(UnauthorizedError, match="not valid"):
+        REQUIRED.caller(headers)
+
+
+@pytest.mark.parametrize("headers", [*OTHERS, ["Bearer"], ["Bearer sesame"], ["Bearer x", "Bearer y"]])
+def test_where_no_token_is_configured_none_is_looked_at(headers: list[str]) -> None:
+    """Nobody can be an admin, and anybody may ask, whatever a page or a proxy sends along."""
+    assert Credentials((), is_required=False).caller(headers) == ANYBODY
+
+
+@pytest.mark.parametrize("credentials", [OPEN, REQUIRED])
 @pytest.mark.parametrize(
     "headers",
-    [["Bearer"], ["Bearer "], [""], ["Basic c2VzYW1l"], ["sesame"], ["Bearer Sesame"], ["Bearer sesam"],
+    [["Bearer"], ["Bearer "], ["Bearer Sesame"], ["Bearer sesam"],
      ["Bearer sesame1"], ["Bearer sesame,mellon"], ["Bearer s\u00e9same"], ["Bearer \udcff\udcfe"],
      ["Bearer " + "x" * 8192], ["Bearer eyJhbGciOiJub25lIn0.e30."], ["Bearer sesame", "Bearer sesame"],
      ["Basic x", "Bearer sesame"]],
 )  # fmt: skip
 def test_bad_credentials_are_refused_in_every_mode(credentials: Credentials, headers: list[str]) -> None:
-    """Credentials that were sent and are not good are refused, also where none are needed."""
+    """A Bearer token that nobody has is refused, also where none is needed."""
     with pytest.raises(UnauthorizedError, match="not valid"):
         credentials.caller(headers)

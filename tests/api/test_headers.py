@@ -45,13 +45,28 @@ async def test_a_requests_own_id_comes_back(api: Client) -> None:
 async def test_a_browser_may_ask_before_it_asks(api: Client) -> None:
     """The preflight says which methods and headers may be sent, and for how long that holds."""
     headers = {"Origin": "https://example.net", "Access-Control-Request-Method": "GET",
-               "Access-Control-Request-Headers": "authorization"}  # fmt: skip
+               "X-Request-Id": "r1"}  # fmt: skip
     answer = await api.request("OPTIONS", f"{STATUS}?owner=0x1", headers)
     assert (answer.status, answer.body) == (204, b"")
     assert answer.headers["Access-Control-Allow-Methods"] == answer.headers["Allow"] == "GET, HEAD, OPTIONS"
     allowed = answer.headers["Access-Control-Allow-Headers"]
     assert {"Authorization", "If-None-Match", "X-Request-Id", "Last-Event-ID"} <= set(allowed.split(", "))
     assert int(answer.headers["Access-Control-Max-Age"]) > 0
+
+
+@pytest.mark.parametrize("asked", ["content-type", "traceparent,tracestate", "x-anything, If-None-Match"])
+async def test_a_page_may_send_whatever_headers_its_libraries_send(api: Client, asked: str) -> None:
+    """The preflight names back what is asked for, and never allows credentials of the browser's own."""
+    headers = {"Origin": "https://example.net", "Access-Control-Request-Method": "GET"}
+    answer = await api.request("OPTIONS", STATUS, headers | {"Access-Control-Request-Headers": asked})
+    assert (answer.status, answer.headers["Access-Control-Allow-Headers"]) == (204, asked)
+    assert "Access-Control-Allow-Credentials" not in answer.headers
+
+
+async def test_a_preflight_that_asks_for_no_names_is_answered(api: Client) -> None:
+    """What cannot be names of headers is not named back."""
+    answer = await api.request("OPTIONS", STATUS, {"Access-Control-Request-Headers": "a<b>"})
+    assert "Authorization" in answer.headers["Access-Control-Allow-Headers"]
 
 
 async def test_only_named_origins_may_read_when_some_are_named(start_api: StartApi, projection: Projection) -> None:

@@ -119,7 +119,7 @@ async def test_answers_have_the_headers_that_are_described(
               "content-security-policy", "referrer-policy"}  # fmt: skip
     answers = [(path, await api.get(f"{path}?owner=0x1111&limit=1")) for path in DOCUMENT["paths"]]
     answers += [(path, await api.get(f"{path}?x=1")) for path in LISTS]
-    answers += [(path, await api.get(f"{path}?x=1", Authorization="x")) for path in LISTS]
+    answers += [(path, await api.get(f"{path}?x=1", Authorization="Bearer x")) for path in LISTS]
     answers += [(path, await api.request("POST", path)) for path in DOCUMENT["paths"]]
     answers += [(path, await unready.get(f"{path}?owner=0x1")) for path in (*LISTS, "/readyz")]
     answers += [

@@ -54,6 +54,7 @@ async def test_the_last_page_has_no_link(api: Client, projection: Projection) ->
     """The next page is linked only when there is one, with the same parameters."""
     await projection.put(numbered(4))
     first = await api.status("owner=0X1111&limit=2&dates=unix&x=y")
+    assert first.headers["Link"].startswith("<?owner=")  # relative: right behind whatever prefix a proxy has
     link = next_page(first)
     assert link is not None
     assert link.startswith(f"{STATUS}?owner=0X1111&limit=2&dates=unix&cursor=")

@@ -89,10 +89,10 @@ async def test_errors_are_json_with_one_member(api: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "authorization", ["Bearer", "Basic c2VzYW1l", "Bearer no", "Bearer " + "x" * 8192, "Bearer sésame", "Digest x", "x"]
+    "authorization", ["Bearer", "Bearer no", "bearer undefined", "Bearer " + "x" * 8192, "Bearer sésame"]
 )
 async def test_bad_credentials_are_refused(api: Client, authorization: str) -> None:
-    """Credentials that are not good are refused with 401 and how to do better, whatever is asked."""
+    """Tokens that nobody has are refused with 401 and how to do better, whatever is asked."""
     for target in (f"{STATUS}?owner=0x1", STATUS, f"{TIMELINE}?jobId=1"):
         raw = f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: {authorization}\r\n\r\n"
         status, head, body = parts(await api.raw(raw.encode()))

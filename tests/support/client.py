@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 import orjson
@@ -21,6 +21,7 @@ _SECONDS = 30
 class Answer:
     """An HTTP answer, its body as it came."""
 
+    target: str
     status: int
     headers: CIMultiDictProxy[str]
     body: bytes
@@ -62,7 +63,7 @@ class Client:
         sent = {"Accept-Encoding": "identity"} | dict(headers or {})
         url = URL(self.url + target, encoded=True)
         async with self.session.request(method, url, headers=sent, allow_redirects=False) as answer:
-            return Answer(answer.status, answer.headers, await answer.read())
+            return Answer(target, answer.status, answer.headers, await answer.read())
 
     async def get(self, target: str, **headers: str) -> Answer:
         """Ask for a target; `If_None_Match` is written for the header If-None-Match."""
@@ -102,4 +103,4 @@ def next_page(answer: Answer) -> str | None:
         return None
     target, _, relation = link.partition(">; ")
     assert relation == 'rel="next"', link
-    return target.removeprefix("<")
+    return urljoin(answer.target, target.removeprefix("<"))
