@@ -121,6 +121,7 @@ def test_a_promoted_replica_that_lacks_acknowledged_writes(
         assert all(int(floors[f"floor:{deployment.topic}/{name}".encode()]) == end for name, end in reached.items())
 
 
+@pytest.mark.alone
 def test_two_primaries_that_meet_again(
     services: Services, primary: RedisServer, replica: RedisServer, tmp_path: Path
 ) -> None:

@@ -216,7 +216,7 @@ async def test_a_rebuild_follows_partitions_that_were_added(folded: Deployment) 
 
 def test_a_rebuild_that_would_not_fit_is_refused(services: Services, tmp_path: Path) -> None:
     """When Redis' memory has no room for a second generation nothing is begun; live events go on."""
-    limits = {"maxmemory": "6mb", "maxmemory-policy": "noeviction"}
+    limits = {"maxmemory": "7mb", "maxmemory-policy": "noeviction"}
     with Redis(tmp_path / "redis", settings=limits) as redis:
         own = Services(services.kafka_bootstrap_servers, redis.url, services.source)
         with Deployment(own, f"full-{uuid.uuid4().hex[:12]}", tmp_path) as deployment:
