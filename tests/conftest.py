@@ -1,10 +1,11 @@
 """Fixtures that every kind of test shares: the real services, and a topic and a key prefix of a test's own."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 
 from tests.support.deployment import Deployment
 from tests.support.machine import make_way, share_of, start_brokers_quickly, use_own_ports
@@ -87,3 +88,21 @@ def deployment(services: Services, tmp_path_factory: pytest.TempPathFactory) -> 
     name = f"test-{uuid.uuid4().hex[:12]}"
     with Deployment(services, name, tmp_path_factory.mktemp("deployment")) as deployment:
         yield deployment
+
+
+@pytest.fixture
+async def redis(services: Services) -> AsyncIterator[Redis]:
+    """A client of the real Redis."""
+    client = Redis.from_url(services.redis_url)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def prefix(redis: Redis) -> AsyncIterator[str]:
+    """A key prefix of the test's own."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    yield name
+    keys = [key async for key in redis.scan_iter(match=f"{name}:*", count=10_000)]
+    if keys:
+        await redis.delete(*keys)

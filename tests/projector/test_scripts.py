@@ -1,21 +1,18 @@
 """What the scripts in Redis have in common: comparing text by its bytes, and lists of any length."""
 
-from collections.abc import AsyncIterator
 from importlib.resources import files
 from random import Random
 from typing import Any
 
-import pytest
 from redis.asyncio import Redis
 
 from projector.replay.generations.sealing import seal
 from projector.store.generation import Generation
-from projector.store.live import Live, LogIdentity
+from projector.store.live import Live
 from schemas.redis_layout import FLOOR, META, POSITIONS, bucket_prefix
-from tests.support.services import Services
+from tests.support.opening import LOG, known
 
 PARTITIONS = 10_000
-PREFIX = "scripts"
 COMPARE = """
 local answer = {}
 for i = 1, #ARGV, 2 do answer[#answer + 1] = is_less(ARGV[i], ARGV[i + 1]) and 1 or 0 end
@@ -23,24 +20,10 @@ return answer
 """
 
 
-@pytest.fixture
-async def redis(services: Services) -> AsyncIterator[Redis]:
-    """A client of the real Redis, in which nothing of the tests' prefix is left."""
-    client = Redis.from_url(services.redis_url)
-    yield client
-    async for key in client.scan_iter(match=f"{PREFIX}:*", count=10_000):
-        await client.delete(key)
-    await client.aclose()
-
-
-async def opened(redis: Redis) -> Generation:
+async def opened(redis: Redis, prefix: str) -> Generation:
     """Return a generation whose log has as many partitions as a topic may have."""
-
-    async def ends() -> dict[str, int]:
-        return {f"t/{number}": number for number in range(PARTITIONS)}
-
-    live = Live(redis, PREFIX, LogIdentity("cluster", "t"))
-    await live.open(ends)
+    live = Live(redis, prefix, LOG)
+    await live.open(known({f"t/{number}": number for number in range(PARTITIONS)}))
     return live.generation
 
 
@@ -64,21 +47,21 @@ async def test_text_is_ordered_by_its_bytes(redis: Redis) -> None:
     assert answer == [int(first < second) for first, second in pairs]
 
 
-async def test_a_bucket_of_ten_thousand_partitions_is_begun(redis: Redis) -> None:
+async def test_a_bucket_of_ten_thousand_partitions_is_begun(redis: Redis, prefix: str) -> None:
     """Every partition has its floor, however many there are."""
-    generation = await opened(redis)
-    meta: Any = await redis.hgetall(bucket_prefix(PREFIX, generation.pointer.number, 0) + META)
+    generation = await opened(redis, prefix)
+    meta: Any = await redis.hgetall(bucket_prefix(prefix, generation.pointer.number, 0) + META)
     assert {name: meta[name] for name in meta if name.startswith(FLOOR.encode())} == {
         f"{FLOOR}t/{number}".encode(): str(number).encode() for number in range(PARTITIONS)
     }
 
 
-async def test_a_bucket_of_ten_thousand_partitions_is_sealed_and_opened_again(redis: Redis) -> None:
+async def test_a_bucket_of_ten_thousand_partitions_is_sealed_and_opened_again(redis: Redis, prefix: str) -> None:
     """A switch learns every position, and leaves no seal behind when it is over."""
-    generation = await opened(redis)
+    generation = await opened(redis, prefix)
     positions = {f"t/{number}": number for number in range(PARTITIONS)}
     fields: dict[Any, Any] = {name: str(position) for name, position in positions.items()}
-    await redis.hset(bucket_prefix(PREFIX, generation.pointer.number, 0) + POSITIONS, mapping=fields)
+    await redis.hset(bucket_prefix(prefix, generation.pointer.number, 0) + POSITIONS, mapping=fields)
     assert await seal(redis, generation, 1) == positions
     await generation.buckets.unseal(1)
     assert await generation.buckets.find(0) == (generation.pointer.incarnations[0], None)

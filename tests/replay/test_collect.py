@@ -1,7 +1,6 @@
 """What the collector's script takes, on a real Redis: exactly the jobs whose last news is before the cutoff."""
 
-import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from random import Random
 from typing import Any, cast
 
@@ -23,29 +22,10 @@ from schemas.redis_layout import INDEXES, JOB, bucket_prefix
 from tests.support.events import event, record
 from tests.support.opening import LOG, known
 from tests.support.refold import Content, content_of
-from tests.support.services import Services
 
 FIRST_SECOND = 1_601_514_000
 CUTOFF = sortable_timestamp((FIRST_SECOND + 30) * 1000)
 Jobs = dict[JobIdentity, FoldedJob]
-
-
-@pytest.fixture
-async def redis(services: Services) -> AsyncIterator[Redis]:
-    """A client of the real Redis."""
-    client = Redis.from_url(services.redis_url)
-    yield client
-    await client.aclose()
-
-
-@pytest.fixture
-async def prefix(redis: Redis) -> AsyncIterator[str]:
-    """A key prefix of the test's own."""
-    name = f"collect-{uuid.uuid4().hex[:8]}"
-    yield name
-    keys = [key async for key in redis.scan_iter(match=f"{name}:*", count=10_000)]
-    if keys:
-        await redis.delete(*keys)
 
 
 async def opened(redis: Redis, prefix: str, buckets: int = 1) -> Live:
