@@ -11,6 +11,9 @@ export PYTHONDONTWRITEBYTECODE :=
 # Most tests wait, so that more of them run at a time than there are cores.
 TESTS_AT_ONCE ?= 5
 DEALT := --dist loadgroup --no-loadscope-reorder
+# What only tests with servers need takes a second to import, in each process.
+FAST := -m 'not server' --hypothesis-profile=fast -p no:schemathesis \
+	--ignore=tests/api/test_any_request.py --ignore=tests/api/test_page.py
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-fast acceptance torture lint format bench lock
@@ -33,8 +36,8 @@ run: $(INSTALLED) ## Start everything and watch simulated jobs; Ctrl-C ends all 
 test: $(INSTALLED) ## Run all tests against a real Kafka and a real Redis
 	$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) $(DEALT) --durations=10
 
-test-fast: $(INSTALLED) ## Run the tests that need no server and no browser
-	$(BIN)/python -m pytest -n 3 $(DEALT) -m 'not server'
+test-fast: $(INSTALLED) ## Run the tests that need no server and no browser, with fewer generated examples
+	$(BIN)/python -m pytest -n 3 $(DEALT) $(FAST) --durations=5
 
 acceptance: $(INSTALLED) ## Hold 100,000 simulated jobs against an independent computation
 	WHOLE_PATH_JOBS=100000 $(BIN)/python -m pytest tests/whole_path

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 from redis.asyncio import Redis
 
@@ -14,6 +15,10 @@ from tests.support.services import Services, running_services, source_of_service
 
 # A test that uses one of these, by whatever way, needs a server.
 SERVERS = frozenset({"services", "redis_url", "own_redis", "kafka_to_break"})
+# Hypothesis without its deadline: machines that run these tests differ in speed. What is run while writing is shorter.
+hypothesis.settings.register_profile("whole", deadline=None)
+hypothesis.settings.register_profile("fast", deadline=None, max_examples=10)
+hypothesis.settings.load_profile("whole")
 RECEPTION = pytest.StashKey[Reception]()
 
 

@@ -122,6 +122,7 @@ def is_running(pid: int) -> bool:
         return False
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_port_that_is_taken_is_told(workers: str) -> None:
     """When its port is taken the process ends with 75 and a sentence, alone or with workers."""

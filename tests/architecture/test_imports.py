@@ -12,6 +12,8 @@ from packaging.requirements import Requirement
 
 from tests.architecture.modules import MAY_IMPORT, PROJECT, imports_of, modules_of, python_files, tree_of
 
+pytestmark = pytest.mark.xdist_group("architecture")  # each file is parsed once
+
 # What talks to anything outside of the process, or could.
 TALKING = frozenset(
     {

@@ -7,6 +7,8 @@ import pytest
 
 from tests.architecture.modules import MAY_IMPORT, PROJECT, python_files, tree_of
 
+pytestmark = pytest.mark.xdist_group("architecture")  # each file is parsed once
+
 MAX_FILE_LINES = 300
 MAX_FUNCTION_LINES = 50
 MAX_FILES = 14

@@ -95,7 +95,7 @@ def test_the_caller_has_a_turn_between_slices() -> None:
     assert turns == [*[None] * (MAX_BATCH_RECORDS // SLICE_RECORDS - 1), MAX_BATCH_RECORDS, None, SLICE_RECORDS]
 
 
-@settings(max_examples=50)
+@settings(max_examples=settings().max_examples // 2)
 @given(st.lists(st.integers(0, 59), min_size=1, max_size=4), st.sets(st.integers(0, 59)))
 def test_every_bucket_takes_all_of_a_span_or_nothing(stored: list[int], holes: set[int]) -> None:
     """Spans follow each other without a gap and never straddle the position of a bucket that stands further."""

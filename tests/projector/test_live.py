@@ -68,6 +68,7 @@ async def test_a_floor_never_falls(store: Live, redis: Redis, prefix: str) -> No
     assert await redis.hget(bucket_prefix(prefix, 1, 0) + "meta", "floor:t/0") == b"9"
 
 
+@pytest.mark.long(4)
 async def test_redis_away_is_told() -> None:
     """A Redis that cannot be reached is one kind of error, whatever the client raises."""
     client = Redis(port=1, socket_connect_timeout=1)

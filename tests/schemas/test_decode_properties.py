@@ -16,7 +16,7 @@ from tests.support.event_strategies import ATTRIBUTES, JSON, TEXT, changed_event
 
 # What a register in Redis separates its parts with, and what a digest separates an identity's with.
 SEPARATORS = ("\t", "\0")
-MANY = 400
+MANY = 4 * settings().max_examples
 
 TIMESTAMPS = st.sampled_from([NO_TIMESTAMP, 0, TIMESTAMP]) | st.integers(-(2**63), 2**63 - 1)
 HEADER_NAMES = st.sampled_from(["content-type", *(f"ce_{name}" for name in ATTRIBUTES)]) | TEXT

@@ -27,10 +27,12 @@ def without_collections() -> Iterator[None]:
     gc.enable()
 
 
-def seconds(run: Callable[[], object], times: int = 1) -> float:
-    """Return how long it takes, by the processor's time and at its best."""
+def seconds(run: Callable[[], object], times: int = 1, enough: float = 0) -> float:
+    """Return how long it takes, by the processor's time and at its best; what is fast enough is not tried again."""
     best = float("inf")
     for _ in range(20):
+        if best < enough:
+            break
         begin = time.process_time()
         for _ in range(times):
             run()
@@ -132,9 +134,10 @@ def test_what_is_ordinary_costs_little(value: bytes) -> None:
 def test_no_record_takes_long(value: bytes) -> None:
     """A record made to be slow takes little more than its parser: every other step is linear, and none in Python."""
     assert 190_000 < len(value) <= MAX_RECORD_BYTES
-    assert seconds(decoding(value)) - seconds(parsing(value)) < MOST_SECONDS
+    enough = seconds(parsing(value)) + MOST_SECONDS
+    assert seconds(decoding(value), enough=enough) < enough
 
 
 def test_headers_do_not_take_long() -> None:
     """Ten thousand headers cost what reading them costs."""
-    assert seconds(decoding(GOOD, [("CE_ID", b'"x"')] * 10_000)) < MOST_SECONDS
+    assert seconds(decoding(GOOD, [("CE_ID", b'"x"')] * 10_000), enough=MOST_SECONDS) < MOST_SECONDS

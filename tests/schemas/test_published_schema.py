@@ -109,7 +109,7 @@ def nearly_right_events(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @given(nearly_right_events(), st.sampled_from([TIMESTAMP, NO_TIMESTAMP]))
-@settings(max_examples=1000)
+@settings(max_examples=10 * settings().max_examples)
 def test_schema_and_decoder_accept_the_same(event: dict[str, Any], timestamp: int) -> None:
     """An event that is valid is accepted unless a rule beyond any schema is broken; one that is not is refused."""
     value = json.dumps(event).encode()  # which writes integers of any size
@@ -123,7 +123,7 @@ def test_schema_and_decoder_accept_the_same(event: dict[str, Any], timestamp: in
 
 
 @given(nearly_right_events())
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 def test_the_first_fault_is_that_of_the_schema(event: dict[str, Any]) -> None:
     """Where an event breaks the schema is found as the whole event says it, however little of it is looked at."""
     faults = {".".join(map(str, error.instance_path)) for error in PUBLISHED.iter_errors(event)}

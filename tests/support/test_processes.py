@@ -14,6 +14,8 @@ NOBODY = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "REDIS_URL": "redis://127.0.
 REPORT = ("--owner=0x1", "--agreement-id=0x2", "--job-id=3", "--source=/w", "--time=2020-10-01T01:00:00Z", "--dry-run")
 END_SECONDS = 20.0
 
+pytestmark = pytest.mark.server  # the fork server is one, and so is the API
+
 
 def outcome(start: Start, directory: Path, module: str, *arguments: str, **environment: str) -> tuple[int, str, str]:
     """Run a program to its end and return its exit code, what it printed, and its errors."""
