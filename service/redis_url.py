@@ -7,6 +7,8 @@ from urllib.parse import parse_qsl, urlsplit
 SCHEMES: Final = ("redis://", "rediss://", "redis+cluster://", "rediss+cluster://")
 # What may follow a `?`; anything else would change how the client behaves, behind the back of the code.
 TLS_OPTIONS: Final = frozenset({"ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"})
+PROTOCOL_OPTION: Final = "protocol"
+PROTOCOLS: Final = frozenset({"2", "3"})
 DEFAULT_PORT: Final = 6379
 
 _TLS: Final = "rediss"
@@ -19,9 +21,12 @@ def fault_of(url: str) -> str | None:
         return "must start with " + ", ".join(SCHEMES)
     if not _is_readable(url):
         return "must be scheme://user:password@host:port/number, with / ? # in a password written as %2F %3F %23"
-    known = TLS_OPTIONS if url.startswith(_TLS) else frozenset()
-    if not known.issuperset(name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)):
-        return f"can have no options but, for {_TLS}://, " + ", ".join(sorted(TLS_OPTIONS))
+    known = {PROTOCOL_OPTION} | (TLS_OPTIONS if url.startswith(_TLS) else frozenset())
+    options = parse_qsl(urlsplit(url).query, keep_blank_values=True)
+    if not known.issuperset(name for name, _ in options):
+        return f"can have no options but {PROTOCOL_OPTION} and, for {_TLS}://, " + ", ".join(sorted(TLS_OPTIONS))
+    if not PROTOCOLS.issuperset(value for name, value in options if name == PROTOCOL_OPTION):
+        return f"{PROTOCOL_OPTION} must be " + " or ".join(sorted(PROTOCOLS))
     return None
 
 

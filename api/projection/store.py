@@ -1,6 +1,7 @@
 """The store: the calls to Redis that reading takes, and the ways in which they fail."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from hashlib import sha1
@@ -14,6 +15,7 @@ from redis.exceptions import (
     NoScriptError,
     RedisClusterException,
     RedisError,
+    ResponseError,
 )
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
@@ -24,7 +26,7 @@ from redis.exceptions import (
 
 from api.metrics import Metrics
 from api.projection.errors import NO_ANSWER_IN_TIME, StoreUnavailableError
-from service.redis import AnyRedis, read_hash
+from service.redis import AnyRedis, read, read_hash
 
 CALL_TIMEOUT_SECONDS: Final = 0.5
 # What a node of a cluster may take: less than the shortest call (see reader.py), so that the client learns of one that
@@ -38,6 +40,8 @@ _REASONS: Final = (
     ((AuthenticationError, NoPermissionError), "it refuses access"),
     ((RedisConnectionError, RedisClusterException, OSError), "no connection"),
 )
+# What a server says that has no scripts that only read (before Redis 7), or does not let this user run them.
+_NO_READING_SCRIPTS: Final = re.compile("unknown command|no permissions to run the 'evalsha_ro'", re.IGNORECASE)
 _log = structlog.get_logger(__name__)
 
 
@@ -50,12 +54,13 @@ class Script:
 
 
 class Store:
-    """Calls to Redis; each has one limit around it and is not repeated."""
+    """Calls to Redis, which only read; each has one limit around it, also where it is asked on a second connection."""
 
     def __init__(self, redis: AnyRedis, metrics: Metrics) -> None:
         self._redis = redis
         self._metrics = metrics
         self._is_away = False
+        self._has_reading_scripts = True
 
     async def read_hash(self, key: str) -> Mapping[bytes, bytes]:
         """Return the fields of a hash; StoreUnavailableError."""
@@ -67,11 +72,21 @@ class Store:
     ) -> Sequence[Any]:
         """Return what a script replies; StoreUnavailableError."""
         async with self._limited(timeout_seconds):
-            try:
-                reply = await self._redis.evalsha(script.name, len(keys), *keys, *argv)
-            except NoScriptError:
-                reply = await self._redis.eval(script.text, len(keys), *keys, *argv)
-        return reply  # type: ignore[no-any-return]
+            return await read(lambda: self._run(script, keys, argv))
+
+    async def _run(self, script: Script, keys: Sequence[str], argv: Sequence[str | int]) -> Sequence[Any]:
+        """Run a script as one that only reads, for which the right to read is enough, where Redis has that."""
+        has_them, redis = self._has_reading_scripts, self._redis
+        evalsha, eval_ = (redis.evalsha_ro, redis.eval_ro) if has_them else (redis.evalsha, redis.eval)
+        try:
+            return await evalsha(script.name, len(keys), *keys, *argv)  # type: ignore[no-any-return]
+        except NoScriptError:
+            return await eval_(script.text, len(keys), *keys, *argv)  # type: ignore[no-any-return]
+        except ResponseError as error:
+            if not has_them or not _NO_READING_SCRIPTS.search(str(error)):
+                raise
+            self._has_reading_scripts = False
+            return await self._run(script, keys, argv)
 
     @asynccontextmanager
     async def _limited(self, timeout_seconds: float) -> AsyncIterator[None]:

@@ -25,6 +25,7 @@ def settings_of(url: str) -> RedisSettings:
         ("rediss://example.net?ssl_cert_reqs=none", "example.net:6379"),
         ("redis://[::1]:7000", "[::1]:7000"),
         ("redis+cluster://example.net:7000", "example.net:7000"),
+        ("redis+cluster://example.net:7000?protocol=3", "example.net:7000"),
         ("rediss+cluster://alice:word@example.net:7000", "example.net:7000"),
     ],
 )
@@ -60,6 +61,7 @@ async def test_the_address_is_shown_without_credentials(url: str, shown: str) ->
         "redis://example.net?socket_timeout=1",
         "redis://example.net?ssl_cert_reqs=none",
         "rediss://example.net?db=1",
+        "redis://example.net?protocol=4",
     ],
 )
 def test_a_url_that_would_fail_later_is_a_fault(url: str) -> None:

@@ -42,7 +42,7 @@ class RedisProcess:
         command = [server, "--port", str(self.port), "--save", "", "--dir", str(self._directory), *self._options]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + START_SECONDS
-        with SyncRedis(port=self.port) as client:
+        with SyncRedis(port=self.port, protocol=2) as client:
             while time.monotonic() < deadline:
                 try:
                     client.ping()
