@@ -14,7 +14,6 @@ from redis.exceptions import (
     NoPermissionError,
     NoScriptError,
     RedisClusterException,
-    RedisError,
     ResponseError,
 )
 from redis.exceptions import (
@@ -26,7 +25,7 @@ from redis.exceptions import (
 
 from api.metrics import Metrics
 from api.projection.errors import NO_ANSWER_IN_TIME, StoreUnavailableError
-from service.redis import AnyRedis, read, read_hash
+from service.redis import REDIS_FAULTS, AnyRedis, read, read_hash
 
 CALL_TIMEOUT_SECONDS: Final = 0.5
 # What a node of a cluster may take: less than the shortest call (see reader.py), so that the client learns of one that
@@ -94,7 +93,7 @@ class Store:
         try:
             async with asyncio.timeout(timeout_seconds):
                 yield
-        except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
+        except REDIS_FAULTS as error:
             raise self._failed(error) from error
         if self._is_away:
             self._is_away = False

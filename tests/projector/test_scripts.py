@@ -4,9 +4,13 @@ from importlib.resources import files
 from random import Random
 from typing import Any
 
+import pytest
 from redis.asyncio import Redis
 
+from projector.errors import CallTimeoutError, DamagedBucketError, ScriptError, StoreUnavailableError
 from projector.replay.generations.sealing import seal
+from projector.store import calls
+from projector.store.calls import limited
 from projector.store.generation import Generation
 from projector.store.live import Live
 from schemas.redis_layout import FLOOR, META, POSITIONS, bucket_prefix
@@ -65,3 +69,43 @@ async def test_a_bucket_of_ten_thousand_partitions_is_sealed_and_opened_again(re
     assert await seal(redis, generation, 1) == positions
     await generation.buckets.unseal(1)
     assert await generation.buckets.find(0) == (generation.pointer.incarnations[0], None)
+
+
+@pytest.mark.parametrize(
+    ("script", "error"),
+    [
+        ("return unpack({}, 1, 100000)", ScriptError),
+        ("return nil < 1", ScriptError),
+        ("return redis.call('HGET', KEYS[1], 'field')", DamagedBucketError),
+        ("return redis.call('NO SUCH COMMAND')", StoreUnavailableError),
+    ],
+)
+async def test_a_fault_of_ours_is_no_damage(
+    redis: Redis, prefix: str, script: str, error: type[StoreUnavailableError]
+) -> None:
+    """What a script of ours fails at is told as that, and only what has a wrong type is damage, which is removed."""
+    await redis.set(f"{prefix}:text", "text")
+    with pytest.raises(error):
+        async with limited():
+            await redis.eval(script, 1, f"{prefix}:text")
+
+
+@pytest.mark.parametrize("script", ["raise_floor", "unseal"])
+async def test_a_stored_number_that_is_none_is_damage(redis: Redis, prefix: str, script: str) -> None:
+    """A script that has to compute with something else says that it is damaged."""
+    fields: dict[Any, Any] = {"sealed": "rubbish", FLOOR + "t/0": "rubbish"}
+    await redis.hset(f"{prefix}:meta", mapping=fields)
+    with pytest.raises(DamagedBucketError):
+        await calls.Script(redis, script)(
+            [f"{prefix}:meta"], [FLOOR + "t/0", "1"] if script == "raise_floor" else ["1"]
+        )
+
+
+async def test_a_call_without_an_answer_in_time_is_told_as_that(
+    redis: Redis, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever sent too much at once can tell it from a Redis that refuses."""
+    monkeypatch.setattr(calls, "CALL_TIMEOUT_SECONDS", 0.05)
+    with pytest.raises(CallTimeoutError):
+        async with limited():
+            await redis.blpop([f"{prefix}:nothing"], 1)

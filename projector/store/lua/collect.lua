@@ -1,6 +1,7 @@
 -- Lets jobs of a bucket go whose last news is before a cutoff, with their index entries: all of it in one step.
 --
 -- Follows bytes.lua: is_less(a, b).
+-- Follows numbers.lua: number_in(text).
 --
 -- KEYS[1]  meta of the bucket (hash)
 -- KEYS[2]  positions of the bucket (hash)
@@ -28,7 +29,7 @@ local identity_fields, index_names, stages, details, job_prefix, floor_prefix = 
 -- A job that looks old in a bucket that has not caught up may have news in the log. Answers such a partition.
 local function partition_behind()
   local function is_behind(name, offset)
-    return tonumber(call('HGET', KEYS[2], name) or '0') < tonumber(offset)
+    return number_in(call('HGET', KEYS[2], name) or '0') < number_in(offset)
   end
   local meta = call('HGETALL', KEYS[1])
   for i = 1, #meta, 2 do
