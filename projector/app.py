@@ -32,7 +32,7 @@ from projector.upkeep import Duty
 from projector.watchdog import Watchdog
 from service.errors import ServiceUnavailableError
 from service.health import Check, health_routes
-from service.kafka import start_client, unreachable
+from service.kafka import start_client, why_unusable
 from service.redis import AnyRedis, address, connect
 from service.signals import stop_on_signals
 
@@ -90,7 +90,7 @@ async def _join(log: Log, settings: ProjectorSettings) -> None:
     try:
         await log.join()
     except (KafkaError, TimeoutError) as error:
-        raise ServiceUnavailableError(unreachable(settings, error)) from error
+        raise ServiceUnavailableError(await why_unusable(settings, error)) from error
 
 
 async def _clients(settings: ProjectorSettings, stack: AsyncExitStack) -> tuple[AnyRedis, Live, Log, DeadLetterWriter]:
