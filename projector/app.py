@@ -27,7 +27,7 @@ from projector.projector import Projector
 from projector.settings import ProjectorSettings
 from projector.store.catalog import Catalog
 from projector.store.live import Live, LogIdentity
-from projector.store.memory import EvictionWatch, require_redis
+from projector.store.memory import EvictionWatch, require_primary
 from projector.upkeep import Duty
 from projector.watchdog import Watchdog
 from service.errors import ServiceUnavailableError
@@ -98,7 +98,7 @@ async def _clients(settings: ProjectorSettings, stack: AsyncExitStack) -> tuple[
     cluster = await cluster_of(settings)
     redis = connect(settings)
     stack.push_async_callback(close, redis.aclose)
-    await require_redis(redis, settings)
+    await require_primary(redis, settings)
     producer = new_producer(settings)
     await start_client(producer, settings)
     letters = DeadLetterWriter(producer, settings.dead_letter_topic)

@@ -11,6 +11,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisClusterException, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
+from service.diagnosis.fault import Fault
+from service.diagnosis.redis import told_by, untold
 from service.redis_url import address_in
 from service.settings import RedisSettings
 
@@ -67,12 +69,15 @@ def address(settings: RedisSettings) -> str:
 
 
 def unreachable(settings: RedisSettings, error: Exception | None) -> str:
-    """Return the sentence for a Redis that does not answer."""
-    cause = f" ({error})" if error and str(error) else ""
-    return (
-        f"Redis cannot be reached at {address(settings)}{cause}: start it, for example with "
-        "`python -m devstack up`, or set REDIS_URL"
-    )
+    """Return the sentence for a Redis that cannot be used, as far as the error itself tells the cause."""
+    return sentence(settings, told_by(settings, error) or untold(error))
+
+
+def sentence(settings: RedisSettings, fault: Fault) -> str:
+    """Return the sentence for people."""
+    if fault.may_pass:
+        return f"Redis cannot be reached at {address(settings)} ({fault.cause}): {fault.remedy}"
+    return f"Redis cannot be used at {address(settings)} ({fault.cause}): {fault.remedy}"
 
 
 async def read(ask: Callable[[], Awaitable[Value]]) -> Value:

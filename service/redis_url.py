@@ -37,6 +37,17 @@ def address_in(url: str) -> str:
     return f"{host}:{parts.port or DEFAULT_PORT}"
 
 
+def endpoint_in(url: str) -> tuple[str, int]:
+    """Return host and port of a URL that has no fault."""
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or DEFAULT_PORT
+
+
+def has_tls(url: str) -> bool:
+    """Tell whether a URL wants TLS."""
+    return url.startswith(_TLS)
+
+
 def _is_readable(url: str) -> bool:
     try:
         parts = urlsplit(url)

@@ -4,13 +4,15 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any, Final
 
-from redis.exceptions import AuthenticationError, NoPermissionError
-
 from projector.settings import ProjectorSettings
+from service.diagnosis.redis import diagnose, replica
 from service.errors import ServiceUnavailableError
-from service.redis import REDIS_FAULTS, AnyRedis, address, unreachable
+from service.redis import REDIS_FAULTS, AnyRedis, address, sentence
 
 NO_EVICTION: Final = "noeviction"
+# These drop only keys with a lifetime, which none of ours has: for us they are as safe, and many providers set them.
+ONLY_WITH_LIFETIME: Final = "volatile-"
+REPLICA: Final = "slave"
 LOOK_TIMEOUT_SECONDS: Final = 2.0
 _PAUSE_SECONDS: Final = 0.5
 
@@ -23,21 +25,28 @@ class Memory:
     evicted_keys: int
     used: str
     limit: str
+    role: str = "master"
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether no key of ours is ever dropped."""
+        return self.policy == NO_EVICTION or self.policy.startswith(ONLY_WITH_LIFETIME)
 
 
 async def read_memory(redis: AnyRedis) -> Memory:
     """Return what Redis says of its memory; raises REDIS_FAULTS."""
-    answer: dict[str, Any] = await redis.info("memory", "stats")
+    answer: dict[str, Any] = await redis.info("default")  # one section: Redis 6 takes no more
     memories = [
         Memory(
             str(node.get("maxmemory_policy", NO_EVICTION)),
             int(node.get("evicted_keys", 0)),
             str(node.get("used_memory_human", "?")),
             str(node.get("maxmemory_human", "0B")),
+            str(node.get("role", "master")),
         )
         for node in nodes_of(answer)
     ]
-    return max(memories, key=lambda memory: (memory.policy != NO_EVICTION, memory.evicted_keys))
+    return max(memories, key=lambda memory: (not memory.is_safe, memory.evicted_keys))
 
 
 def nodes_of(answer: dict[str, Any]) -> list[dict[str, Any]]:
@@ -47,17 +56,18 @@ def nodes_of(answer: dict[str, Any]) -> list[dict[str, Any]]:
 
 def why_unsafe(memory: Memory, place: str) -> str | None:
     """Return what is to be done about a Redis that may drop keys; None when it never does."""
-    if memory.policy == NO_EVICTION:
+    if memory.is_safe:
         return None
     return (
         f"Redis at {place} may drop keys without an error (maxmemory-policy is {memory.policy}): "
-        f"set it with `redis-cli CONFIG SET maxmemory-policy {NO_EVICTION}` and in its configuration"
+        f"set it to {NO_EVICTION} (`redis-cli CONFIG SET maxmemory-policy {NO_EVICTION}` and in its configuration), or "
+        "where its provider has the setting"
     )
 
 
 def why_incomplete(memory: Memory, place: str) -> str | None:
     """Return what is to be done about a Redis that has dropped keys; None when it has not."""
-    if not memory.evicted_keys:
+    if not memory.evicted_keys or memory.policy.startswith(ONLY_WITH_LIFETIME):
         return None
     return (
         f"Redis at {place} has dropped {memory.evicted_keys} keys without an error, jobs may be missing: delete the "
@@ -76,20 +86,31 @@ async def require_redis(redis: AnyRedis, settings: ProjectorSettings) -> Memory:
     return memory
 
 
+async def require_primary(redis: AnyRedis, settings: ProjectorSettings) -> None:
+    """Return when Redis takes writes and is set never to drop keys; ServiceUnavailableError says what to do."""
+    memory = await require_redis(redis, settings)
+    if memory.role == REPLICA:
+        raise ServiceUnavailableError(sentence(settings, replica()))
+
+
 async def _memory(redis: AnyRedis, settings: ProjectorSettings) -> Memory:
-    failure: Exception | None = None
+    """Ask until Redis answers; what waiting cannot mend, such as a wrong password, is told at once."""
+    fault = failure = None
     try:
         async with asyncio.timeout(settings.start_timeout_seconds):
             while True:
                 try:
                     return await read_memory(redis)
-                except (AuthenticationError, NoPermissionError) as error:
-                    raise ServiceUnavailableError(f"Redis at {address(settings)} refuses us: {error}") from error
                 except REDIS_FAULTS as error:
                     failure = error
+                    fault = await diagnose(settings, error)
+                    if not fault.may_pass:
+                        break
                 await asyncio.sleep(_PAUSE_SECONDS)
     except TimeoutError:
-        raise ServiceUnavailableError(unreachable(settings, failure)) from failure
+        pass
+    fault = fault or await diagnose(settings, failure)
+    raise ServiceUnavailableError(sentence(settings, fault)) from failure
 
 
 class EvictionWatch:

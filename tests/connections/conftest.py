@@ -1,27 +1,30 @@
-"""One Kafka broker with every way to prove who one is, for all tests of one process."""
+"""One Kafka broker with every way to prove who one is for all tests of one process, and a Redis of each test's own."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support.certificates import Certificates
-from tests.support.secured_kafka import SecuredKafka, running_secured_kafka
+from tests.support.secured_kafka import SecuredKafka
+from tests.support.tls_redis import TlsRedis
 
 
 @pytest.fixture(scope="session")
-def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SecuredKafka, Certificates]]:
-    """The broker and the certificates."""
-    with running_secured_kafka(tmp_path_factory.mktemp("secured-kafka")) as started:
-        yield started
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """An authority, and what it vouches for."""
+    return Certificates(tmp_path_factory.mktemp("certificates"))
 
 
-@pytest.fixture
-def secured_kafka(secured: tuple[SecuredKafka, Certificates]) -> SecuredKafka:
+@pytest.fixture(scope="session")
+def secured_kafka(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -> Iterator[SecuredKafka]:
     """The broker."""
-    return secured[0]
+    with SecuredKafka(tmp_path_factory.mktemp("secured-kafka"), certificates) as kafka:
+        yield kafka
 
 
 @pytest.fixture
-def certificates(secured: tuple[SecuredKafka, Certificates]) -> Certificates:
-    """The authority that vouches for it, and a client's certificate."""
-    return secured[1]
+def tls_redis(tmp_path: Path, certificates: Certificates) -> Iterator[TlsRedis]:
+    """A Redis that speaks TLS too."""
+    with TlsRedis(tmp_path, certificates) as process:
+        yield process

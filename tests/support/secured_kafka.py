@@ -1,8 +1,7 @@
 """A Kafka broker that asks who is there: one listener for each way to prove it, and rights by an authorizer."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -94,14 +93,6 @@ class SecuredKafka(Kafka):
                 assert answer.creation_responses[0][0] == 0, answer
         finally:
             await admin.close()
-
-
-@contextmanager
-def running_secured_kafka(directory: Path) -> Iterator[tuple[SecuredKafka, Certificates]]:
-    """Yield a broker that has started, and its certificates."""
-    certificates = Certificates(directory / "certificates")
-    with SecuredKafka(directory / "broker", certificates) as kafka:
-        yield kafka, certificates
 
 
 def _settings(ports: Mapping[str, int], certificates: Certificates) -> dict[str, str]:
