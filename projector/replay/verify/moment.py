@@ -80,6 +80,14 @@ class Moments:
         """Tell whether the position of a partition was found within the log."""
         return (bucket, name) not in self._beyond
 
+    async def closed_ledgers(self) -> frozenset[str]:
+        """Return the partitions whose counts in all buckets sum up to the position, where there are several buckets."""
+        buckets = range(self.store.pointer.buckets)
+        if len(buckets) == 1:
+            return frozenset()
+        accounts = ledgers([(await self.store.read(bucket)).positions for bucket in buckets])
+        return frozenset(name for name, account in accounts.items() if account.is_settled and account.is_closed)
+
     async def check_totals(self) -> list[str]:
         """Hold the sums of all buckets against the positions where the log has lost what each bucket counted."""
         buckets = range(self.store.pointer.buckets)
