@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -172,7 +172,7 @@ class BucketCheck:
         How the counts are divided among buckets is not promised: an import leaves those of the archive in the first.
         """
         wrong: dict[Difference, dict[str, str]] = {}
-        closed: Set[str] | None = None
+        closed: frozenset[str] | None = None
         for name, position in moment.next.items():
             is_told_apart = self.store.pointer.buckets == 1 or not self.moments.has_lost(name)
             if not (is_told_apart and self.moments.is_within(self.bucket, name)):

@@ -1,4 +1,4 @@
-"""Verify where the log is not the one that was folded: it is told, and nothing that is stored is given up for it."""
+"""Where the log is not the one that was folded it is told, and nothing that is stored is given up for it."""
 
 import pytest
 
@@ -42,6 +42,10 @@ def test_a_topic_that_was_made_anew_costs_no_job(folded: Deployment, count: int)
     assert not findings.is_right
     with pytest.raises(CommandError, match="not the one that was folded"):
         verified(folded, repair=True)
+    assert stored(folded) == before
+    told = folded.command("projector", "rebuild", code=1)
+    assert ("is another one than the log has" if count else "and the log ends at 0") in told
+    assert folded.generation == 1
     assert stored(folded) == before
     said, findings = verified(folded, repair=True, trust_log=True)
     assert findings.is_right, said
