@@ -9,8 +9,12 @@ from projector.fold.record import RefusedRecord
 from schemas.identity import JobIdentity, job_member
 from schemas.job_event import JobEvent
 
-MAX_BATCH_RECORDS: Final = 4_000
-MAX_BATCH_BYTES: Final = 4 * 1024 * 1024
+# What one poll of the log may bring: some batches.
+MAX_POLL_RECORDS: Final = 4_000
+# Redis does nothing else while a batch is joined in: this much takes it some milliseconds, and a thin link (1 Mbit/s)
+# less than half of what a call may take.
+MAX_BATCH_RECORDS: Final = 500
+MAX_BATCH_BYTES: Final = 512 * 1024
 
 
 @dataclass(slots=True)

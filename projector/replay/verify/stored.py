@@ -16,7 +16,7 @@ from service.errors import CommandError
 from service.redis import AnyRedis
 
 # What one answer may hold; a single job more.
-ANSWER_BYTES: Final = 4 * 1024 * 1024
+ANSWER_BYTES: Final = 1024 * 1024
 _ENTRIES_PER_STEP: Final = 100
 _NAMES: Final = (IDENTITY_FIELDS, INDEXES, JOB)
 
