@@ -72,8 +72,8 @@ class Batch:
 
     @property
     def is_full(self) -> bool:
-        """Whether the batch has reached a limit."""
-        return self.size_bytes >= MAX_BATCH_BYTES or self.records >= MAX_BATCH_RECORDS
+        """Whether the batch has reached a limit; a span without a record costs as much as one."""
+        return self.size_bytes >= MAX_BATCH_BYTES or max(self.records, len(self.spans)) >= MAX_BATCH_RECORDS
 
     def span_of(self, partition: str, start: int, stored: tuple[int, ...]) -> tuple[int, Span]:
         """Return the index and the span to which the next records of a partition belong; a new one begins at start."""
