@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient
-from redis.exceptions import RedisError
 
 from projector.log.consumer import partition_ranges
 from projector.log.topics import LETTERS_CONFIG, LOG_CONFIG, topic_setting
@@ -16,7 +15,7 @@ from projector.store.memory import require_redis, why_incomplete
 from schemas.redis_layout import FOLD_VERSION, POSITIONS, Pointer, bucket_prefix, pointer_key
 from service.errors import ServiceUnavailableError
 from service.kafka import admin_client
-from service.redis import AnyRedis, address, connect, read_hash
+from service.redis import REDIS_FAULTS, AnyRedis, address, connect, read_hash
 
 READ_TIMEOUT_SECONDS: Final = 5.0
 
@@ -95,7 +94,7 @@ async def _projection(redis: AnyRedis, settings: ProjectorSettings) -> list[Find
         pointer = Pointer.from_fields(fields)
         keys = [bucket_prefix(settings.redis_prefix, pointer.number, n) + POSITIONS for n in range(pointer.buckets)]
         accounts = ledgers([await read_hash(redis, key) for key in keys])
-    except (RedisError, OSError, KeyError, ValueError) as error:
+    except (*REDIS_FAULTS, KeyError, ValueError) as error:
         fix = "start a projector: it mends what is damaged, or says what to do"
         return [Finding("projection", f"cannot be read: {error}", fix)]
     if pointer.fold_version != FOLD_VERSION:

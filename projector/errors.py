@@ -63,6 +63,14 @@ class StoreUnavailableError(ProjectorError):
     """Redis does not answer, or answers that it cannot serve now."""
 
 
+class CallTimeoutError(StoreUnavailableError):
+    """Redis did not answer a call in time: it is away, or so much does not pass the link to it within the limit."""
+
+
+class ScriptError(ProjectorError):
+    """A script of ours failed, which is a fault of ours and no damage: the next version mends it."""
+
+
 class DeadLetterError(ProjectorError):
     """Letters of some partitions were not acknowledged by Kafka."""
 

@@ -52,8 +52,7 @@ async def look_for_damage(store: Live, projector: Projector) -> None:
     with contextlib.suppress(ProjectorError):
         buckets = store.generation.buckets
         try:
-            for bucket in buckets.numbers:
-                await buckets.find(bucket)
+            await buckets.each(buckets.find)
         except DamagedBucketError as error:
             projector.interrupt(error)
 

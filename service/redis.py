@@ -6,11 +6,14 @@ from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisClusterException, RedisError
 
 from service.redis_url import address_in
 from service.settings import RedisSettings
 
 AnyRedis = Redis | RedisCluster
+# What a call may raise when Redis is away or cannot serve; the second is of a cluster of which no node answers.
+REDIS_FAULTS: Final = (RedisError, RedisClusterException, OSError, TimeoutError)
 CLUSTER_SUFFIX: Final = "+cluster"
 CONNECT_SECONDS: Final = 5.0
 NODE_SECONDS: Final = 3.0

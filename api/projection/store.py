@@ -13,7 +13,6 @@ from redis.exceptions import (
     NoPermissionError,
     NoScriptError,
     RedisClusterException,
-    RedisError,
 )
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
@@ -24,7 +23,7 @@ from redis.exceptions import (
 
 from api.metrics import Metrics
 from api.projection.errors import NO_ANSWER_IN_TIME, StoreUnavailableError
-from service.redis import AnyRedis, read_hash
+from service.redis import REDIS_FAULTS, AnyRedis, read_hash
 
 CALL_TIMEOUT_SECONDS: Final = 0.5
 # What a node of a cluster may take: less than the shortest call (see reader.py), so that the client learns of one that
@@ -79,7 +78,7 @@ class Store:
         try:
             async with asyncio.timeout(timeout_seconds):
                 yield
-        except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
+        except REDIS_FAULTS as error:
             raise self._failed(error) from error
         if self._is_away:
             self._is_away = False

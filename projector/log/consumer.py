@@ -17,7 +17,7 @@ from aiokafka.errors import (
     UnsupportedCodecError,
 )
 
-from projector.fold.batch import MAX_BATCH_RECORDS
+from projector.fold.batch import MAX_POLL_RECORDS
 from projector.fold.record import Record, value_bytes
 from projector.log.codecs import Expansion, require_codecs
 from projector.log.header_names import poll_one
@@ -65,7 +65,7 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
             heartbeat_interval_ms=1_000,
         )
         self._unplaced: set[TopicPartition] = set()
-        self._poll_records = MAX_BATCH_RECORDS
+        self._poll_records = MAX_POLL_RECORDS
 
     async def start(self) -> None:
         """Connect to Kafka (the topic must exist); join the group with `join`.

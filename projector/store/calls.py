@@ -12,15 +12,25 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
-from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from projector.errors import BucketMissingError, BucketSealedError, DamagedBucketError, StoreUnavailableError
-from service.redis import AnyRedis
+from projector.errors import (
+    BucketMissingError,
+    BucketSealedError,
+    CallTimeoutError,
+    DamagedBucketError,
+    ProjectorError,
+    ScriptError,
+    StoreUnavailableError,
+)
+from service.redis import REDIS_FAULTS, AnyRedis
 
 CALL_TIMEOUT_SECONDS: Final = 10.0
 
-# What Redis says when a key or a value has a wrong type: to a command, or where a script stumbles over it.
-_DAMAGE: Final = re.compile("WRONGTYPE|hash value is not an integer|user_script:|Error running script")
+# What Redis says when a key or a value has a wrong type; the last is said by lua/numbers.lua.
+_DAMAGE: Final = re.compile("WRONGTYPE|hash value is not an integer|increment or decrement would overflow|damaged: ")
+# What it says of a script that fails by itself, unless somebody had Redis kill it.
+_FAULT_OF_OURS: Final = re.compile("(?:user_script:|Error running script)(?!.*Script killed)")
 
 _FOLLOWED: Final = re.compile(r"^-- Follows (\w+)\.lua: ", re.MULTILINE)
 
@@ -48,15 +58,26 @@ def _text(name: str) -> str:
 async def limited() -> AsyncIterator[None]:
     """Bound a call to Redis, and tell all the ways in which it can fail from the answers it gives.
 
-    DamagedBucketError when it stumbles over something of a wrong type, or its answer cannot be understood in the block.
+    DamagedBucketError when it stumbles over something of a wrong type, or its answer cannot be understood in the block;
+    ScriptError when it is our script that fails; CallTimeoutError when there is no answer in time, and otherwise
+    StoreUnavailableError, which it is too.
     """
     try:
         with understood():
             async with asyncio.timeout(CALL_TIMEOUT_SECONDS):
                 yield
-    except (RedisError, OSError, TimeoutError) as error:
+    except REDIS_FAULTS as error:
         text = str(error) or type(error).__name__
-        raise (DamagedBucketError if _DAMAGE.match(text) else StoreUnavailableError)(text) from error
+        raise _kind_of(error, text)(text) from error
+
+
+def _kind_of(error: Exception, text: str) -> type[ProjectorError]:
+    """Return what a failed call means, which Redis tells in words."""
+    if isinstance(error, TimeoutError | RedisTimeoutError):
+        return CallTimeoutError
+    if _DAMAGE.match(text):
+        return DamagedBucketError
+    return ScriptError if _FAULT_OF_OURS.match(text) else StoreUnavailableError
 
 
 @contextmanager

@@ -2,11 +2,14 @@
 
 import math
 from collections.abc import Sequence
+from typing import Final
 
 from projector.store.buckets import Buckets, Offsets
 from projector.store.calls import Script, check, understood
 from schemas.redis_layout import HEARTBEATS, META, POSITIONS, number_in
 from service.redis import AnyRedis
+
+PARTITIONS_PER_CALL: Final = 1_000
 
 
 class Heartbeats:
@@ -18,7 +21,7 @@ class Heartbeats:
 
     async def clocks(self) -> tuple[str, ...]:
         """Return the time of each bucket's server."""
-        times = [await self._clock(self._buckets.keys(bucket, META)) for bucket in self._buckets.numbers]
+        times: list[bytes] = await self._buckets.each(lambda bucket: self._clock(self._buckets.keys(bucket, META)))
         return tuple(time.decode() for time in times)
 
     async def beat(self, log_ends: Offsets, asked_at: Sequence[str]) -> dict[str, tuple[int, ...]]:
@@ -26,14 +29,21 @@ class Heartbeats:
 
         `asked_at` has what `clocks` returned before the log was asked for its ends.
         """
-        arguments = [item for name, end in log_ends.items() for item in (name, str(end))]
-        answers = []
-        for bucket in self._buckets.numbers:
+        items = list(log_ends.items())
+
+        async def beat(bucket: int) -> list[int]:
             known = [self._buckets.pointer.incarnations[bucket], asked_at[bucket]]
-            answer = await self._beat(self._buckets.keys(bucket, META, POSITIONS, HEARTBEATS), [*known, *arguments])
-            check(answer)
-            with understood():
-                answers.append([number_in(position) for position in answer[1:]])
+            positions: list[int] = []
+            for first in range(0, len(items), PARTITIONS_PER_CALL):
+                some = items[first : first + PARTITIONS_PER_CALL]
+                arguments = [item for name, end in some for item in (name, str(end))]
+                answer = await self._beat(self._buckets.keys(bucket, META, POSITIONS, HEARTBEATS), [*known, *arguments])
+                check(answer)
+                with understood():
+                    positions += [number_in(position) for position in answer[1:]]
+            return positions
+
+        answers = await self._buckets.each(beat)
         return dict(zip(log_ends, zip(*answers, strict=True), strict=True))
 
     async def age_seconds(self) -> float:

@@ -4,11 +4,11 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any, Final
 
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
+from redis.exceptions import AuthenticationError, NoPermissionError
 
 from projector.settings import ProjectorSettings
 from service.errors import ServiceUnavailableError
-from service.redis import AnyRedis, address, unreachable
+from service.redis import REDIS_FAULTS, AnyRedis, address, unreachable
 
 NO_EVICTION: Final = "noeviction"
 LOOK_TIMEOUT_SECONDS: Final = 2.0
@@ -26,7 +26,7 @@ class Memory:
 
 
 async def read_memory(redis: AnyRedis) -> Memory:
-    """Return what Redis says of its memory; raises RedisError or OSError."""
+    """Return what Redis says of its memory; raises REDIS_FAULTS."""
     answer: dict[str, Any] = await redis.info("memory", "stats")
     memories = [
         Memory(
@@ -85,7 +85,7 @@ async def _memory(redis: AnyRedis, settings: ProjectorSettings) -> Memory:
                     return await read_memory(redis)
                 except (AuthenticationError, NoPermissionError) as error:
                     raise ServiceUnavailableError(f"Redis at {address(settings)} refuses us: {error}") from error
-                except (RedisError, OSError) as error:
+                except REDIS_FAULTS as error:
                     failure = error
                 await asyncio.sleep(_PAUSE_SECONDS)
     except TimeoutError:
@@ -106,7 +106,7 @@ class EvictionWatch:
         try:
             async with asyncio.timeout(LOOK_TIMEOUT_SECONDS):
                 memory = await read_memory(self._redis)
-        except (RedisError, OSError, TimeoutError):
+        except REDIS_FAULTS:
             return
         self.evicted_keys = memory.evicted_keys
         faults = (why_unsafe(memory, self._place), why_incomplete(memory, self._place))

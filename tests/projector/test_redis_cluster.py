@@ -202,3 +202,14 @@ def test_whichever_node_dies_its_replica_takes_over(services: Services, cluster:
         assert len({str(body) for body in readers.bodies}) == 1, "the same job each time"
         assert readers.slowest_seconds < SLOW_SECONDS
         assert process.poll() is None
+
+
+@pytest.mark.parametrize("words", [("run",), ("doctor",), ("generations", "list")])
+def test_a_cluster_of_which_no_node_answers_is_waited_for(deployment: Deployment, words: Sequence[str]) -> None:
+    """When all nodes are away, whoever needs them waits as long as it is allowed to, and then says what to do."""
+    url = f"redis+cluster://{HOST}:{free_port()}"
+    code = 1 if words == ("doctor",) else 75
+    said = deployment.command("projector", *words, code=code, REDIS_URL=url, START_TIMEOUT_SECONDS="1")
+    assert "Redis cannot be reached" in said
+    assert "REDIS_URL" in said
+    assert "Traceback" not in said

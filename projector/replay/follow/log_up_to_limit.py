@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from aiokafka import TopicPartition
 
-from projector.fold.batch import MAX_BATCH_RECORDS
+from projector.fold.batch import MAX_POLL_RECORDS
 from projector.fold.record import Record, RefusedRecord
 from projector.log.consumer import Log
 
@@ -33,7 +33,7 @@ class LogUpToLimit(Log):
         self._rate = rate
         self._free_at = 0.0
         if rate:
-            self._poll_records = max(_SMALLEST_BATCH, min(MAX_BATCH_RECORDS, int(rate / _BATCHES_PER_SECOND)))
+            self._poll_records = max(_SMALLEST_BATCH, min(MAX_POLL_RECORDS, int(rate / _BATCHES_PER_SECOND)))
 
     async def join(self) -> None:
         """Take the partitions."""

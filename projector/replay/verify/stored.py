@@ -27,7 +27,7 @@ from service.errors import CommandError
 from service.redis import AnyRedis
 
 # What one answer may hold; a single job more.
-ANSWER_BYTES: Final = 4 * 1024 * 1024
+ANSWER_BYTES: Final = 1024 * 1024
 _FINGERPRINT: Final = re.compile(rb"\d{1,15}:[0-9a-f]{8}")
 _ENTRIES_PER_STEP: Final = 100
 _NAMES: Final = (IDENTITY_FIELDS, INDEXES, JOB)
