@@ -12,6 +12,8 @@ from schemas.decode import RefusedEventError, decode
 
 # How many records are folded at a time: between two slices the caller may do something else.
 SLICE_RECORDS: Final = 250
+# And about how much, for what is large takes long: up to 20 ms for a record.
+SLICE_BYTES: Final = 512 * 1024
 # Kafka's offsets are smaller.
 _BEYOND_ALL: Final = 2**63
 
@@ -72,10 +74,11 @@ def _fold_slice(batch: Batch, rest: _Rest, boundary: int) -> None:
     stretch, records, at = rest.stretch, rest.stretch.records, rest.at
     index, span = batch.span_of(stretch.partition, rest.next, stretch.stored)
     below = bisect_left(records, boundary, key=_offset)
+    most_bytes = min(MAX_BATCH_BYTES, batch.size_bytes + SLICE_BYTES)
     for record in records[at : min(below, at + SLICE_RECORDS, at + batch.room_records)]:
         _fold(batch, span, index, record)
         at += 1
-        if batch.size_bytes >= MAX_BATCH_BYTES:
+        if batch.size_bytes >= most_bytes:
             break
     span.records += at - rest.at
     batch.records += at - rest.at
