@@ -1,5 +1,6 @@
 """Our partitions: placed by what Redis has stored, checked against the log, held where the two differ."""
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -9,9 +10,11 @@ from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from projector.assignment.partition import Hold, Partition
 from projector.assignment.places import REPLACED, PassOver, Place, Places
+from projector.assignment.silence import Silence
 from projector.fold.batches import Stretch
 from projector.fold.record import Record, fingerprint_of
 from projector.log.consumer import Log, is_unreadable
+from projector.log.reader import Polled
 from projector.store.generation import Opened
 from schemas.redis_layout import partition_name
 
@@ -41,6 +44,7 @@ class Assignment:
         # By partition name: what is to be held as soon as it is placed.
         self._hold_when_placed: dict[str, Hold] = {}
         self._unled: frozenset[TopicPartition] = frozenset()
+        self.silence = Silence()
 
     @property
     def holds(self) -> dict[str, str]:
@@ -57,6 +61,11 @@ class Assignment:
         """The position that Redis has confirmed, of every partition by its name."""
         return {partition.name: partition.applied for partition in self.partitions.values()}
 
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether nothing is left to be folded, but of what is held."""
+        return not any(partition.is_behind for partition in self.partitions.values())
+
     async def take(self) -> Taken:
         """Return what may be folded next: records that have arrived, of partitions that are placed, checked, not held.
 
@@ -64,7 +73,7 @@ class Assignment:
         """
         await self._place()
         taken = Taken([], {})
-        for item, read in (await self._log.poll()).items():
+        for item, read in (await self._poll()).items():
             partition = self.partitions.get(item)
             if read.error:
                 self._meet(item, read.error)
@@ -152,6 +161,16 @@ class Assignment:
 
     def _is_led_as_placed(self, partition: Partition) -> bool:
         return partition.leader is not None and partition.leader == self._log.leader(partition.topic_partition)
+
+    async def _poll(self) -> Polled:
+        """Return what has arrived, and note of which partitions nothing did."""
+        began = time.monotonic()
+        polled = await self._log.poll()
+        heard = {partition_name(item.topic, item.partition) for item in polled}
+        self.silence.break_for(heard)
+        if self._log.is_drained:
+            self.silence.note(self.partitions.values(), heard, time.monotonic() - began)
+        return polled
 
     def _meet(self, item: TopicPartition, error: Exception) -> None:
         """Do about one partition what its error asks for; raises what is not about one."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final
 
-from projector.fold.batch import MAX_BATCH_BYTES, Batch, Span
+from projector.fold.batch import MAX_BATCH_BYTES, MAX_BATCH_RECORDS, Batch, Span
 from projector.fold.record import Record, RefusedRecord, fingerprint_of
 from schemas.decode import RefusedEventError, decode
 
@@ -34,13 +34,13 @@ class Stretch:
     records: Sequence[Record]
 
 
-def batches(stretches: Iterable[Stretch]) -> Iterator[Batch | None]:
+def batches(stretches: Iterable[Stretch], most_records: int = MAX_BATCH_RECORDS) -> Iterator[Batch | None]:
     """Yield the stretches as batches within their limits, each in order, whole and without a gap.
 
     None is yielded after a slice that leaves room in its batch. A batch ends where a bucket joins in that stands
     further than the others, so that every bucket takes either all of a span or nothing of it.
     """
-    batch = Batch()
+    batch = Batch(most_records=most_records)
     for stretch in stretches:
         rest = _Rest(stretch, stretch.start)
         while rest.next < stretch.next:
@@ -48,7 +48,7 @@ def batches(stretches: Iterable[Stretch]) -> Iterator[Batch | None]:
             _fold_slice(batch, rest, boundary)
             if batch.is_full or rest.next == boundary:
                 yield batch
-                batch = Batch()
+                batch = Batch(most_records=most_records)
             else:
                 yield None
     if batch.spans:
