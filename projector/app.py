@@ -94,7 +94,7 @@ async def _join(log: Log, settings: ProjectorSettings) -> None:
 
 
 async def _clients(settings: ProjectorSettings, stack: AsyncExitStack) -> tuple[AnyRedis, Live, Log, DeadLetterWriter]:
-    await require_topics(settings)
+    await require_topics(settings, within_seconds=settings.start_timeout_seconds)
     cluster = await cluster_of(settings)
     redis = connect(settings)
     stack.push_async_callback(close, redis.aclose)

@@ -10,7 +10,7 @@ A held partition is not read further while the others go on; readiness names the
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from aiokafka import TopicPartition
@@ -58,7 +58,6 @@ class Partition:
     applied: int = 0
     end: int = 0
     hold: Hold | None = None
-    progressed_at: float = field(default_factory=time.monotonic)
 
     @property
     def name(self) -> str:
@@ -74,6 +73,11 @@ class Partition:
     def may_try_again(self) -> bool:
         """Whether the partition was held and the hold is over."""
         return self.hold is not None and self.hold.is_over()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the log, as last asked, has something that is not applied, and nothing holds the partition."""
+        return self.end > self.applied and self.hold is None
 
     @property
     def is_settled(self) -> bool:
@@ -94,4 +98,3 @@ class Partition:
     def confirm(self, position: int) -> None:
         """Note that Redis has applied everything below this position."""
         self.applied = position
-        self.progressed_at = time.monotonic()
