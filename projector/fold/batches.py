@@ -13,7 +13,7 @@ from schemas.decode import RefusedEventError, decode
 # How many records are folded at a time: between two slices the caller may do something else.
 SLICE_RECORDS: Final = 250
 # And about how much, for what is large takes long: up to 20 ms for a record.
-SLICE_BYTES: Final = 512 * 1024
+SLICE_BYTES: Final = 128 * 1024
 # Kafka's offsets are smaller.
 _BEYOND_ALL: Final = 2**63
 

@@ -90,9 +90,9 @@ async def run(most_records: int, seconds: float) -> ThinLink:
 
 async def test_a_batch_that_is_not_taken_is_halved_and_grows_again() -> None:
     """A link too thin for whole batches gets smaller ones, and all of it arrives; nothing is larger than needed."""
-    store = await run(600, 20)
+    store = await run(MAX_BATCH_RECORDS // 3, 20)
     assert store.place.stored == len(RECORDS)
-    assert store.tried[:3] == [2_000, 1_000, 500]
+    assert store.tried[:3] == [MAX_BATCH_RECORDS, MAX_BATCH_RECORDS // 2, MAX_BATCH_RECORDS // 4]
     assert store.troubles[1] == store.troubles[2] == "Timeout"
     assert store.projector._most_records == MAX_BATCH_RECORDS  # noqa: SLF001 - what the next turn would take
     assert store.projector.trouble is None
@@ -104,7 +104,7 @@ async def test_nothing_is_a_success_before_redis_has_it() -> None:
     assert store.place.stored == 0
     assert set(store.troubles[1:]) == {"Timeout"}
     assert store.projector.trouble == "Timeout"
-    assert store.tried[-1] < 500  # with the pauses between them, that is how far it comes
+    assert store.tried[-1] < MAX_BATCH_RECORDS // 4  # with the pauses between them, that is how far it comes
 
 
 async def test_who_waits_for_a_batch_is_not_idle() -> None:
