@@ -31,7 +31,7 @@ from projector.store.memory import EvictionWatch, require_redis
 from projector.upkeep import Duty
 from projector.watchdog import Watchdog
 from service.errors import ServiceUnavailableError
-from service.health import Check, health_routes
+from service.health import Check, Remark, health_routes
 from service.kafka import start_client, unreachable
 from service.redis import AnyRedis, address, connect
 from service.signals import stop_on_signals
@@ -146,7 +146,13 @@ def _checks(
         return heartbeat.trouble
 
     async def partitions() -> str | None:
-        return "; ".join(f"{name} is held: {reason}" for name, reason in assignment.held.items()) or None
+        held = [f"{name} is held: {reason}" for name, reason in assignment.held.items()]
+        blocked = [
+            f"{item.name} is blocked by a transaction: {item.watermark - item.applied} records wait until it ends"
+            for item in assignment.partitions.values()
+            if item.is_blocked
+        ]
+        return "; ".join(held + blocked) if held else Remark("; ".join(blocked)) if blocked else None
 
     async def keeping() -> str | None:
         return eviction.trouble

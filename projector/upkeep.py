@@ -82,6 +82,8 @@ async def free_cycles() -> None:
 async def show_positions(assignment: Assignment, metrics: Metrics) -> None:
     """Show in the metrics where our partitions stand."""
     for partition in assignment.partitions.values():
-        metrics.lag.labels(partition.name).set(max(0, partition.end - partition.applied))
+        metrics.lag.labels(partition.name).set(partition.lag)
         metrics.position.labels(partition.name).set(partition.applied)
-    metrics.held.set(len(assignment.held))
+    holds = [partition.hold for partition in assignment.partitions.values() if partition.hold]
+    metrics.show_held(hold.code for hold in (*holds, *assignment.unled.values()))
+    metrics.blocked.set(sum(partition.is_blocked for partition in assignment.partitions.values()))

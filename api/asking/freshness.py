@@ -1,5 +1,6 @@
 """The headers that say how fresh an answer is."""
 
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
@@ -11,7 +12,8 @@ from api.projection.standing import Freshness
 LAG: Final = "Projection-Lag"
 HEARTBEAT: Final = "Projection-Heartbeat"
 GENERATION: Final = "Projection-Generation"
-FRESHNESS_HEADERS: Final = (LAG, HEARTBEAT, GENERATION)
+HELD: Final = "Projection-Held"
+FRESHNESS_HEADERS: Final = (LAG, HEARTBEAT, HELD, GENERATION)
 UNKNOWN: Final = "unknown"
 
 _REMEMBERED: Final = 64
@@ -20,10 +22,18 @@ _REMEMBERED: Final = 64
 @lru_cache(maxsize=_REMEMBERED)
 def freshness_headers(fresh: Freshness, generation: int) -> Headers:
     """Return what says how fresh an answer is; remembered, so to be copied before it is added to."""
-    return CIMultiDict(
+    headers = CIMultiDict(
         {
             LAG: UNKNOWN if fresh.lag is None else str(fresh.lag),
-            HEARTBEAT: fresh.heartbeat or UNKNOWN,
+            HEARTBEAT: UNKNOWN if fresh.heartbeat is None else iso(fresh.heartbeat),
             GENERATION: str(generation),
         }
     )
+    if fresh.held:
+        headers[HELD] = ", ".join(fresh.held)
+    return headers
+
+
+def iso(unix_seconds: int) -> str:
+    """Return a time as it is told to users."""
+    return datetime.fromtimestamp(unix_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

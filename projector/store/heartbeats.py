@@ -1,11 +1,11 @@
-"""Heartbeats: how far the log went and when that was known, kept beside the positions."""
+"""Heartbeats: how far the log went, when that was known, and why a partition is held, kept beside the positions."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from projector.store.buckets import Buckets, Offsets
+from projector.store.buckets import Buckets
 from projector.store.calls import Script, check, understood
-from schemas.redis_layout import HEARTBEATS, META, POSITIONS, number_in
+from schemas.redis_layout import HEARTBEATS, META, POSITIONS, Heartbeat, number_in
 from service.redis import AnyRedis
 
 
@@ -21,12 +21,12 @@ class Heartbeats:
         times = [await self._clock(self._buckets.keys(bucket, META)) for bucket in self._buckets.numbers]
         return tuple(time.decode() for time in times)
 
-    async def beat(self, log_ends: Offsets, asked_at: Sequence[str]) -> dict[str, tuple[int, ...]]:
-        """Record how far the log went; return where each partition stands in each bucket.
+    async def beat(self, seen: Mapping[str, int | str], asked_at: Sequence[str]) -> dict[str, tuple[int, ...]]:
+        """Record what was seen of partitions, by name; return where each stands in each bucket.
 
-        `asked_at` has what `clocks` returned before the log was asked for its ends.
+        That is a log end, or what `log_seen` returns. `asked_at` has what `clocks` returned before the log was asked.
         """
-        arguments = [item for name, end in log_ends.items() for item in (name, str(end))]
+        arguments = [item for name, what in seen.items() for item in (name, str(what))]
         answers = []
         for bucket in self._buckets.numbers:
             known = [self._buckets.pointer.incarnations[bucket], asked_at[bucket]]
@@ -34,12 +34,12 @@ class Heartbeats:
             check(answer)
             with understood():
                 answers.append([number_in(position) for position in answer[1:]])
-        return dict(zip(log_ends, zip(*answers, strict=True), strict=True))
+        return dict(zip(seen, zip(*answers, strict=True), strict=True))
 
     async def age_seconds(self) -> float:
         """Return how long ago, by Redis' clock, anybody last confirmed a partition; infinite when nobody ever did."""
         stored = await self._buckets.read(0, HEARTBEATS)
         with understood():
-            asked_at = [number_in(heartbeat.partition(b" ")[0]) for heartbeat in stored.values()]
+            asked_at = [Heartbeat.of(heartbeat).milliseconds for heartbeat in stored.values()]
             newest = max(asked_at, default=-math.inf)
         return (int((await self.clocks())[0]) - newest) / 1000

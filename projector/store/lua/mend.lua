@@ -54,5 +54,10 @@ end
 
 mend(KEYS[1], is_right_in_meta, remove_field)
 mend(KEYS[2], is_right_in_positions, remove_position)
-mend(KEYS[3], function(_, value) return string.match(value, '^%d+ %d+$') end, remove_field)
+local function is_right_in_heartbeats(_, value)
+  return string.match(value, '^%d+ %d+$') or string.match(value, '^%d+ %-$')
+    or string.match(value, '^%d+ %d+ [%l-]+$') or string.match(value, '^%d+ %- [%l-]+$')
+end
+
+mend(KEYS[3], is_right_in_heartbeats, remove_field)
 return removed
