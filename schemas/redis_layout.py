@@ -23,6 +23,7 @@ its indexes, its positions. A bucket holds:
 | `cutoff` | time in sortable form; a job without news since then is not shown |
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Self
@@ -49,6 +50,8 @@ INCARNATION: Final = "incarnation"
 SEALED: Final = "sealed"
 FLOOR: Final = "floor:"
 
+# The end of the year 9999, the last that can be told.
+LATEST_MILLISECONDS: Final = 253_402_300_799_999
 # The most digits of an offset, an epoch or a time in milliseconds: Lua counts exactly as far.
 MOST_DIGITS: Final = 15
 
@@ -71,6 +74,7 @@ LETTERS_AWAY: Final = "letters-away"
 DAMAGED_KEY: Final = "damaged-key"
 TRANSACTION: Final = "transaction"
 _NO_END: Final = "-"
+_HEARTBEAT: Final = re.compile(rb"(\d+) (\d+|-)(?: ([a-z-]+))?")
 # With these nobody can say how many events are missing: the log is another one, has lost them, or is not to be had.
 ENDLESS_CODES: Final = frozenset({LOG_REPLACED, EVENTS_GONE, NO_LEADER})
 HOLD_CODES: Final = (*sorted(ENDLESS_CODES), UNREADABLE, LETTERS_AWAY, DAMAGED_KEY)
@@ -201,11 +205,12 @@ class Heartbeat(NamedTuple):
     @classmethod
     def of(cls, stored: bytes) -> Self:
         """Return the heartbeat that is stored; ValueError when it is damaged."""
-        milliseconds, end, *code = stored.split(b" ")
-        if len(code) > 1 or (code and not code[0]):
+        found = _HEARTBEAT.fullmatch(stored)
+        if not found or number_in(found[1]) > LATEST_MILLISECONDS:
             raise ValueError(f"{stored!r} is no heartbeat")
+        milliseconds, end, code = found.groups()
         known = None if end == _NO_END.encode() else number_in(end)
-        return cls(number_in(milliseconds), known, code[0].decode() if code else None)
+        return cls(number_in(milliseconds), known, code.decode() if code else None)
 
 
 def log_seen(end: int | None, code: str | None) -> str:

@@ -1,6 +1,5 @@
 """The headers that say how fresh an answer is."""
 
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
@@ -8,6 +7,7 @@ from multidict import CIMultiDict
 
 from api.exchange import Headers
 from api.projection.standing import Freshness
+from schemas.event_time import iso_seconds, sortable_timestamp
 
 LAG: Final = "Projection-Lag"
 HEARTBEAT: Final = "Projection-Heartbeat"
@@ -36,4 +36,4 @@ def freshness_headers(fresh: Freshness, generation: int) -> Headers:
 
 def iso(unix_seconds: int) -> str:
     """Return a time as it is told to users."""
-    return datetime.fromtimestamp(unix_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return iso_seconds(sortable_timestamp(unix_seconds * 1000))

@@ -66,12 +66,14 @@ class Confirmed(NamedTuple):
     """What heartbeats say, however old they are.
 
     The lag is None when that of a partition is not known; the times of the oldest and the newest when there is none.
+    Complete is what has a heartbeat of every partition.
     """
 
     lag: int | None
     oldest: int | None
     newest: int | None
     held: tuple[str, ...]
+    is_complete: bool
 
 
 def standing(reply: Sequence[Any]) -> Standing:
@@ -102,9 +104,10 @@ def confirmed(buckets: Sequence[Standing]) -> Confirmed:
     held = tuple(sorted({heartbeat.code for heartbeat in known if heartbeat.code}))
     times = [heartbeat.milliseconds for heartbeat in known]
     oldest, newest = min(times, default=None), max(times, default=None)
-    is_known = len(known) == len(heartbeats) > 0 and all(heartbeat.end is not None for heartbeat in known)
+    is_complete = len(known) == len(heartbeats) > 0
+    is_known = is_complete and all(heartbeat.end is not None for heartbeat in known)
     lag = sum(_lag(buckets, name) for name in partitions) if is_known else None
-    return Confirmed(lag, oldest, newest, held)
+    return Confirmed(lag, oldest, newest, held, is_complete)
 
 
 def freshness(buckets: Sequence[Standing], milliseconds: int) -> Freshness:
@@ -112,7 +115,7 @@ def freshness(buckets: Sequence[Standing], milliseconds: int) -> Freshness:
 
     One heartbeat that is missing, old or ahead makes the lag unknown.
     """
-    lag, oldest, newest, held = buckets[0].confirmed if len(buckets) == 1 else confirmed(buckets)
+    lag, oldest, newest, held, _ = buckets[0].confirmed if len(buckets) == 1 else confirmed(buckets)
     if oldest is None or newest is None:
         return Freshness(None, None, held)
     is_current = (

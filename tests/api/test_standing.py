@@ -92,10 +92,12 @@ def test_an_answer_of_several_calls_is_as_fresh_as_its_worst() -> None:
     assert first.lowest(first) == first
 
 
-@pytest.mark.parametrize("stored", [b"5 6 log-replaced x", b"5", b"x 5", b"5 x", b"5  6", b"5 6 ", b"-5 6"])
+@pytest.mark.parametrize(
+    "stored", [b"5 6 log-replaced x", b"5", b"x 5", b"5 x", b"5  6", b"5 6 ", b"-5 6", b"5 6 7", b"253402300800000 6"]
+)
 def test_a_damaged_heartbeat_is_noticed(stored: bytes) -> None:
     """What nobody of ours has written is not taken for a heartbeat."""
-    with pytest.raises(ValueError, match=r"is no|unpack"):
+    with pytest.raises(ValueError, match="is no"):
         Heartbeat.of(stored)
 
 
