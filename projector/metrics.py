@@ -73,6 +73,8 @@ class Metrics:
             "Partitions that wait behind a transaction that is open.",
             registry=self.registry,
         )
+        may_lose = "1 while the topic's settings let Kafka remove events of the log."
+        self.log_not_kept = Gauge("projector_log_not_kept", may_lose, registry=self.registry)
         dropped = "Keys that Redis has dropped for want of memory."
         self.evicted_keys = Gauge("projector_redis_evicted_keys", dropped, registry=self.registry)
 

@@ -13,6 +13,7 @@ from projector import cycles
 from projector.assignment.assignment import Assignment
 from projector.errors import DamagedBucketError, ProjectorError
 from projector.log.consumer import Log
+from projector.log.retention import RetentionWatch
 from projector.metrics import Metrics
 from projector.projector import Projector
 from projector.store.live import Live
@@ -72,6 +73,11 @@ async def look_for_eviction(watch: EvictionWatch, metrics: Metrics) -> None:
     """Find out whether Redis may drop keys, or has."""
     await watch.look()
     metrics.evicted_keys.set(watch.evicted_keys)
+
+
+async def show_retention(watch: RetentionWatch, metrics: Metrics) -> None:
+    """Show in the metrics whether Kafka may remove events of the log."""
+    metrics.log_not_kept.set(watch.trouble is not None)
 
 
 async def free_cycles() -> None:

@@ -5,7 +5,7 @@ from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
 from projector.settings import ProjectorSettings
 from service.errors import CommandError, ServiceUnavailableError
@@ -33,7 +33,7 @@ async def require_topics(settings: ProjectorSettings) -> None:
                 "`python -m projector topics create`"
             )
         policy = await topic_setting(admin, settings.kafka_topic, "cleanup.policy")
-        if "compact" in policy:
+        if policy and "compact" in policy:
             raise ServiceUnavailableError(
                 f"the topic {settings.kafka_topic} is compacted (cleanup.policy={policy}), so Kafka removes events "
                 "from it: set cleanup.policy=delete and retention.ms=-1"
@@ -52,11 +52,14 @@ async def cluster_of(settings: ProjectorSettings) -> str:
     return str(description["cluster_id"])
 
 
-async def topic_setting(admin: AIOKafkaAdminClient, topic: str, name: str) -> str:
-    """Return the value of a topic's setting."""
+async def topic_setting(admin: AIOKafkaAdminClient, topic: str, name: str) -> str | None:
+    """Return the value of a topic's setting; None when this user may not see it."""
     responses = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
-    entries = [entry for response in responses for resource in response.resources for entry in resource[4]]
-    return next(str(entry[1]) for entry in entries if entry[0] == name)
+    resources = [resource for response in responses for resource in response.resources]
+    for code, message, *_ in resources:
+        if code not in (0, TopicAuthorizationFailedError.errno):
+            raise for_code(code)(message)
+    return next((str(entry[1]) for resource in resources for entry in resource[4] if entry[0] == name), None)
 
 
 async def create_topics(settings: ProjectorSettings, partitions: int, replicas: int) -> list[str]:
@@ -91,6 +94,6 @@ async def _differing(admin: AIOKafkaAdminClient, topic: str, config: Mapping[str
     differing = []
     for name, wanted in config.items():
         value = await topic_setting(admin, topic, name)
-        if value != wanted:
+        if value not in (wanted, None):
             differing.append(f"{name} is {value}, {wanted} is wanted")
     return "; ".join(differing)

@@ -36,10 +36,13 @@ class Heartbeats:
                 answers.append([number_in(position) for position in answer[1:]])
         return dict(zip(seen, zip(*answers, strict=True), strict=True))
 
+    async def read(self, bucket: int) -> dict[str, Heartbeat]:
+        """Return the heartbeats that a bucket has, by partition."""
+        stored = await self._buckets.read(bucket, HEARTBEATS)
+        with understood():
+            return {name.decode(): Heartbeat.of(value) for name, value in stored.items()}
+
     async def age_seconds(self) -> float:
         """Return how long ago, by Redis' clock, anybody last confirmed a partition; infinite when nobody ever did."""
-        stored = await self._buckets.read(0, HEARTBEATS)
-        with understood():
-            asked_at = [Heartbeat.of(heartbeat).milliseconds for heartbeat in stored.values()]
-            newest = max(asked_at, default=-math.inf)
+        newest = max((heartbeat.milliseconds for heartbeat in (await self.read(0)).values()), default=-math.inf)
         return (int((await self.clocks())[0]) - newest) / 1000

@@ -25,12 +25,13 @@ ROW_SECONDS: Final = 20.0
 class Scene:
     """A deployment with one projector, which is ready, and one API."""
 
-    def __init__(self, deployment: Deployment) -> None:
+    def __init__(self, deployment: Deployment, ready: int = 200) -> None:
+        """Start both; the projector's readiness becomes `ready`."""
         self.deployment = deployment
         self._metrics_port = free_port()
         self.projector = deployment.start_projector(METRICS_PORT=str(self._metrics_port))
         self.api = deployment.start_api()
-        wait_for(lambda: self.readiness()[0] == 200, "the projector is ready", ROW_SECONDS)
+        wait_for(lambda: self.readiness()[0] == ready, f"readiness is {ready}", ROW_SECONDS)
 
     def publish(self, *jobs: str, partition: int = 0) -> None:
         """Write an event of each job."""
