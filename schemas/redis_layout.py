@@ -20,6 +20,7 @@ its indexes, its positions. A bucket holds:
 | `generation:<number>` | `KeptGeneration` as JSON: a generation that is not live |
 | `skipped:<topic>/<partition>/<offset>` | the offset up to which records were passed over by command |
 | `began`, `starts` | of the live generation, as in `KeptGeneration` |
+| `switched` | the epoch of the switch by which the live generation became that; not there when it was the first |
 | `cutoff` | time in sortable form; a job without news since then is not shown |
 """
 
@@ -61,6 +62,7 @@ KEPT: Final = "generation:"
 SKIPPED: Final = "skipped:"
 CUTOFF: Final = "cutoff"
 BEGAN: Final = "began"
+SWITCHED: Final = "switched"
 STARTS: Final = "starts"
 # A job's field: the generation from which a rebuild took what the log no longer holds.
 CARRIED: Final = "carried"

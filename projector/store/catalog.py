@@ -23,6 +23,7 @@ from schemas.redis_layout import (
     LEASE,
     SKIPPED,
     STARTS,
+    SWITCHED,
     KeptGeneration,
     Pointer,
     incarnation_field,
@@ -173,7 +174,8 @@ class Catalog:
     async def switch(self, lease: Lease, new: KeptGeneration, old: KeptGeneration | None) -> None:
         """Make a generation the live one and keep the old one, in one step; the lease ends with it."""
         starts = orjson.dumps(dict(new.starts)).decode()
-        fields = {**new.pointer.as_fields(), BEGAN: str(new.began), STARTS: starts, EPOCH: str(lease.epoch + 1)}
+        epoch = str(lease.epoch + 1)
+        fields = {**new.pointer.as_fields(), BEGAN: str(new.began), STARTS: starts, EPOCH: epoch, SWITCHED: epoch}
         if old:
             fields[f"{KEPT}{old.pointer.number}"] = old.as_json()
         gone = [f"{KEPT}{new.pointer.number}", LEASE]
