@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
+from math import nan
 from typing import Final
 
 from aiokafka.errors import KafkaError
@@ -88,8 +89,10 @@ async def free_cycles() -> None:
 async def show_positions(assignment: Assignment, metrics: Metrics) -> None:
     """Show in the metrics where our partitions stand."""
     for partition in assignment.partitions.values():
-        metrics.lag.labels(partition.name).set(partition.lag)
+        metrics.lag.labels(partition.name).set(nan if partition.lag is None else partition.lag)
         metrics.position.labels(partition.name).set(partition.applied)
+    for name in assignment.unled:
+        metrics.lag.labels(name).set(nan)
     holds = [partition.hold for partition in assignment.partitions.values() if partition.hold]
     metrics.show_held(hold.code for hold in (*holds, *assignment.unled.values()))
     metrics.blocked.set(sum(partition.is_blocked for partition in assignment.partitions.values()))

@@ -17,7 +17,7 @@ from aiokafka import TopicPartition
 
 from projector.fold.batches import Stretch
 from projector.fold.record import Record, fingerprint_offset
-from schemas.redis_layout import TRANSACTION, partition_name
+from schemas.redis_layout import ENDLESS_CODES, TRANSACTION, partition_name
 
 HOLD_RETRY_SECONDS: Final = 5.0
 # Every transaction keeps what is behind it waiting for a moment; that is worth a word when the moment is so long.
@@ -90,9 +90,9 @@ class Partition:
         return self.applied == self.next
 
     @property
-    def lag(self) -> int:
-        """How many offsets of the log are not applied, whether they can be read yet or not."""
-        return max(0, self.watermark - self.applied)
+    def lag(self) -> int | None:
+        """How many offsets are in the log and not applied, readable yet or not; None where that is unknown."""
+        return None if self.code in ENDLESS_CODES else max(0, self.watermark - self.applied)
 
     @property
     def is_blocked(self) -> bool:

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from devstack import free_port
-from schemas.redis_layout import Heartbeat
+from schemas.redis_layout import Heartbeat, bucket_prefix
 from tests.support.deployment import Deployment, get, wait_for
 from tests.support.events import event
 from tests.support.health import ready
@@ -33,9 +33,17 @@ class Scene:
         self.api = deployment.start_api()
         wait_for(lambda: self.readiness()[0] == ready, f"readiness is {ready}", ROW_SECONDS)
 
+    def restart(self) -> None:
+        """Start the projector again."""
+        self.projector = self.deployment.start_projector(METRICS_PORT=str(self._metrics_port))
+
     def publish(self, *jobs: str, partition: int = 0) -> None:
         """Write an event of each job."""
         self.deployment.publish([(job.encode(), json.dumps(event(job=job)).encode(), []) for job in jobs], partition)
+
+    def key(self, name: str) -> str:
+        """Return the full name of a key of the live generation."""
+        return bucket_prefix(self.deployment.prefix, self.deployment.generation, 0) + name
 
     def heartbeat(self, partition: int = 0) -> str | None:
         """Return what a partition's heartbeat says behind its time."""

@@ -164,6 +164,8 @@ def test_a_corrupt_batch_holds_its_partition_behind_the_good_prefix(
     deployment.start_projector(METRICS_PORT=str(port))
     wait_for(lambda: "the record at 1 cannot be read" in ready(port)[1], "the place is named")
     wait_for(lambda: deployment.positions() == {"0": 1, "1": 3}, "the prefix and the other partition are applied")
+    beat = f"{deployment.topic}/0".encode()
+    wait_for(lambda: deployment.heartbeats().get(beat, b"").endswith(b" 3 unreadable"), "readers are told")
     deployment.command("projector", "skip", "--partition", "0", "--to", "2")
     wait_for(lambda: deployment.positions() == {"0": 3, "1": 3}, "the rest is applied")
     (letter,) = deployment.records(f"dlq.{deployment.topic}")
