@@ -41,6 +41,7 @@ from projector.log.consumer import Log
 from projector.metrics import Metrics
 from projector.store.buckets import Offsets
 from projector.store.live import AskEnds
+from schemas.redis_layout import DAMAGED_KEY, LETTERS_AWAY
 
 # Turns of the event loop that a new call to Redis needs until its bytes are sent.
 _TURNS_TO_SEND: Final = 6
@@ -183,9 +184,9 @@ class Projector:
     def _holds(self, error: Exception) -> dict[str, Hold]:
         """Return which partitions an error is about, by name, and what they are held for."""
         if isinstance(error, DamagedKeyError):
-            return dict.fromkeys(error.partitions, Hold(str(error), after(HOLD_RETRY_SECONDS)))
+            return dict.fromkeys(error.partitions, Hold(DAMAGED_KEY, str(error), after(HOLD_RETRY_SECONDS)))
         if isinstance(error, DeadLetterError):
-            return dict.fromkeys(error.partitions, Hold(str(error), self._letters.is_back))
+            return dict.fromkeys(error.partitions, Hold(LETTERS_AWAY, str(error), self._letters.is_back))
         return {}
 
     def _note(self, error: Exception) -> None:

@@ -12,6 +12,7 @@ from api.asking.listing import Item, Listed, first_wanted, read_list, read_page
 from api.asking.query import Query, parse_query
 from api.exchange import Answer, Headers, Question
 from api.metrics import Metrics
+from api.projection.errors import NotReadyError, StoreUnavailableError, UnconfirmedError
 from api.projection.lookup import Row
 from api.projection.projection import Projection
 from api.projection.scan import Scan
@@ -52,16 +53,23 @@ class Jobs:
         def render(row: Row) -> Item | None:
             return self._render(row, view)
 
-        scan = await self._projection.scan(query.search, first_wanted(query.limit))
+        scan = await self._scan(query)
         if query.limit is None:
             listed = await read_list(scan, render)
         else:
             listed = await read_page(scan, query.limit, render)
         return Answer(listed.body, self._headers(query, scan, listed))
 
+    async def _scan(self, query: Query) -> Scan:
+        try:
+            return await self._projection.scan(query.search, first_wanted(query.limit))
+        except (NotReadyError, StoreUnavailableError, UnconfirmedError):
+            self._metrics.unknown()
+            raise
+
     def _headers(self, query: Query, scan: Scan, listed: Listed) -> Headers:
         fresh = scan.freshness
-        self._metrics.lag(fresh.lag)
+        self._metrics.fresh(fresh.lag, fresh.held)
         headers = freshness_headers(fresh, scan.generation.number).copy()
         if listed.has_unfinished:
             headers[_RETRY_AFTER] = str(UNFINISHED_RETRY_SECONDS)

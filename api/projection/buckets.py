@@ -26,10 +26,10 @@ _log = structlog.get_logger(__name__)
 class Buckets:
     """The buckets of all generations that this process meets, and what it has shown of each."""
 
-    def __init__(self, store: Store, metrics: Metrics) -> None:
+    def __init__(self, store: Store, metrics: Metrics, max_staleness_seconds: float | None = None) -> None:
         self._store = store
         self._metrics = metrics
-        self._readiness = Readiness()
+        self._readiness = Readiness(max_staleness_seconds)
 
     async def look_up(
         self, bucket: Bucket, lookups: Sequence[Lookup], timeout_seconds: float
@@ -42,6 +42,7 @@ class Buckets:
         self._metrics.round_trip(len(lookups))
         now, milliseconds = _standing(reply), int(reply[0])
         self._readiness.check(bucket, now, watermark)
+        self._readiness.check_confirmed(now, milliseconds)
         return [_portion(answer, now, milliseconds) for answer in reply[_ANSWERS_AT:]]
 
 

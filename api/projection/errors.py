@@ -27,5 +27,9 @@ class NotReadyError(UnavailableError):
     """The projection is there, but has not caught up to what it must show."""
 
 
+class UnconfirmedError(UnavailableError):
+    """Nobody has said for longer than is allowed how much is missing."""
+
+
 class StaleGenerationError(NotReadyError):
     """A bucket is not the one that the pointer named when it was last read."""

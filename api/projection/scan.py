@@ -9,6 +9,7 @@ from api.projection.lookup import Lookup, Place, Portion, Row, Search, place_of
 from api.projection.standing import Freshness, Standing, freshness
 from schemas.expiry import is_expired
 
+NOT_READ: Final = Freshness(None, None)
 FIRST: Final = Place(-(2**63), "")
 LAST: Final = Place(2**63, "")
 # How many jobs are asked for at least once all that came were too old to be shown, as can be many before the next.
@@ -61,6 +62,8 @@ class Scan:
         self._indexes = search.indexes
         self._branches = [Branch(bucket, search.after) for bucket in generation.asked(search.digest)]
         self._is_searching = False
+        # How fresh all is that was read so far.
+        self.freshness = NOT_READ
 
     @property
     def is_done(self) -> bool:
@@ -89,6 +92,9 @@ class Scan:
         ]
         for branch, answer in asked:
             branch.take_in(await answer)
+        standings = [branch.standing for branch in self._branches if branch.standing]
+        now = freshness(standings, max([branch.milliseconds for branch in self._branches]))
+        self.freshness = now if self.freshness is NOT_READ else self.freshness.lowest(now)
 
     def take_rows(self) -> list[Row]:
         """Return the rows that are due next; none when there is no more before the next `fill`.
@@ -102,9 +108,3 @@ class Scan:
         shown = [row for row in rows if not is_expired(row, cutoff)]
         self._is_searching = not shown
         return shown
-
-    @property
-    def freshness(self) -> Freshness:
-        """How fresh the rows are that were handed on last."""
-        standings = [branch.standing for branch in self._branches if branch.standing]
-        return freshness(standings, max([branch.milliseconds for branch in self._branches]))

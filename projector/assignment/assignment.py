@@ -16,9 +16,9 @@ from projector.fold.record import Record, fingerprint_of
 from projector.log.consumer import Log, is_unreadable
 from projector.log.reader import Polled
 from projector.store.generation import Opened
-from schemas.redis_layout import partition_name
+from schemas.redis_layout import LOG_REPLACED, NO_LEADER, UNREADABLE, partition_name
 
-_UNLED: Final = "no broker leads it, or the one that does is away: start the brokers that hold it"
+_UNLED: Final = Hold(NO_LEADER, "no broker leads it, or the one that does is away: start the brokers that hold it")
 _UNREADABLE: Final = "pass it with `python -m projector skip --partition N --to OFFSET`"
 
 _log = structlog.get_logger(__name__)
@@ -54,7 +54,12 @@ class Assignment:
     @property
     def held(self) -> dict[str, str]:
         """The reason of every partition that is held, or waits for its broker, by its name."""
-        return self.holds | {partition_name(item.topic, item.partition): _UNLED for item in self._unled}
+        return self.holds | {name: hold.reason for name, hold in self.unled.items()}
+
+    @property
+    def unled(self) -> dict[str, Hold]:
+        """The partitions that wait for a broker, by their names, so that they are in nobody's hands."""
+        return {partition_name(item.topic, item.partition): _UNLED for item in self._unled}
 
     @property
     def applied(self) -> dict[str, int]:
@@ -147,7 +152,9 @@ class Assignment:
                 self._drop(item)
             self._log.park(item)
             if item not in self._unled:
-                _log.warning("partition waits", partition=partition_name(item.topic, item.partition), reason=_UNLED)
+                _log.warning(
+                    "partition waits", partition=partition_name(item.topic, item.partition), reason=_UNLED.reason
+                )
         self._unled = frozenset(unled)
 
     def _drop(self, item: TopicPartition) -> None:
@@ -185,13 +192,14 @@ class Assignment:
             raise error
         elif partition and partition.hold is None:
             what = f"the record at {partition.next} cannot be read ({type(error).__name__}: {error})"
-            self._hold(partition, Hold(f"{what}: {_UNREADABLE}"))
+            self._hold(partition, Hold(UNREADABLE, f"{what}: {_UNREADABLE}"))
 
     def _unread(self, partition: Partition, records: Sequence[Record]) -> Sequence[Record]:
         """Return the records not folded yet, once the one before them is known to be the one we applied."""
         if partition.fingerprint and records:
             if fingerprint_of(records[0]) != partition.fingerprint:
-                self._hold(partition, Hold(f"the record before position {partition.next} is another one: {REPLACED}"))
+                reason = f"the record before position {partition.next} is another one: {REPLACED}"
+                self._hold(partition, Hold(LOG_REPLACED, reason))
                 return ()
             partition.fingerprint = ""
         return [record for record in records if record.offset >= partition.next]

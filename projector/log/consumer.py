@@ -3,11 +3,13 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.consumer.fetcher import READ_UNCOMMITTED
 from aiokafka.errors import (
     CorruptRecordException,
     KafkaError,
@@ -40,6 +42,16 @@ class LogRange:
 
     start: int
     end: int
+
+
+class LogEnd(NamedTuple):
+    """How far a partition goes: up to where readers may read, and to its very end, behind transactions yet open.
+
+    Kafka calls these the last stable offset and the high watermark.
+    """
+
+    readable: int
+    watermark: int
 
 
 class Log(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -147,9 +159,9 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
         """Return what each partition holds whose leader says so in time."""
         return await self._from_leaders(partitions, lambda led: _ranges(self._consumer, led))
 
-    async def ends_known(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
-        """Return the end of each partition whose leader says so in time: the last stable offset."""
-        return await self._from_leaders(partitions, self._consumer.end_offsets)
+    async def ends_known(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, LogEnd]:
+        """Return the ends of each partition whose leader says so in time."""
+        return await self._from_leaders(partitions, self._ends)
 
     async def ends(self) -> dict[str, int]:
         """Return the end of every partition of the topic, by its name: the last stable offset."""
@@ -181,6 +193,17 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
         held = {partition: offset for partition, offset in positions.items() if partition in self.assignment}
         if held:
             await self._consumer.commit(held)
+
+    async def _ends(self, led: list[TopicPartition]) -> dict[TopicPartition, LogEnd]:
+        # A consumer asks for ends by its own isolation alone; so its fetcher, which holds no state for this, is asked
+        # for the other ones as a second one.
+        uncommitted = copy(self._consumer._fetcher)  # noqa: SLF001 - there is no public way to a high watermark
+        uncommitted._isolation_level = READ_UNCOMMITTED  # noqa: SLF001
+        readable, watermarks = await asyncio.gather(
+            self._consumer.end_offsets(led), uncommitted.end_offsets(led, REQUEST_TIMEOUT_MILLISECONDS)
+        )
+        # Asked at the same time, and answered in any order.
+        return {item: LogEnd(readable[item], max(readable[item], watermarks[item])) for item in led}
 
     async def _from_leaders(
         self,

@@ -7,7 +7,13 @@ from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+from aiokafka.errors import (
+    KafkaError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 
 from projector.settings import ProjectorSettings
 from service.errors import CommandError, ServiceUnavailableError
@@ -41,7 +47,7 @@ async def require_topics(settings: ProjectorSettings, within_seconds: float = 0)
                 "`python -m projector topics create`"
             )
         policy = await topic_setting(admin, settings.kafka_topic, "cleanup.policy")
-        if "compact" in policy:
+        if policy and "compact" in policy:
             raise ServiceUnavailableError(
                 f"the topic {settings.kafka_topic} is compacted (cleanup.policy={policy}), so Kafka removes events "
                 "from it: set cleanup.policy=delete and retention.ms=-1"
@@ -52,7 +58,7 @@ async def _missing_topics(admin: AIOKafkaAdminClient, settings: ProjectorSetting
     """Return which topics the broker asked does not know, or, of the log, not its settings."""
     existing = set(await admin.list_topics())
     missing = [topic for topic in (settings.kafka_topic, settings.dead_letter_topic) if topic not in existing]
-    return missing or [topic for topic in [settings.kafka_topic] if not await _settings_of(admin, topic)]
+    return missing or [topic for topic in [settings.kafka_topic] if await _settings_of(admin, topic) == {}]
 
 
 async def cluster_of(settings: ProjectorSettings) -> str:
@@ -62,18 +68,27 @@ async def cluster_of(settings: ProjectorSettings) -> str:
     return str(description["cluster_id"])
 
 
-async def topic_setting(admin: AIOKafkaAdminClient, topic: str, name: str) -> str:
-    """Return the value of a topic's setting; UnknownTopicOrPartitionError when the broker does not know it yet."""
+async def topic_setting(admin: AIOKafkaAdminClient, topic: str, name: str) -> str | None:
+    """Return the value of a topic's setting, None when this user may not see it.
+
+    UnknownTopicOrPartitionError when the broker does not know the topic yet.
+    """
     settings = await _settings_of(admin, topic)
-    if name not in settings:
+    if settings is not None and name not in settings:
         raise UnknownTopicOrPartitionError(topic)
-    return settings[name]
+    return None if settings is None else settings[name]
 
 
-async def _settings_of(admin: AIOKafkaAdminClient, topic: str) -> dict[str, str]:
+async def _settings_of(admin: AIOKafkaAdminClient, topic: str) -> dict[str, str] | None:
+    """Return a topic's settings, none when the broker does not know it yet; None when this user may not see them."""
     responses = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
-    entries = [entry for response in responses for resource in response.resources for entry in resource[4]]
-    return {entry[0]: str(entry[1]) for entry in entries}
+    resources = [resource for response in responses for resource in response.resources]
+    for code, message, *_ in resources:
+        if code == TopicAuthorizationFailedError.errno:
+            return None
+        if code not in (0, UnknownTopicOrPartitionError.errno):
+            raise for_code(code)(message)
+    return {entry[0]: str(entry[1]) for resource in resources for entry in resource[4]}
 
 
 async def create_topics(settings: ProjectorSettings, partitions: int, replicas: int) -> list[str]:
@@ -108,6 +123,6 @@ async def _differing(admin: AIOKafkaAdminClient, topic: str, config: Mapping[str
     differing = []
     for name, wanted in config.items():
         value = await topic_setting(admin, topic, name)
-        if value != wanted:
+        if value not in (wanted, None):
             differing.append(f"{name} is {value}, {wanted} is wanted")
     return "; ".join(differing)

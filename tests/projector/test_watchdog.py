@@ -10,6 +10,7 @@ from aiokafka import TopicPartition
 from projector.assignment.partition import Hold, Partition
 from projector.assignment.silence import Silence
 from projector.watchdog import HELPLESS_AFTER_SECONDS, STUCK_AFTER_SECONDS, Watchdog
+from schemas.redis_layout import LETTERS_AWAY
 from service.errors import ServiceUnavailableError
 
 
@@ -69,7 +70,7 @@ async def test_who_is_busy_is_not_stuck(scene: Scene) -> None:
 
 async def test_what_is_held_is_not_waited_for(scene: Scene) -> None:
     """A partition that is held for a reason ends nothing; nor does one that has brought all there is."""
-    scene.partition.hold = Hold("its letters are not taken")
+    scene.partition.hold = Hold(LETTERS_AWAY, "its letters are not taken")
     scene.poll(2 * STUCK_AFTER_SECONDS)
     await scene.look_after(5)
     scene.partition.hold = None

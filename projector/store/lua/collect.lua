@@ -27,7 +27,8 @@ local sub = string.sub
 local base, incarnation, cutoff, mode, keys, names, places, limit = unpack(cmsgpack.unpack(ARGV[1]))
 local identity_fields, index_names, stages, details, job_prefix, floor_prefix = unpack(names)
 
--- A job that looks old in a bucket that has not caught up may have news in the log. Answers such a partition.
+-- A job that looks old in a bucket that has not caught up may have news in the log. Answers such a partition; one that
+-- is held, or whose end nobody knows, is one.
 local function partition_behind()
   local function is_behind(name, offset)
     return number_in(call('HGET', KEYS[2], name) or '0') < number_in(offset)
@@ -39,7 +40,8 @@ local function partition_behind()
   end
   local heartbeats = call('HGETALL', KEYS[3])
   for i = 1, #heartbeats, 2 do
-    if is_behind(heartbeats[i], string.match(heartbeats[i + 1], '%d+$') or '0') then return heartbeats[i] end
+    local log_end = string.match(heartbeats[i + 1], '^%d+ (%d+)$')
+    if not log_end or is_behind(heartbeats[i], log_end) then return heartbeats[i] end
   end
 end
 

@@ -50,7 +50,12 @@ end
 
 local function to_position(field) return string.match(field, '^([^#]*)#') or field end
 
+local function is_right_in_heartbeats(_, value)
+  return string.match(value, '^%d+ %d+$') or string.match(value, '^%d+ %-$')
+    or string.match(value, '^%d+ %d+ [%l-]+$') or string.match(value, '^%d+ %- [%l-]+$')
+end
+
 mend(KEYS[1], is_right_in_meta, to_itself)
 mend(KEYS[2], is_right_in_positions, to_position)
-mend(KEYS[3], function(_, value) return string.match(value, '^%d+ %d+$') end, to_itself)
+mend(KEYS[3], is_right_in_heartbeats, to_itself)
 return removed
