@@ -53,4 +53,9 @@ class Portion(NamedTuple):
 
 def place_of(row: Row) -> Place:
     """Return the place of a row."""
-    return Place(int(row[_SCORE_AT] or 0), (row[_MEMBER_AT] or b"").decode())
+    return Place(int(row[_SCORE_AT] or 0), member_of(row).decode())
+
+
+def member_of(row: Row) -> bytes:
+    """Return the member whose row it is."""
+    return row[_MEMBER_AT] or b""
