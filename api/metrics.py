@@ -33,6 +33,9 @@ class Metrics:
             "api_queries_per_round_trip", "Lookups that shared one call to Redis.", buckets=_QUERIES, registry=own
         )
         self._errors = Counter("api_redis_errors", "Calls to Redis that failed.", ("reason",), registry=own)
+        self._damaged = Counter(
+            "api_damaged_jobs", "Jobs that no answer could show, for they are damaged.", registry=own
+        )
         self._lag = Gauge(
             "api_projection_lag_events",
             "Events known to be in the log and not yet applied, as last answered; NaN when unknown.",
@@ -56,6 +59,10 @@ class Metrics:
     def redis_error(self, reason: str) -> None:
         """Count a call to Redis that failed."""
         self._errors.labels(reason).inc()
+
+    def damaged_job(self) -> None:
+        """Count a job that was left out of an answer because it is damaged."""
+        self._damaged.inc()
 
     def lag(self, events: int | None) -> None:
         """Note how far the projection was behind."""

@@ -11,7 +11,8 @@ from api.projection.standing import Freshness
 LAG: Final = "Projection-Lag"
 HEARTBEAT: Final = "Projection-Heartbeat"
 GENERATION: Final = "Projection-Generation"
-FRESHNESS_HEADERS: Final = (LAG, HEARTBEAT, GENERATION)
+HELD: Final = "Projection-Held"
+FRESHNESS_HEADERS: Final = (LAG, HEARTBEAT, HELD, GENERATION)
 UNKNOWN: Final = "unknown"
 
 _REMEMBERED: Final = 64
