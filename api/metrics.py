@@ -38,6 +38,9 @@ class Metrics:
             "api_queries_per_round_trip", "Lookups that shared one call to Redis.", buckets=_QUERIES, registry=own
         )
         self._errors = Counter("api_redis_errors", "Calls to Redis that failed.", ("reason",), registry=own)
+        self._damaged = Counter(
+            "api_damaged_jobs", "Jobs that no answer could show, for they are damaged.", registry=own
+        )
         self._lag = Gauge(
             "api_projection_lag_events",
             "Events known to be in the log and not yet applied, as last seen; NaN when unknown.",
@@ -85,3 +88,7 @@ class Metrics:
         self._lag.set(nan if lag is None else lag)
         for code in TOLD_CODES:
             self._held.labels(code).set(code in held)
+
+    def damaged_job(self) -> None:
+        """Count a job that was left out of an answer because it is damaged."""
+        self._damaged.inc()

@@ -20,20 +20,22 @@ Ask = Callable[[Bucket, Lookup], asyncio.Future[Portion]]
 class Branch:
     """What one bucket has given of an answer: rows not handed on yet, and the place up to which it was looked at."""
 
-    __slots__ = ("bucket", "is_done", "milliseconds", "reached", "rows", "standing")
+    __slots__ = ("bucket", "is_done", "is_whole", "milliseconds", "reached", "rows", "standing")
 
     def __init__(self, bucket: Bucket, after: Place | None) -> None:
         self.bucket = bucket
         self.reached = after
         self.rows: list[Row] = []
         self.is_done = False
+        self.is_whole = True
         self.standing: Standing | None = None
         self.milliseconds = 0
 
     def take_in(self, portion: Portion) -> None:
         """Add what was found."""
-        rows, self.reached, self.is_done, self.standing, self.milliseconds = portion
+        rows, self.reached, self.is_done, self.standing, self.milliseconds, is_whole = portion
         self.rows += rows
+        self.is_whole &= is_whole
 
 
 def merge(branches: Sequence[Branch]) -> list[Row]:
@@ -72,6 +74,11 @@ class Scan:
             if branch.rows or not branch.is_done:
                 return False
         return True
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing was left out of what was read until now because it is damaged."""
+        return all(branch.is_whole for branch in self._branches)
 
     @property
     def is_sealed(self) -> bool:
