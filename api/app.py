@@ -5,10 +5,12 @@ import gc
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 import structlog
 
+from api.asking.checks import check_projection
 from api.asking.credentials import Credentials
 from api.asking.freshness import FRESHNESS_HEADERS
 from api.asking.jobs import Jobs
@@ -26,7 +28,7 @@ from api.web.routes import Route, asked, document, handled
 from api.web.server import address_of, listen, serving
 from api.web.site import Site
 from schemas import job_status, job_timeline
-from service.health import health_routes
+from service.health import Check, health_routes
 from service.redis import connect
 from service.signals import stop_on_signals
 
@@ -60,7 +62,7 @@ async def running(settings: ApiSettings, listener: socket.socket) -> AsyncIterat
     redis = connect(settings, node_seconds=NODE_SECONDS, node_retries=NODE_RETRIES)
     metrics = Metrics()
     store = Store(redis, metrics)
-    reader = Reader(Buckets(store, metrics))
+    reader = Reader(Buckets(store, metrics, settings.max_staleness_seconds))
     projection = Projection(Live(store, settings.redis_prefix), reader)
     common = CommonHeaders(settings.cors_origins(), FRESHNESS_HEADERS)
     try:
@@ -74,7 +76,10 @@ async def running(settings: ApiSettings, listener: socket.socket) -> AsyncIterat
 def routes(settings: ApiSettings, projection: Projection, metrics: Metrics) -> Mapping[str, Route]:
     """Return everything there is, by path."""
     credentials = Credentials(settings.admin_tokens(), is_required=settings.api_auth == "required")
-    checks = {"redis": projection.check_redis, "projection": projection.check_projection}
+    checks: dict[str, Check] = {
+        "redis": projection.check_redis,
+        "projection": partial(check_projection, projection, metrics),
+    }
     health = {route.path: handled(route.handler) for route in health_routes(checks, metrics.registry)}
     return {
         STATUS_PATH: asked(Jobs(projection, credentials, metrics, job_status.render).answer),

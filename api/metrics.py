@@ -1,15 +1,20 @@
 """What the API counts, for Prometheus."""
 
 import os
+from collections.abc import Collection
+from math import nan
+from time import monotonic
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from schemas.redis_layout import TOLD_CODES
 from service.health import count_tasks
 
 MULTIPROCESS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 
+_SHOW_AGAIN_SECONDS: Final = 1.0
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _QUERIES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 1024)
 
@@ -33,14 +38,26 @@ class Metrics:
             "api_queries_per_round_trip", "Lookups that shared one call to Redis.", buckets=_QUERIES, registry=own
         )
         self._errors = Counter("api_redis_errors", "Calls to Redis that failed.", ("reason",), registry=own)
+        self._damaged = Counter(
+            "api_damaged_jobs", "Jobs that no answer could show, for they are damaged.", registry=own
+        )
         self._lag = Gauge(
             "api_projection_lag_events",
-            "Events known to be in the log and not yet applied, as last answered; NaN when unknown.",
+            "Events known to be in the log and not yet applied, as last seen; NaN when unknown.",
+            registry=own,
+            multiprocess_mode="mostrecent",
+        )
+        self._held = Gauge(
+            "api_projection_held",
+            "1 while a part of the log does not go on, by why.",
+            ("code",),
             registry=own,
             multiprocess_mode="mostrecent",
         )
         self._children: dict[tuple[str, int], Histogram] = {}
-        self._last_lag: int | None = -1
+        self._shown: tuple[int | None, Collection[str]] = (0, ())
+        self._shown_at = 0.0
+        self.unknown()
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """Count an answered request."""
@@ -57,8 +74,21 @@ class Metrics:
         """Count a call to Redis that failed."""
         self._errors.labels(reason).inc()
 
-    def lag(self, events: int | None) -> None:
-        """Note how far the projection was behind."""
-        if events != self._last_lag:
-            self._last_lag = events
-            self._lag.set(float("nan") if events is None else events)
+    def unknown(self) -> None:
+        """Note that nobody knows how far the projection is behind."""
+        self.fresh(None, ())
+
+    def fresh(self, lag: int | None, held: Collection[str]) -> None:
+        """Note how far the projection was behind, None when that is unknown, and the codes of what does not go on."""
+        now = monotonic()
+        # Of several processes the one that wrote last counts, so what stays the same is written again and again too.
+        if (lag, held) == self._shown and now - self._shown_at < _SHOW_AGAIN_SECONDS:
+            return
+        self._shown, self._shown_at = (lag, held), now
+        self._lag.set(nan if lag is None else lag)
+        for code in TOLD_CODES:
+            self._held.labels(code).set(code in held)
+
+    def damaged_job(self) -> None:
+        """Count a job that was left out of an answer because it is damaged."""
+        self._damaged.inc()

@@ -23,6 +23,9 @@ class ApiSettings(RedisSettings):
     api_cors_origins: str = Field(
         ANY_ORIGIN, description="Origins whose pages may read the API, comma-separated; * for any."
     )
+    max_staleness_seconds: float | None = Field(
+        None, ge=5, description="Answer 503 when nobody has confirmed the projection for so long; not given: answer."
+    )
 
     @field_validator("api_admin_tokens")
     @classmethod

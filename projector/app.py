@@ -21,6 +21,7 @@ from projector.heartbeat import Heartbeat
 from projector.letters.headers import Decision
 from projector.letters.writer import DeadLetterWriter, new_producer
 from projector.log.consumer import Log
+from projector.log.retention import RetentionWatch
 from projector.log.topics import cluster_of, require_topics
 from projector.metrics import Metrics
 from projector.projector import Projector
@@ -31,7 +32,7 @@ from projector.store.memory import EvictionWatch, require_primary
 from projector.upkeep import Duty
 from projector.watchdog import Watchdog
 from service.errors import ServiceUnavailableError
-from service.health import Check, health_routes
+from service.health import Check, Remark, health_routes
 from service.kafka import start_client, why_unusable
 from service.redis import AnyRedis, address, connect
 from service.signals import stop_on_signals
@@ -50,7 +51,7 @@ async def run_projector(settings: ProjectorSettings) -> None:
     async with AsyncExitStack() as stack:
         redis, store, log, letters = await _clients(settings, stack)
         metrics = Metrics()
-        eviction = EvictionWatch(redis, address(settings))
+        eviction, retention = EvictionWatch(redis, address(settings)), RetentionWatch(settings)
         assignment = _assignment(settings, redis, log, store, letters)
         projector = Projector(log, store, letters, assignment, metrics)
         heartbeat = Heartbeat(projector, assignment, log, store)
@@ -60,18 +61,19 @@ async def run_projector(settings: ProjectorSettings) -> None:
             Duty(5, partial(upkeep.look_for_damage, store, projector)),
             Duty(5, partial(upkeep.account, store, projector, metrics)),
             Duty(5, partial(upkeep.look_for_eviction, eviction, metrics)),
+            Duty(1, partial(upkeep.show_retention, retention, metrics)),
             Duty(30, upkeep.free_cycles),
             Duty(1, partial(upkeep.show_positions, assignment, metrics)),
             Duty(1, Watchdog(projector, heartbeat, assignment).look),
         ]
         collector = Collector(redis, settings.redis_prefix, store, metrics.jobs_collected)
-        checks = _checks(projector, heartbeat, assignment, eviction)
+        checks = _checks(projector, heartbeat, assignment, eviction, retention)
         await stack.enter_async_context(_health_server(settings, checks, metrics))
         is_asked_to_end = stop_on_signals()
         cycles.free_only_when_told()
         await _join(log, settings)
         _log.info("projecting", topic=settings.kafka_topic, group=settings.kafka_group_id)
-        await _run_together(projector, is_asked_to_end, upkeep.keep_up(duties), collector.run())
+        await _run_together(projector, is_asked_to_end, upkeep.keep_up(duties), collector.run(), retention.run())
         _log.info("stopped", applied=assignment.applied)
 
 
@@ -94,7 +96,7 @@ async def _join(log: Log, settings: ProjectorSettings) -> None:
 
 
 async def _clients(settings: ProjectorSettings, stack: AsyncExitStack) -> tuple[AnyRedis, Live, Log, DeadLetterWriter]:
-    await require_topics(settings)
+    await require_topics(settings, within_seconds=settings.start_timeout_seconds)
     cluster = await cluster_of(settings)
     redis = connect(settings)
     stack.push_async_callback(close, redis.aclose)
@@ -137,7 +139,11 @@ async def _run_together(
 
 
 def _checks(
-    projector: Projector, heartbeat: Heartbeat, assignment: Assignment, eviction: EvictionWatch
+    projector: Projector,
+    heartbeat: Heartbeat,
+    assignment: Assignment,
+    eviction: EvictionWatch,
+    retention: RetentionWatch,
 ) -> dict[str, Check]:
     async def folding() -> str | None:
         return projector.trouble
@@ -146,12 +152,27 @@ def _checks(
         return heartbeat.trouble
 
     async def partitions() -> str | None:
-        return "; ".join(f"{name} is held: {reason}" for name, reason in assignment.held.items()) or None
+        held = [f"{name} is held: {reason}" for name, reason in assignment.held.items()]
+        blocked = [
+            f"{item.name} is blocked by a transaction: {item.watermark - item.applied} records wait until it ends"
+            for item in assignment.partitions.values()
+            if item.is_blocked
+        ]
+        return "; ".join(held + blocked) if held else Remark("; ".join(blocked)) if blocked else None
 
     async def keeping() -> str | None:
         return eviction.trouble
 
-    return {"projector": folding, "heartbeat": confirming, "partitions": partitions, "redis memory": keeping}
+    async def retaining() -> str | None:
+        return retention.trouble
+
+    return {
+        "projector": folding,
+        "heartbeat": confirming,
+        "partitions": partitions,
+        "redis memory": keeping,
+        "log retention": retaining,
+    }
 
 
 @asynccontextmanager

@@ -1,9 +1,11 @@
 """The heartbeat: each second, how far the log goes is written beside the positions, and those are compared with ours.
 
-So an idle projector finds out that Redis was emptied or lost writes, and readers know how fresh an answer is.
+So an idle projector finds out that Redis was emptied or lost writes, and readers know how fresh an answer is. A
+partition that is held has its heartbeat too, which says so.
 """
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 import structlog
@@ -15,6 +17,7 @@ from projector.errors import PositionMovedError, ProjectorError
 from projector.log.consumer import Log
 from projector.projector import Projector
 from projector.store.live import Live
+from schemas.redis_layout import ENDLESS_CODES, log_seen
 
 SILENT_AFTER_SECONDS: Final = 5.0  # so old is the newest heartbeat of a projection that nobody projects
 
@@ -43,26 +46,36 @@ class Heartbeat:
             self._note(None)
 
     async def _beat(self) -> None:
-        """Write log ends of our partitions, and have the projector react when the stored positions are not ours."""
+        """Write what is seen of our partitions, and have the projector react when the stored positions are not ours."""
         partitions = {partition.name: partition for partition in self._assignment.partitions.values()}
         self.is_projected = bool(partitions)
-        if not partitions:
-            if self._projector.is_idle:
-                await self._look_for_others()
+        if not partitions and not self._projector.is_idle:
             return
+        silent = await self._confirm(partitions)
+        if not partitions:
+            await self._look_for_others()
+        if silent:
+            raise TimeoutError(f"Kafka does not say where {', '.join(sorted(silent))} ends")
+
+    async def _confirm(self, partitions: Mapping[str, Partition]) -> AbstractSet[str]:
+        """Write our heartbeats and compare positions; return the partitions whose end Kafka does not say."""
+        unled = {name: log_seen(None, hold.code) for name, hold in self._assignment.unled.items()}
+        if not partitions and not unled:
+            return frozenset()
         try:
             heartbeats = self._store.generation.heartbeats
             asked_at = await heartbeats.clocks()
-            ends = await self._ends(partitions)
+            applied = {name: item.applied for name, item in partitions.items()}  # before the log is asked
+            silent = await self._look_at_ends(partitions)
+            seen = {name: _seen(item, applied[name]) for name, item in partitions.items() if name not in silent}
             settled = {name: item.next for name, item in partitions.items() if item.is_settled}
             await self._store.check_pointer()
-            stored = await heartbeats.beat(ends, asked_at)
+            stored = await heartbeats.beat(unled | seen, asked_at)
         except ProjectorError as error:
             self._projector.interrupt(error)
             raise
         self._compare(partitions, settled, stored)
-        if missing := partitions.keys() - ends.keys():
-            raise TimeoutError(f"Kafka does not say where {', '.join(sorted(missing))} ends")
+        return silent
 
     async def _look_for_others(self) -> None:
         """Find out whether anybody projects while nothing is assigned to us; KafkaError when Kafka does not answer."""
@@ -75,22 +88,23 @@ class Heartbeat:
             raise
         self.is_projected = age_seconds < SILENT_AFTER_SECONDS
 
-    async def _ends(self, partitions: Mapping[str, Partition]) -> dict[str, int]:
-        """Return the log's end of each of our partitions, which they learn too, as far as Kafka says it."""
+    async def _look_at_ends(self, partitions: Mapping[str, Partition]) -> AbstractSet[str]:
+        """Have our partitions learn how far the log goes; return those of which Kafka does not say it."""
         ends = await self._log.ends_known([partition.topic_partition for partition in partitions.values()])
-        for partition in partitions.values():
-            if (end := ends.get(partition.topic_partition)) is None:
+        silent = {name for name, partition in partitions.items() if partition.topic_partition not in ends}
+        for name, partition in partitions.items():
+            if name in silent:
                 partition.doubt()
             else:
-                partition.end = end
-        return {name: ends[item.topic_partition] for name, item in partitions.items() if item.topic_partition in ends}
+                partition.learn(*ends[partition.topic_partition])
+        return silent
 
     def _compare(
         self, partitions: Mapping[str, Partition], settled: Mapping[str, int], stored: Mapping[str, tuple[int, ...]]
     ) -> None:
         """Compare positions, of partitions that stood still while they were read."""
-        for name, positions in stored.items():
-            partition = partitions[name]
+        for name, partition in partitions.items():
+            positions = stored.get(name, partition.stored)
             is_ours = self._assignment.partitions.get(partition.topic_partition) is partition
             stood_still = partition.is_settled and settled.get(name) == partition.next
             if is_ours and stood_still and positions != partition.stored:
@@ -100,3 +114,13 @@ class Heartbeat:
         if trouble and trouble != self.trouble:
             _log.warning("no heartbeat", detail=trouble)
         self.trouble = trouble
+
+
+def _seen(partition: Partition, applied: int) -> str:
+    """Return what is seen of a partition whose position was so far when the log was asked.
+
+    A log that ends before that is another one, or was cut, so no number says what is missing.
+    """
+    code = partition.code
+    is_known = code not in ENDLESS_CODES and applied <= partition.watermark
+    return log_seen(partition.watermark if is_known else None, code)

@@ -1,9 +1,13 @@
 """Metrics of the projector, for Prometheus."""
 
+from collections import Counter as Counts
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from projector.fold.batch import Batch
 from projector.store.ledger import Ledger
+from schemas.redis_layout import HOLD_CODES
 from service.health import count_tasks
 
 
@@ -44,10 +48,13 @@ class Metrics:
             buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10),
             registry=self.registry,
         )
+        self._count_positions()
+
+    def _count_positions(self) -> None:
         self.position = Gauge("projector_position", "Next offset, by partition.", ["partition"], registry=self.registry)
         self.lag = Gauge(
             "projector_lag_events",
-            "Events in the log and not applied, by partition.",
+            "Offsets of the log that are not applied, by partition.",
             ["partition"],
             registry=self.registry,
         )
@@ -57,9 +64,25 @@ class Metrics:
             ["partition", "kind"],
             registry=self.registry,
         )
-        self.held = Gauge("projector_held_partitions", "Partitions that wait for a reason.", registry=self.registry)
+        self._held = Gauge(
+            "projector_held_partitions", "Partitions that wait, by why they do.", ["code"], registry=self.registry
+        )
+        self.show_held(())
+        self.blocked = Gauge(
+            "projector_blocked_partitions",
+            "Partitions that wait behind a transaction that is open.",
+            registry=self.registry,
+        )
+        may_lose = "1 while the topic's settings let Kafka remove events of the log."
+        self.log_not_kept = Gauge("projector_log_not_kept", may_lose, registry=self.registry)
         dropped = "Keys that Redis has dropped for want of memory."
         self.evicted_keys = Gauge("projector_redis_evicted_keys", dropped, registry=self.registry)
+
+    def show_held(self, codes: Iterable[str]) -> None:
+        """Show how many partitions are held, from the code of each."""
+        counts = Counts(codes)
+        for code in HOLD_CODES:
+            self._held.labels(code).set(counts[code])
 
     def show(self, name: str, account: Ledger) -> None:
         """Show the ledger of a partition; `unaccounted` is anything but 0 only when offsets were skipped."""

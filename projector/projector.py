@@ -16,6 +16,7 @@ Case 7: somebody damaged what is kept beside the jobs, such as a position. It is
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Mapping
 from typing import Final, Protocol
 
@@ -31,14 +32,16 @@ from projector.errors import (
     DamagedKeyError,
     DeadLetterError,
     ProjectorError,
+    StoreUnavailableError,
 )
-from projector.fold.batch import Batch
+from projector.fold.batch import MAX_BATCH_RECORDS, Batch
 from projector.fold.batches import batches
 from projector.letters.writer import Letters
 from projector.log.consumer import Log
 from projector.metrics import Metrics
 from projector.store.buckets import Offsets
 from projector.store.live import AskEnds
+from schemas.redis_layout import DAMAGED_KEY, LETTERS_AWAY
 
 # Turns of the event loop that a new call to Redis needs until its bytes are sent.
 _TURNS_TO_SEND: Final = 6
@@ -74,6 +77,12 @@ class Projector:
         self._in_flight: asyncio.Task[None] | None = None
         self._interruption: ProjectorError | None = None
         self._is_open = self._is_damaged = False
+        # Fewer after a batch that Redis did not take, which may have been too much; more with each that it takes.
+        self._most_records = MAX_BATCH_RECORDS
+        self._failures = 0
+        # When a batch was in Redis, or nothing was left to do; to have asked for something is no success.
+        self.succeeded_at = time.monotonic()
+        # What hinders us, until the next success.
         self.trouble: str | None = "not started"
 
     @property
@@ -91,7 +100,6 @@ class Projector:
 
     async def run(self) -> None:
         """Fold until `stop`; raises only what trying again cannot mend."""
-        failures = 0
         while not self._stopping.is_set():
             try:
                 await self._turn()
@@ -100,11 +108,7 @@ class Projector:
                     raise
                 self._note(error)
                 await self._recover(error)
-                await self._pause(failures)
-                failures += 1
-            else:
-                failures = 0
-                self.trouble = None
+                await self._pause()
         with contextlib.suppress(ProjectorError):
             await self._settle()
 
@@ -115,12 +119,14 @@ class Projector:
             raise interruption
         await self._open()
         taken = await self._assignment.take()
-        for batch in batches(taken.stretches):
+        for batch in batches(taken.stretches, self._most_records):
             await asyncio.sleep(0)  # so that Redis works on one batch while the next is folded
             if batch:
                 await self._hand_over(batch, taken.partitions)
         if not taken.stretches:
             await self._settle()
+            if self._assignment.is_caught_up:
+                self._note_success()
 
     async def _open(self) -> None:
         """Have the store ready to be written."""
@@ -146,15 +152,22 @@ class Projector:
             except DamagedKeyError as error:
                 error.partitions = batch.partitions_of(error.member)
                 raise
+            except StoreUnavailableError:
+                self._most_records = max(1, min(self._most_records, batch.records) // 2)
+                raise
         for span in batch.spans:  # of what may be somebody else's by now, or ours again and placed anew
             partitions[span.partition].confirm(span.next)
         self._metrics.count(batch, changed)
+        self._most_records = min(MAX_BATCH_RECORDS, 2 * self._most_records)
+        self._note_success()
 
     async def _settle(self) -> None:
-        """Wait for the batch under way; raises what became of it."""
-        task, self._in_flight = self._in_flight, None
-        if task:
-            await task
+        """Wait for the batch under way, which is under way until then; raises what became of it."""
+        if task := self._in_flight:
+            try:
+                await task
+            finally:
+                self._in_flight = None
 
     async def _recover(self, error: Exception) -> None:
         """Bring ourselves to where the next turn can begin from what is stored."""
@@ -171,9 +184,9 @@ class Projector:
     def _holds(self, error: Exception) -> dict[str, Hold]:
         """Return which partitions an error is about, by name, and what they are held for."""
         if isinstance(error, DamagedKeyError):
-            return dict.fromkeys(error.partitions, Hold(str(error), after(HOLD_RETRY_SECONDS)))
+            return dict.fromkeys(error.partitions, Hold(DAMAGED_KEY, str(error), after(HOLD_RETRY_SECONDS)))
         if isinstance(error, DeadLetterError):
-            return dict.fromkeys(error.partitions, Hold(str(error), self._letters.is_back))
+            return dict.fromkeys(error.partitions, Hold(LETTERS_AWAY, str(error), self._letters.is_back))
         return {}
 
     def _note(self, error: Exception) -> None:
@@ -183,8 +196,15 @@ class Projector:
         self.trouble = text
         self._metrics.recoveries.labels(type(error).__name__).inc()
 
-    async def _pause(self, failures: int) -> None:
-        pause = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** min(failures, 10))
+    def _note_success(self) -> None:
+        self._failures = 0
+        self.succeeded_at = time.monotonic()
+        self.trouble = None
+
+    async def _pause(self) -> None:
+        """Wait before the next turn, the longer the more have failed since one was a success."""
+        pause = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** min(self._failures, 10))
+        self._failures += 1
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(pause):
                 await self._stopping.wait()

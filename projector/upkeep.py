@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
+from math import nan
 from typing import Final
 
 from aiokafka.errors import KafkaError
@@ -13,6 +14,7 @@ from projector import cycles
 from projector.assignment.assignment import Assignment
 from projector.errors import DamagedBucketError, ProjectorError
 from projector.log.consumer import Log
+from projector.log.retention import RetentionWatch
 from projector.metrics import Metrics
 from projector.projector import Projector
 from projector.store.live import Live
@@ -52,8 +54,7 @@ async def look_for_damage(store: Live, projector: Projector) -> None:
     with contextlib.suppress(ProjectorError):
         buckets = store.generation.buckets
         try:
-            for bucket in buckets.numbers:
-                await buckets.find(bucket)
+            await buckets.each(buckets.find)
         except DamagedBucketError as error:
             projector.interrupt(error)
 
@@ -74,6 +75,11 @@ async def look_for_eviction(watch: EvictionWatch, metrics: Metrics) -> None:
     metrics.evicted_keys.set(watch.evicted_keys)
 
 
+async def show_retention(watch: RetentionWatch, metrics: Metrics) -> None:
+    """Show in the metrics whether Kafka may remove events of the log."""
+    metrics.log_not_kept.set(watch.trouble is not None)
+
+
 async def free_cycles() -> None:
     """Have Python free what only reference cycles keep in memory."""
     cycles.free()
@@ -82,6 +88,10 @@ async def free_cycles() -> None:
 async def show_positions(assignment: Assignment, metrics: Metrics) -> None:
     """Show in the metrics where our partitions stand."""
     for partition in assignment.partitions.values():
-        metrics.lag.labels(partition.name).set(max(0, partition.end - partition.applied))
+        metrics.lag.labels(partition.name).set(nan if partition.lag is None else partition.lag)
         metrics.position.labels(partition.name).set(partition.applied)
-    metrics.held.set(len(assignment.held))
+    for name in assignment.unled:
+        metrics.lag.labels(name).set(nan)
+    holds = [partition.hold for partition in assignment.partitions.values() if partition.hold]
+    metrics.show_held(hold.code for hold in (*holds, *assignment.unled.values()))
+    metrics.blocked.set(sum(partition.is_blocked for partition in assignment.partitions.values()))

@@ -1,8 +1,11 @@
 """The watchdog: a process that lives and gets nowhere is ended, so that a new one begins afresh.
 
-Case 1: records are there, nothing hinders, and a partition does not move: its consumer is stuck.
+Case 1: records of a partition are there, and polls wait for them in vain: its consumer is stuck. Who is busy with other
+        partitions does not wait, and one that is slow does not either.
 Case 2: nothing is assigned to us, Kafka and Redis answer, and nobody else projects: the membership is stuck.
-Case 3: there is trouble, and it does not end: it may be Kafka's or Redis', or that of a client in this process.
+Case 3: there is trouble, and no batch gets into Redis: it may be Kafka's or Redis', or that of a client of ours.
+A partition that is held for a reason of its own (a letter that is not taken, a key of a wrong type) ends nothing; what
+is held is told beside what ends the process.
 """
 
 import time
@@ -32,15 +35,16 @@ class Watchdog:
         now = time.monotonic()
         if trouble is None:
             self._without_trouble_at = now
+        elif not self._heartbeat.trouble:  # between two looks there may have been a success
+            self._without_trouble_at = max(self._without_trouble_at, self._projector.succeeded_at)
         if trouble or self._heartbeat.is_projected:
             self._projected_at = now
         for partition in self._assignment.partitions.values():
-            if partition.end <= partition.applied or partition.hold or trouble:
-                partition.progressed_at = now
-            elif now - partition.progressed_at > STUCK_AFTER_SECONDS:
+            if partition.is_behind and self._assignment.silence.of(partition) > STUCK_AFTER_SECONDS:
                 raise ServiceUnavailableError(
-                    f"{partition.name} stands at {partition.applied} of {partition.end} for {STUCK_AFTER_SECONDS} s, "
-                    "and nothing hinders it: the consumer is stuck, start a new process"
+                    f"{partition.name} stands at {partition.applied} of {partition.end}, and polls have waited for it "
+                    f"for {STUCK_AFTER_SECONDS} s while nothing hinders it: the consumer is stuck, start a new process"
+                    + self._held()
                 )
         if now - self._projected_at > STUCK_AFTER_SECONDS:
             raise ServiceUnavailableError(
@@ -48,4 +52,11 @@ class Watchdog:
                 "the consumer group is stuck, start a new process"
             )
         if now - self._without_trouble_at > HELPLESS_AFTER_SECONDS:
-            raise ServiceUnavailableError(f"{trouble}: that lasts for {HELPLESS_AFTER_SECONDS} s, start a new process")
+            raise ServiceUnavailableError(
+                f"{trouble}: that lasts for {HELPLESS_AFTER_SECONDS} s, start a new process{self._held()}"
+            )
+
+    def _held(self) -> str:
+        """Return what is held, as a part of a sentence."""
+        held = [f"{name} is held: {reason}" for name, reason in self._assignment.held.items()]
+        return f" ({'; '.join(held)})" if held else ""

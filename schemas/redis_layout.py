@@ -8,7 +8,7 @@ its indexes, its positions. A bucket holds:
 | `job:<member>` | hash | `STORED_FIELDS`: the identity and the registers (see `registers`) of one attempt |
 | `owner:<owner>`, `agreement:<agreementId>`, `jobid:<jobId>` | sorted set | members by `score_of` (newest first) |
 | `positions` | hash | per `<topic>/<partition>` the next offset; its fingerprint and ledger behind `#` |
-| `heartbeats` | hash | per `<topic>/<partition>`: `<milliseconds of Redis' clock> <log end offset>` |
+| `heartbeats` | hash | per `<topic>/<partition>` a `Heartbeat` |
 | `meta` | hash | `incarnation`, `floor:<topic>/<partition>`, `sealed` |
 
 `<prefix>:generation` is the catalog (hash): the fields of `Pointer` name the generation that is read; beside them
@@ -20,12 +20,14 @@ its indexes, its positions. A bucket holds:
 | `generation:<number>` | `KeptGeneration` as JSON: a generation that is not live |
 | `skipped:<topic>/<partition>/<offset>` | the offset up to which records were passed over by command |
 | `began`, `starts` | of the live generation, as in `KeptGeneration` |
+| `switched` | the epoch of the switch by which the live generation became that; not there when it was the first |
 | `cutoff` | time in sortable form; a job without news since then is not shown |
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import orjson
 
@@ -49,6 +51,8 @@ INCARNATION: Final = "incarnation"
 SEALED: Final = "sealed"
 FLOOR: Final = "floor:"
 
+# The end of the year 9999, the last that can be told.
+LATEST_MILLISECONDS: Final = 253_402_300_799_999
 # The most digits of an offset, an epoch or a time in milliseconds: Lua counts exactly as far.
 MOST_DIGITS: Final = 15
 
@@ -58,9 +62,26 @@ KEPT: Final = "generation:"
 SKIPPED: Final = "skipped:"
 CUTOFF: Final = "cutoff"
 BEGAN: Final = "began"
+SWITCHED: Final = "switched"
 STARTS: Final = "starts"
 # A job's field: the generation from which a rebuild took what the log no longer holds.
 CARRIED: Final = "carried"
+
+# Why a partition is held, or lags, as its heartbeat tells it: short, for machines; documented in docs/http.md.
+LOG_REPLACED: Final = "log-replaced"
+EVENTS_GONE: Final = "events-gone"
+NO_LEADER: Final = "no-leader"
+UNREADABLE: Final = "unreadable"
+LETTERS_AWAY: Final = "letters-away"
+DAMAGED_KEY: Final = "damaged-key"
+TRANSACTION: Final = "transaction"
+_NO_END: Final = "-"
+_HEARTBEAT: Final = re.compile(rb"(\d+) (\d+|-)(?: ([a-z-]+))?")
+# With these nobody can say how many events are missing: the log is another one, has lost them, or is not to be had.
+ENDLESS_CODES: Final = frozenset({LOG_REPLACED, EVENTS_GONE, NO_LEADER})
+HOLD_CODES: Final = (*sorted(ENDLESS_CODES), UNREADABLE, LETTERS_AWAY, DAMAGED_KEY)
+# What a heartbeat tells: a partition behind a transaction is not held, for it goes on by itself.
+TOLD_CODES: Final = (*HOLD_CODES, TRANSACTION)
 
 # What follows `<topic>/<partition>` in `positions`. Next - start = the sum of the four counts.
 FINGERPRINT: Final = "#fingerprint"
@@ -164,6 +185,39 @@ class KeptGeneration:
         incarnations = tuple(fields["incarnations"])
         pointer = Pointer(number, fields["buckets"], fields["fold"], fields["cluster"], fields["topic"], incarnations)
         return cls(pointer, fields["state"], fields["began"], fields["retired"], fields["starts"])
+
+
+class Heartbeat(NamedTuple):
+    """How far the log went, and when that was known: `<milliseconds> <end> [code]`, with `-` for an end of None.
+
+    `milliseconds` is Redis' clock before the log was asked. `end` is the offset behind the last record, whether that
+    can be read yet or not (the high watermark); None where it is not known, or says nothing about what is missing.
+    `code`, one of `TOLD_CODES`, is why the partition does not go on; None when it does.
+    """
+
+    milliseconds: int
+    end: int | None
+    code: str | None = None
+
+    @property
+    def stored(self) -> str:
+        """The stored value."""
+        return f"{self.milliseconds} {log_seen(self.end, self.code)}"
+
+    @classmethod
+    def of(cls, stored: bytes) -> Self:
+        """Return the heartbeat that is stored; ValueError when it is damaged."""
+        found = _HEARTBEAT.fullmatch(stored)
+        if not found or number_in(found[1]) > LATEST_MILLISECONDS:
+            raise ValueError(f"{stored!r} is no heartbeat")
+        milliseconds, end, code = found.groups()
+        known = None if end == _NO_END.encode() else number_in(end)
+        return cls(number_in(milliseconds), known, code.decode() if code else None)
+
+
+def log_seen(end: int | None, code: str | None) -> str:
+    """Return what a heartbeat has behind its time."""
+    return " ".join(filter(None, (_NO_END if end is None else str(end), code)))
 
 
 BUILDING: Final = "building"

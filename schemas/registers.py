@@ -10,11 +10,13 @@ reported, or JSON when it was no text. Only a value may hold the separator.
 """
 
 import re
+from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
 
-from schemas.event_time import SORTABLE_CHARACTERS, unix_seconds
+from schemas.event_time import SORTABLE_CHARACTERS
 
 # Smaller than every character of an identifier, so that a shorter text sorts before a longer one that begins with it.
 SEPARATOR: Final = "\t"
@@ -24,9 +26,9 @@ _SEPARATOR_BYTES: Final = SEPARATOR.encode()
 STAGE_TIME: Final = slice(SORTABLE_CHARACTERS)
 DETAIL_TIME: Final = slice(3, 3 + SORTABLE_CHARACTERS)
 
-_TIME: Final = r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6})"
-_STAGE: Final = re.compile(_TIME + r"\t[^\t]*\t[^\t]*\t[^\t]+/\d+/\d+")
-_DETAIL: Final = re.compile(r"\d\d\t" + _TIME + r"\t[^\t]*\t.*", re.DOTALL)
+_TIME: Final = rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d{6}"
+_STAGE: Final = re.compile(_TIME + rb"\t[^\t]*\t[^\t]*\t[^\t]+/\d+/\d+")
+_DETAIL: Final = re.compile(rb"\d\d\t" + _TIME + rb"\t[^\t]*\t.*", re.DOTALL)
 
 
 def stage_register(time: str, source: str, event_id: str, record: str) -> str:
@@ -60,21 +62,33 @@ def value_in(register: bytes) -> bytes:
     return register.split(_SEPARATOR_BYTES, 3)[3]
 
 
-def is_stage_register(text: str) -> bool:
-    """Tell whether a text is the register of a stage."""
-    return _is_of_some_time(_STAGE.fullmatch(text))
+def is_stage_register(stored: bytes) -> bool:
+    """Tell whether this is the register of a stage."""
+    return _is_of_some_time(stored, _STAGE)
 
 
-def is_detail_register(text: str) -> bool:
-    """Tell whether a text is the register of a detail."""
-    return _is_of_some_time(_DETAIL.fullmatch(text))
+def is_detail_register(stored: bytes) -> bool:
+    """Tell whether this is the register of a detail."""
+    return _is_of_some_time(stored, _DETAIL)
 
 
-def _is_of_some_time(found: re.Match[str] | None) -> bool:
-    if found is None:
-        return False
+def _is_of_some_time(stored: bytes, pattern: re.Pattern[bytes]) -> bool:
+    found = pattern.fullmatch(stored)
+    return found is not None and _is_in_calendar(found[1]) and (stored.isascii() or _is_text(stored))
+
+
+@lru_cache(maxsize=4096)
+def _is_in_calendar(whole_seconds: bytes) -> bool:
     try:
-        unix_seconds(found[1])
-    except ValueError:  # not in the calendar
+        datetime.fromisoformat(whole_seconds.decode())
+    except ValueError:
+        return False
+    return True
+
+
+def _is_text(stored: bytes) -> bool:
+    try:
+        stored.decode()
+    except ValueError:
         return False
     return True

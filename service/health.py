@@ -7,7 +7,14 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-# A check returns None when all is well, else a sentence.
+
+class Remark(str):
+    """A sentence that is worth reading, though all is well."""
+
+    __slots__ = ()
+
+
+# A check returns None when all is well, a Remark when there is something to say of that, else what is wrong.
 Check = Callable[[], Awaitable[str | None]]
 CHECK_TIMEOUT_SECONDS = 0.8
 
@@ -21,9 +28,9 @@ def health_routes(checks: Mapping[str, Check], registry: CollectorRegistry) -> l
     async def readyz(request: web.Request) -> web.Response:
         faults = await asyncio.gather(*(_ask(check) for check in checks.values()))
         lines = [_line(name, fault) for name, fault in zip(checks, faults, strict=True)]
-        is_ready = not any(faults)
+        is_ready = not any(map(_is_fault, faults))
         if "verbose" not in request.query:
-            lines = [line for line, fault in zip(lines, faults, strict=True) if fault]
+            lines = [line for line, fault in zip(lines, faults, strict=True) if _is_fault(fault)]
         text = "\n".join([*lines, "ready" if is_ready else "not ready"]) + "\n"
         if is_ready:
             return web.Response(text=text)
@@ -57,6 +64,12 @@ async def _ask(check: Check) -> str | None:
         return f"{type(error).__name__}: {error}"
 
 
-def _line(name: str, fault: str | None) -> str:
-    """Return the one line of a check, whatever its fault quotes."""
-    return f"[-] {name}: {' '.join(fault.split())}" if fault else f"[+] {name}: ok"
+def _is_fault(said: str | None) -> bool:
+    return bool(said) and not isinstance(said, Remark)
+
+
+def _line(name: str, said: str | None) -> str:
+    """Return the one line of a check, whatever it quotes."""
+    if not said:
+        return f"[+] {name}: ok"
+    return f"[{'-' if _is_fault(said) else '!'}] {name}: {' '.join(said.split())}"

@@ -7,11 +7,13 @@ from multidict import CIMultiDict
 
 from api.exchange import Headers
 from api.projection.standing import Freshness
+from schemas.event_time import iso_seconds, sortable_timestamp
 
 LAG: Final = "Projection-Lag"
 HEARTBEAT: Final = "Projection-Heartbeat"
 GENERATION: Final = "Projection-Generation"
-FRESHNESS_HEADERS: Final = (LAG, HEARTBEAT, GENERATION)
+HELD: Final = "Projection-Held"
+FRESHNESS_HEADERS: Final = (LAG, HEARTBEAT, HELD, GENERATION)
 UNKNOWN: Final = "unknown"
 
 _REMEMBERED: Final = 64
@@ -20,10 +22,18 @@ _REMEMBERED: Final = 64
 @lru_cache(maxsize=_REMEMBERED)
 def freshness_headers(fresh: Freshness, generation: int) -> Headers:
     """Return what says how fresh an answer is; remembered, so to be copied before it is added to."""
-    return CIMultiDict(
+    headers = CIMultiDict(
         {
             LAG: UNKNOWN if fresh.lag is None else str(fresh.lag),
-            HEARTBEAT: fresh.heartbeat or UNKNOWN,
+            HEARTBEAT: UNKNOWN if fresh.heartbeat is None else iso(fresh.heartbeat),
             GENERATION: str(generation),
         }
     )
+    if fresh.held:
+        headers[HELD] = ", ".join(fresh.held)
+    return headers
+
+
+def iso(unix_seconds: int) -> str:
+    """Return a time as it is told to users."""
+    return iso_seconds(sortable_timestamp(unix_seconds * 1000))

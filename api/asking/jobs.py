@@ -7,11 +7,12 @@ from typing import Final
 from multidict import istr
 
 from api.asking.credentials import Credentials
-from api.asking.freshness import freshness_headers
+from api.asking.freshness import HELD, freshness_headers
 from api.asking.listing import Item, Listed, first_wanted, read_list, read_page
 from api.asking.query import Query, parse_query
 from api.exchange import Answer, Headers, Question
 from api.metrics import Metrics
+from api.projection.errors import DamagedJobError, NotReadyError, StoreUnavailableError, UnconfirmedError
 from api.projection.lookup import Row
 from api.projection.projection import Projection
 from api.projection.scan import Scan
@@ -20,6 +21,10 @@ from schemas.job_status import StoredJob, View
 # When it pays to ask again about a job that is still on its way.
 UNFINISHED_RETRY_SECONDS: Final = 1
 
+# What `Projection-Held` says of an answer that something was left out of.
+DAMAGED_JOB: Final = "damaged-job"
+
+_NOTHING: Final = b"[]"
 _LINK: Final = istr("Link")
 _RETRY_AFTER: Final = istr("Retry-After")
 _view = lru_cache(maxsize=64)(View)
@@ -52,17 +57,29 @@ class Jobs:
         def render(row: Row) -> Item | None:
             return self._render(row, view)
 
-        scan = await self._projection.scan(query.search, first_wanted(query.limit))
+        scan = await self._scan(query)
         if query.limit is None:
             listed = await read_list(scan, render)
         else:
             listed = await read_page(scan, query.limit, render)
         return Answer(listed.body, self._headers(query, scan, listed))
 
+    async def _scan(self, query: Query) -> Scan:
+        try:
+            return await self._projection.scan(query.search, first_wanted(query.limit))
+        except (NotReadyError, StoreUnavailableError, UnconfirmedError):
+            self._metrics.unknown()
+            raise
+
     def _headers(self, query: Query, scan: Scan, listed: Listed) -> Headers:
         fresh = scan.freshness
-        self._metrics.lag(fresh.lag)
+        self._metrics.fresh(fresh.lag, fresh.held)
         headers = freshness_headers(fresh, scan.generation.number).copy()
+        if not scan.is_whole:
+            if listed.body == _NOTHING:
+                raise DamagedJobError
+            held = {DAMAGED_JOB, *filter(None, headers.get(HELD, "").split(", "))}
+            headers[HELD] = ", ".join(sorted(held))
         if listed.has_unfinished:
             headers[_RETRY_AFTER] = str(UNFINISHED_RETRY_SECONDS)
         if listed.next is not None:

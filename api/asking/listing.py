@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from api.asking.seen import Seen
 from api.exchange import Pieces
 from api.projection.errors import StoreUnavailableError
 from api.projection.lookup import Place, Row, place_of
@@ -76,8 +77,9 @@ def first_wanted(limit: int | None) -> int:
 async def read_page(scan: Scan, limit: int, render: Render) -> Listed:
     """Return a page."""
     found: list[tuple[Item, Row]] = []
+    seen = Seen()
     while True:
-        found += [(item, row) for row in scan.take_rows() if (item := render(row)) is not None]
+        found += [(item, row) for row in seen.new(scan.take_rows()) if (item := render(row)) is not None]
         if scan.is_done or len(found) > limit:
             break
         await scan.fill(limit + 1 - len(found))
@@ -89,27 +91,27 @@ async def read_page(scan: Scan, limit: int, render: Render) -> Listed:
 
 async def read_list(scan: Scan, render: Render) -> Listed:
     """Return every match: whole when it fits into a chunk, else as a stream."""
-    chunk = Chunk()
+    chunk, seen = Chunk(), Seen()
     while True:
-        chunk.add(_items(scan, render))
+        chunk.add(_items(scan, seen, render))
         if scan.is_done:
             return Listed(chunk.array(), chunk.has_unfinished, None)
         if chunk.is_full:
-            return Listed(_stream(chunk, scan, render), has_unfinished=False, next=None)
+            return Listed(_stream(chunk, scan, seen, render), has_unfinished=False, next=None)
         await scan.fill(CHUNK_JOBS - chunk.jobs)
 
 
-def _items(scan: Scan, render: Render) -> list[Item]:
-    return [item for row in scan.take_rows() if (item := render(row)) is not None]
+def _items(scan: Scan, seen: Seen, render: Render) -> list[Item]:
+    return [item for row in seen.new(scan.take_rows()) if (item := render(row)) is not None]
 
 
-async def _stream(first: Chunk, scan: Scan, render: Render) -> Pieces:
+async def _stream(first: Chunk, scan: Scan, seen: Seen, render: Render) -> Pieces:
     """Yield the array piece by piece: the chunk that was read already, then the rest."""
     yield b"[" + first.json()
     while not scan.is_done:
         await _fill_patiently(scan)
         chunk = Chunk()
-        chunk.add(_items(scan, render))
+        chunk.add(_items(scan, seen, render))
         if chunk.jobs:
             yield b"," + chunk.json()
     yield b"]"

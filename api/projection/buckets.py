@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import structlog
 
+from api.damage import Damage
 from api.metrics import Metrics
 from api.projection.errors import DamagedKeyError, UnavailableError
 from api.projection.generation import Bucket
@@ -26,10 +27,11 @@ _log = structlog.get_logger(__name__)
 class Buckets:
     """The buckets of all generations that this process meets, and what it has shown of each."""
 
-    def __init__(self, store: Store, metrics: Metrics) -> None:
+    def __init__(self, store: Store, metrics: Metrics, max_staleness_seconds: float | None = None) -> None:
         self._store = store
         self._metrics = metrics
-        self._readiness = Readiness()
+        self._readiness = Readiness(max_staleness_seconds)
+        self._damage = Damage(metrics)
 
     async def look_up(
         self, bucket: Bucket, lookups: Sequence[Lookup], timeout_seconds: float
@@ -42,7 +44,24 @@ class Buckets:
         self._metrics.round_trip(len(lookups))
         now, milliseconds = _standing(reply), int(reply[0])
         self._readiness.check(bucket, now, watermark)
-        return [_portion(answer, now, milliseconds) for answer in reply[_ANSWERS_AT:]]
+        self._readiness.check_confirmed(now, milliseconds)
+        answers = zip(lookups, reply[_ANSWERS_AT:], strict=True)
+        return [self._portion(bucket, lookup, answer, now, milliseconds) for lookup, answer in answers]
+
+    def _portion(
+        self, bucket: Bucket, lookup: Lookup, answer: Sequence[Any], now: Standing, milliseconds: int
+    ) -> Portion | DamagedKeyError:
+        reason = answer[0]
+        if reason == b"damaged":
+            self._damage.name_key(answer[1], "it is no index")
+            return DamagedKeyError()
+        rows = self._damage.sound(bucket.base, lookup.indexes, answer[1])
+        is_whole = len(rows) == len(answer[1])
+        if reason == b"all":
+            return Portion(rows, None, True, now, milliseconds, is_whole)  # noqa: FBT003 - three times slower by name
+        _, _, score, member = answer
+        after = Place(int(score), member.decode()) if score else None
+        return Portion(rows, after, False, now, milliseconds, is_whole)  # noqa: FBT003 - three times slower by name
 
 
 def _argument(lookups: Iterable[Lookup]) -> str:
@@ -60,16 +79,3 @@ def _standing(reply: Sequence[Any]) -> Standing:
     except (ValueError, TypeError) as error:
         _log.error("the projection's own fields are damaged", detail=str(error))
         raise UnavailableError("The store is damaged: the projector mends it") from error
-
-
-def _portion(answer: Sequence[Any], now: Standing, milliseconds: int) -> Portion | DamagedKeyError:
-    reason = answer[0]
-    if reason == b"all":
-        return Portion(answer[1], None, True, now, milliseconds)  # noqa: FBT003 - three times slower by name
-    if reason == b"damaged":
-        key = answer[1].decode(errors="replace")
-        _log.error("a key of the projection is damaged", key=key)
-        return DamagedKeyError()
-    _, rows, score, member = answer
-    after = Place(int(score), member.decode()) if score else None
-    return Portion(rows, after, False, now, milliseconds)  # noqa: FBT003 - three times slower by name

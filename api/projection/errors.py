@@ -23,8 +23,19 @@ class DamagedKeyError(UnavailableError):
         super().__init__("The store is damaged here: `python -m projector verify --repair` mends it")
 
 
+class DamagedJobError(UnavailableError):
+    """Nothing but what is no job as it is stored would be shown."""
+
+    def __init__(self) -> None:
+        super().__init__("A job is stored damaged: `python -m projector verify --repair` mends it")
+
+
 class NotReadyError(UnavailableError):
     """The projection is there, but has not caught up to what it must show."""
+
+
+class UnconfirmedError(UnavailableError):
+    """Nobody has said for longer than is allowed how much is missing."""
 
 
 class StaleGenerationError(NotReadyError):

@@ -5,9 +5,11 @@ from typing import Final, NamedTuple
 
 from api.projection.errors import NotReadyError, UnavailableError
 from schemas.identity import bucket_of
-from schemas.redis_layout import CUTOFF, FOLD_VERSION, Pointer, bucket_prefix
+from schemas.redis_layout import BEGAN, CUTOFF, FOLD_VERSION, SWITCHED, Pointer, bucket_prefix, number_in
 
+_BEGAN: Final = BEGAN.encode()
 _CUTOFF: Final = CUTOFF.encode()
+_SWITCHED: Final = SWITCHED.encode()
 
 
 class Bucket(NamedTuple):
@@ -20,11 +22,16 @@ class Bucket(NamedTuple):
 
 
 class Generation(NamedTuple):
-    """The live generation; jobs without news since the cutoff, a sortable time, are not shown. Empty: all are."""
+    """The live generation; jobs without news since the cutoff, a sortable time, are not shown. Empty: all are.
+
+    `switched` is the epoch in which it became live, `began` when it was begun, in milliseconds of Redis' clock.
+    """
 
     number: int
     buckets: tuple[Bucket, ...]
     cutoff: bytes = b""
+    switched: int = 0
+    began: int = 0
 
     def asked(self, digest: str | None) -> tuple[Bucket, ...]:
         """Return the buckets that can hold an answer: one when the digest of the job is known, else all."""
@@ -37,6 +44,7 @@ def generation(prefix: str, fields: Mapping[bytes, bytes]) -> Generation:
         raise NotReadyError("There is no projection yet: start the projector")
     try:
         pointer = Pointer.from_fields(fields)
+        switched, began = (number_in(fields.get(name, b"0")) for name in (_SWITCHED, _BEGAN))
     except (KeyError, ValueError):
         raise UnavailableError("The pointer to the live generation is damaged") from None
     if pointer.fold_version != FOLD_VERSION:
@@ -48,4 +56,23 @@ def generation(prefix: str, fields: Mapping[bytes, bytes]) -> Generation:
         Bucket(pointer.number, number, bucket_prefix(prefix, pointer.number, number), incarnation)
         for number, incarnation in enumerate(pointer.incarnations)
     )
-    return Generation(pointer.number, buckets, fields.get(_CUTOFF, b""))
+    return Generation(pointer.number, buckets, fields.get(_CUTOFF, b""), switched, began)
+
+
+class Latest:
+    """The latest switch that this process knows of: what came before it is not shown again.
+
+    A replica that is promoted may not have seen the last switch, and then has the generation before it as the live one.
+    A rollback is a switch too, so it is later; and a projection that was begun anew, in a Redis that was emptied, knows
+    of no switch, but was begun after everything that was shown.
+    """
+
+    def __init__(self) -> None:
+        self._switched = self._began = 0
+
+    def check(self, generation: Generation) -> None:
+        """Raise NotReadyError when the generation is an older one than was seen; remember it."""
+        if generation.switched < self._switched and generation.began <= self._began:
+            raise NotReadyError("The store went back to an older generation than it had already shown")
+        self._switched = generation.switched
+        self._began = max(self._began, generation.began)

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final
 
-from api.projection.generation import Generation, generation
+from api.projection.generation import Generation, Latest, generation
 from api.projection.store import Store
 from schemas.redis_layout import pointer_key
 
@@ -18,6 +18,7 @@ class Live:
     def __init__(self, store: Store, prefix: str) -> None:
         self._store = store
         self._prefix = prefix
+        self._latest = Latest()
         self._generation: Generation | None = None
         self._valid_until = 0.0
         self._reading: asyncio.Task[Generation] | None = None
@@ -45,7 +46,9 @@ class Live:
     async def _read(self) -> Generation:
         fields = await self._store.read_hash(pointer_key(self._prefix))
         self._generation = None
-        self._generation = generation(self._prefix, fields)
+        renewed = generation(self._prefix, fields)
+        self._latest.check(renewed)
+        self._generation = renewed
         self._valid_until = asyncio.get_running_loop().time() + POINTER_VALID_SECONDS
         return self._generation
 

@@ -41,7 +41,7 @@ class Portion(NamedTuple):
     """Rows in order, the place to go on after, whether there are no more; and where the bucket stood, and when.
 
     Redis limits its work, so no rows does not mean that there are no more, and the place may be where it was. The
-    time is in milliseconds of Redis' clock.
+    time is in milliseconds of Redis' clock. `is_whole` is False when a row was left out, since it is no job.
     """
 
     rows: list[Row]
@@ -49,8 +49,14 @@ class Portion(NamedTuple):
     is_done: bool
     standing: Standing
     milliseconds: int
+    is_whole: bool = True
 
 
 def place_of(row: Row) -> Place:
     """Return the place of a row."""
-    return Place(int(row[_SCORE_AT] or 0), (row[_MEMBER_AT] or b"").decode())
+    return Place(int(row[_SCORE_AT] or 0), member_of(row).decode())
+
+
+def member_of(row: Row) -> bytes:
+    """Return the member whose row it is."""
+    return row[_MEMBER_AT] or b""

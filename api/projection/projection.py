@@ -9,6 +9,7 @@ from api.projection.live import Live
 from api.projection.lookup import Lookup, Search
 from api.projection.reader import Reader
 from api.projection.scan import Scan
+from api.projection.standing import Freshness, freshness
 
 
 class Projection:
@@ -65,12 +66,8 @@ class Projection:
             return None  # Redis answers; what it answers is the other check's
         return None
 
-    async def check_projection(self) -> str | None:
-        """Return why the projection cannot be shown, or None."""
-        try:
-            generation = await self._live.read()
-            for bucket in generation.buckets:
-                await self._reader.ask(bucket, Lookup((), 0, None))
-        except UnavailableError as error:
-            return str(error)
-        return None
+    async def freshness(self) -> Freshness:
+        """Return how fresh all of it is; UnavailableError when it cannot be shown."""
+        generation = await self._live.read()
+        portions = [await self._reader.ask(bucket, Lookup((), 0, None)) for bucket in generation.buckets]
+        return freshness([portion.standing for portion in portions], max(portion.milliseconds for portion in portions))

@@ -14,8 +14,9 @@
 -- arrays, positions without what follows '#'. An answer, one for each lookup, begins with its reason:
 --   all {rows}                  there are no more
 --   more {rows, score, member}  there may be more after these; perhaps no row was looked at yet
---   damaged {key}               a key of a wrong type
--- A row is the fields in the order given (nil where the job has none), then score and member.
+--   damaged {key}               the key of an index is of a wrong type
+-- A row is the fields in the order given (nil where the job has none; all of them where no job is stored or its key is of
+-- a wrong type), then score and member.
 --
 -- Redis does nothing else meanwhile, so the work is limited: in units of about a microsecond, and in bytes. Whoever is
 -- not served in full asks again with the score and member that were answered.
@@ -80,8 +81,9 @@ end
 
 local function fetch(member, score)
   local row = pcall('HMGET', base .. job_key .. member, unpack(fields))
-  if row.err then return nil end
+  if row.err then row = {} end
   for i = 1, field_count do
+    row[i] = row[i] or false
     if row[i] then bytes = bytes - #row[i] end
   end
   row[field_count + 1], row[field_count + 2] = score, member
@@ -105,9 +107,7 @@ local function look_up(names, wanted, score, member, share)
       member, score = examined[i], examined[i + 1]
       rank, work = rank + 1, work - 1
       if not is_in or is_in[(i + 1) / 2] == nil then
-        local row = fetch(member, score)
-        if not row then return {'damaged', base .. job_key .. member} end
-        rows[#rows + 1] = row
+        rows[#rows + 1] = fetch(member, score)
         work = work - ROW_COST
         if #rows == wanted or work <= stop or bytes <= 0 then break end
       end

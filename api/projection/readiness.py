@@ -8,17 +8,22 @@ Several calls are under way at once and may come back in any order. So an answer
 known when it was asked for, not against what another one brought meanwhile.
 """
 
-from api.projection.errors import NotReadyError, StaleGenerationError
+from api.projection.errors import NotReadyError, StaleGenerationError, UnconfirmedError
 from api.projection.generation import Bucket
-from api.projection.standing import Offsets, Standing
+from api.projection.standing import HEARTBEAT_AHEAD_MILLISECONDS, Offsets, Standing
+from schemas.event_time import iso_seconds, sortable_timestamp
 
 _NOTHING: Offsets = {}
 
 
 class Readiness:
-    """For each bucket the incarnation last seen, and the highest position of each partition answered from."""
+    """For each bucket the incarnation last seen, and the highest position of each partition answered from.
 
-    def __init__(self) -> None:
+    With a limit for its age, what nobody has confirmed for longer is not shown.
+    """
+
+    def __init__(self, max_staleness_seconds: float | None = None) -> None:
+        self._max_staleness_seconds = max_staleness_seconds
         self._highest: dict[tuple[int, int], tuple[str, Offsets]] = {}
 
     def watermark(self, bucket: Bucket) -> Offsets:
@@ -32,6 +37,21 @@ class Readiness:
         _check_floors(now)
         _check_not_behind(now, watermark)
         self._raise_to(bucket, now.positions)
+
+    def check_confirmed(self, now: Standing, milliseconds: int) -> None:
+        """Raise UnconfirmedError when the bucket is older, at a time by its own clock, than may be shown."""
+        if self._max_staleness_seconds is None:
+            return
+        _, oldest, newest, _, is_complete = now.confirmed
+        if oldest is None or newest is None or not is_complete:
+            raise UnconfirmedError("Nobody has confirmed the projection yet: no projector runs that reaches Kafka")
+        if newest - milliseconds > HEARTBEAT_AHEAD_MILLISECONDS:
+            raise UnconfirmedError("Nobody knows how old the projection is: its heartbeat is ahead of the store")
+        if milliseconds - oldest > self._max_staleness_seconds * 1000:
+            since = iso_seconds(sortable_timestamp(oldest))
+            raise UnconfirmedError(
+                f"Nobody has confirmed the projection since {since}: no projector runs that reaches Kafka"
+            )
 
     def _raise_to(self, bucket: Bucket, positions: Offsets) -> None:
         highest = self.watermark(bucket)

@@ -9,6 +9,7 @@ from api.projection.lookup import Lookup, Place, Portion, Row, Search, place_of
 from api.projection.standing import Freshness, Standing, freshness
 from schemas.expiry import is_expired
 
+NOT_READ: Final = Freshness(None, None)
 FIRST: Final = Place(-(2**63), "")
 LAST: Final = Place(2**63, "")
 # How many jobs are asked for at least once all that came were too old to be shown, as can be many before the next.
@@ -19,20 +20,22 @@ Ask = Callable[[Bucket, Lookup], asyncio.Future[Portion]]
 class Branch:
     """What one bucket has given of an answer: rows not handed on yet, and the place up to which it was looked at."""
 
-    __slots__ = ("bucket", "is_done", "milliseconds", "reached", "rows", "standing")
+    __slots__ = ("bucket", "is_done", "is_whole", "milliseconds", "reached", "rows", "standing")
 
     def __init__(self, bucket: Bucket, after: Place | None) -> None:
         self.bucket = bucket
         self.reached = after
         self.rows: list[Row] = []
         self.is_done = False
+        self.is_whole = True
         self.standing: Standing | None = None
         self.milliseconds = 0
 
     def take_in(self, portion: Portion) -> None:
         """Add what was found."""
-        rows, self.reached, self.is_done, self.standing, self.milliseconds = portion
+        rows, self.reached, self.is_done, self.standing, self.milliseconds, is_whole = portion
         self.rows += rows
+        self.is_whole &= is_whole
 
 
 def merge(branches: Sequence[Branch]) -> list[Row]:
@@ -61,6 +64,8 @@ class Scan:
         self._indexes = search.indexes
         self._branches = [Branch(bucket, search.after) for bucket in generation.asked(search.digest)]
         self._is_searching = False
+        # How fresh all is that was read so far.
+        self.freshness = NOT_READ
 
     @property
     def is_done(self) -> bool:
@@ -69,6 +74,11 @@ class Scan:
             if branch.rows or not branch.is_done:
                 return False
         return True
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing was left out of what was read until now because it is damaged."""
+        return all(branch.is_whole for branch in self._branches)
 
     @property
     def is_sealed(self) -> bool:
@@ -89,6 +99,9 @@ class Scan:
         ]
         for branch, answer in asked:
             branch.take_in(await answer)
+        standings = [branch.standing for branch in self._branches if branch.standing]
+        now = freshness(standings, max([branch.milliseconds for branch in self._branches]))
+        self.freshness = now if self.freshness is NOT_READ else self.freshness.lowest(now)
 
     def take_rows(self) -> list[Row]:
         """Return the rows that are due next; none when there is no more before the next `fill`.
@@ -102,9 +115,3 @@ class Scan:
         shown = [row for row in rows if not is_expired(row, cutoff)]
         self._is_searching = not shown
         return shown
-
-    @property
-    def freshness(self) -> Freshness:
-        """How fresh the rows are that were handed on last."""
-        standings = [branch.standing for branch in self._branches if branch.standing]
-        return freshness(standings, max([branch.milliseconds for branch in self._branches]))

@@ -5,13 +5,14 @@ A bucket says so itself, in the same step in which it answers lookups. All of th
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from typing import Any, Final, NamedTuple
 
-from schemas.redis_layout import FLOOR, INCARNATION, SEALED, number_in
+from schemas.redis_layout import FLOOR, INCARNATION, SEALED, Heartbeat, number_in
 
 HEARTBEAT_VALID_MILLISECONDS: Final = 5000
+# A heartbeat further ahead than this is of another clock, so nobody knows how old it is.
+HEARTBEAT_AHEAD_MILLISECONDS: Final = 1000
 
 _FLOOR: Final = FLOOR.encode()
 _INCARNATION: Final = INCARNATION.encode()
@@ -21,18 +22,23 @@ _REMEMBERED: Final = 256
 Offsets = Mapping[bytes, int]
 
 
-class Heartbeat(NamedTuple):
-    """When the projector last looked at the log, by Redis' clock, and where the log ended then."""
-
-    milliseconds: int
-    end: int
-
-
 class Freshness(NamedTuple):
-    """Events known to be in the log and not yet applied, and since when that is known; None where unknown."""
+    """Events known to be in the log and not yet applied, since when that is known, and what does not go on.
+
+    None where unknown. The time is in Unix seconds; what does not go on is told by the codes of `schemas.redis_layout`.
+    """
 
     lag: int | None
-    heartbeat: str | None
+    heartbeat: int | None
+    held: tuple[str, ...] = ()
+
+    def lowest(self, other: "Freshness") -> "Freshness":
+        """Return how fresh what was read at both times is, taken together."""
+        if self == other:
+            return self
+        lag = None if self.lag is None or other.lag is None else max(self.lag, other.lag)
+        since = None if self.heartbeat is None or other.heartbeat is None else min(self.heartbeat, other.heartbeat)
+        return Freshness(lag, since, tuple(sorted({*self.held, *other.held})))
 
 
 @dataclass(frozen=True)
@@ -57,10 +63,17 @@ class Standing:
 
 
 class Confirmed(NamedTuple):
-    """What heartbeats say, however old: the lag, None when one is missing; and the oldest, None when there is none."""
+    """What heartbeats say, however old they are.
+
+    The lag is None when that of a partition is not known; the times of the oldest and the newest when there is none.
+    Complete is what has a heartbeat of every partition.
+    """
 
     lag: int | None
-    oldest: Heartbeat | None
+    oldest: int | None
+    newest: int | None
+    held: tuple[str, ...]
+    is_complete: bool
 
 
 def standing(reply: Sequence[Any]) -> Standing:
@@ -79,7 +92,7 @@ def _standing(flat_meta: Sequence[bytes], positions: Sequence[bytes], heartbeats
         _SEALED in meta,
         {name[len(_FLOOR) :]: number_in(offset) for name, offset in meta.items() if name.startswith(_FLOOR)},
         {name: number_in(offset) for name, offset in _pairs(positions).items()},
-        {name: Heartbeat(*map(number_in, value.split(b" "))) for name, value in _pairs(heartbeats).items()},
+        {name: Heartbeat.of(value) for name, value in _pairs(heartbeats).items()},
     )
 
 
@@ -88,31 +101,32 @@ def confirmed(buckets: Sequence[Standing]) -> Confirmed:
     partitions = frozenset().union(*(bucket.partitions for bucket in buckets))
     heartbeats = [bucket.heartbeats.get(name) for bucket in buckets for name in partitions]
     known = [heartbeat for heartbeat in heartbeats if heartbeat is not None]
+    held = tuple(sorted({heartbeat.code for heartbeat in known if heartbeat.code}))
+    times = [heartbeat.milliseconds for heartbeat in known]
+    oldest, newest = min(times, default=None), max(times, default=None)
     is_complete = len(known) == len(heartbeats) > 0
-    lag = sum(_lag(buckets, name) for name in partitions) if is_complete else None
-    return Confirmed(lag, min(known, default=None))
+    is_known = is_complete and all(heartbeat.end is not None for heartbeat in known)
+    lag = sum(_lag(buckets, name) for name in partitions) if is_known else None
+    return Confirmed(lag, oldest, newest, held, is_complete)
 
 
 def freshness(buckets: Sequence[Standing], milliseconds: int) -> Freshness:
     """Return how fresh an answer out of these buckets is at a time by Redis' clock.
 
-    One heartbeat that is missing or old makes the lag unknown.
+    One heartbeat that is missing, old or ahead makes the lag unknown.
     """
-    lag, oldest = buckets[0].confirmed if len(buckets) == 1 else confirmed(buckets)
-    if oldest is None:
-        return Freshness(None, None)
-    is_current = milliseconds - oldest.milliseconds <= HEARTBEAT_VALID_MILLISECONDS
-    return Freshness(lag if is_current else None, _iso(oldest.milliseconds // 1000))
+    lag, oldest, newest, held, _ = buckets[0].confirmed if len(buckets) == 1 else confirmed(buckets)
+    if oldest is None or newest is None:
+        return Freshness(None, None, held)
+    is_current = (
+        milliseconds - oldest <= HEARTBEAT_VALID_MILLISECONDS and newest - milliseconds <= HEARTBEAT_AHEAD_MILLISECONDS
+    )
+    return Freshness(lag if is_current else None, oldest // 1000, held)
 
 
 def _lag(buckets: Iterable[Standing], partition: bytes) -> int:
-    end = max(bucket.heartbeats[partition].end for bucket in buckets)
+    end = max(bucket.heartbeats[partition].end or 0 for bucket in buckets)
     return max(0, end - min(bucket.positions.get(partition, 0) for bucket in buckets))
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def _iso(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _pairs(flat: Sequence[bytes]) -> Mapping[bytes, bytes]:

@@ -1,6 +1,6 @@
 """Our partitions: placed by what Redis has stored, checked against the log, held where the two differ."""
 
-import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -10,18 +10,16 @@ from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from projector.assignment.partition import Hold, Partition
 from projector.assignment.places import REPLACED, PassOver, Place, Places
+from projector.assignment.silence import Silence
 from projector.fold.batches import Stretch
-from projector.fold.record import Record, fingerprint_of, value_bytes
-from projector.log.codecs import MAX_EXPANDED_BYTES
-from projector.log.consumer import POLL_MILLISECONDS, Log, is_unreadable
+from projector.fold.record import Record, fingerprint_of
+from projector.log.consumer import Log, is_unreadable
+from projector.log.reader import Polled
 from projector.store.generation import Opened
-from schemas.redis_layout import partition_name
+from schemas.redis_layout import LOG_REPLACED, NO_LEADER, UNREADABLE, partition_name
 
-_UNLED: Final = "no broker leads it, or the one that does is away: start the brokers that hold it"
+_UNLED: Final = Hold(NO_LEADER, "no broker leads it, or the one that does is away: start the brokers that hold it")
 _UNREADABLE: Final = "pass it with `python -m projector skip --partition N --to OFFSET`"
-
-# By partition; what a poll gives.
-Polled = Mapping[TopicPartition, Sequence[Record]]
 
 _log = structlog.get_logger(__name__)
 
@@ -46,6 +44,7 @@ class Assignment:
         # By partition name: what is to be held as soon as it is placed.
         self._hold_when_placed: dict[str, Hold] = {}
         self._unled: frozenset[TopicPartition] = frozenset()
+        self.silence = Silence()
 
     @property
     def holds(self) -> dict[str, str]:
@@ -55,12 +54,22 @@ class Assignment:
     @property
     def held(self) -> dict[str, str]:
         """The reason of every partition that is held, or waits for its broker, by its name."""
-        return self.holds | {partition_name(item.topic, item.partition): _UNLED for item in self._unled}
+        return self.holds | {name: hold.reason for name, hold in self.unled.items()}
+
+    @property
+    def unled(self) -> dict[str, Hold]:
+        """The partitions that wait for a broker, by their names, so that they are in nobody's hands."""
+        return {partition_name(item.topic, item.partition): _UNLED for item in self._unled}
 
     @property
     def applied(self) -> dict[str, int]:
         """The position that Redis has confirmed, of every partition by its name."""
         return {partition.name: partition.applied for partition in self.partitions.values()}
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether nothing is left to be folded, but of what is held."""
+        return not any(partition.is_behind for partition in self.partitions.values())
 
     async def take(self) -> Taken:
         """Return what may be folded next: records that have arrived, of partitions that are placed, checked, not held.
@@ -68,14 +77,18 @@ class Assignment:
         Our positions in memory move on with it. After an error nothing was taken: StoreUnavailableError or KafkaError.
         """
         await self._place()
-        polled = await self._poll()
-        checked = [(partition, self._unread(partition, polled)) for partition in self.readable()]
-        positions = await self._positions([partition for partition, _ in checked])
         taken = Taken([], {})
-        for partition, records in checked:
-            if (to := positions.get(partition.name, 0)) > partition.next:
-                taken.stretches.append(partition.take(records, to))
-                taken.partitions[partition.name] = partition
+        for item, read in (await self._poll()).items():
+            partition = self.partitions.get(item)
+            if read.error:
+                self._meet(item, read.error)
+            elif partition and self.is_readable(partition):
+                records = self._unread(partition, read.records)
+                if partition.hold is None and read.position < partition.next:
+                    self._log.seek(item, partition.next)  # what lies between was passed over
+                elif partition.hold is None and read.position > partition.next:
+                    taken.stretches.append(partition.take(records, read.position))
+                    taken.partitions[partition.name] = partition
         return taken
 
     def forget(self, holds: Mapping[str, Hold] | None = None) -> None:
@@ -89,18 +102,14 @@ class Assignment:
         for item in self.partitions.keys() & self._log.assignment:
             self._log.seek(item, self.partitions[item].place_to_read)
 
-    def readable(self) -> list[Partition]:
-        """Return the partitions whose records may be folded, which are neither unplaced nor held.
+    def is_readable(self, partition: Partition) -> bool:
+        """Tell whether the records of a partition may be folded, which is neither unplaced nor held.
 
         One that was assigned anew during the poll is unplaced: its records are from where the group stood. One that
         another broker leads since may have other records.
         """
-        unplaced = self._log.unplaced
-        return [
-            partition
-            for item, partition in self.partitions.items()
-            if partition.hold is None and item not in unplaced and self._is_led_as_placed(partition)
-        ]
+        is_placed = partition.topic_partition not in self._log.unplaced and self._is_led_as_placed(partition)
+        return is_placed and partition.hold is None
 
     async def _place(self) -> None:
         """Place what was assigned and not placed yet, or whose hold is over.
@@ -143,7 +152,9 @@ class Assignment:
                 self._drop(item)
             self._log.park(item)
             if item not in self._unled:
-                _log.warning("partition waits", partition=partition_name(item.topic, item.partition), reason=_UNLED)
+                _log.warning(
+                    "partition waits", partition=partition_name(item.topic, item.partition), reason=_UNLED.reason
+                )
         self._unled = frozenset(unled)
 
     def _drop(self, item: TopicPartition) -> None:
@@ -159,68 +170,36 @@ class Assignment:
         return partition.leader is not None and partition.leader == self._log.leader(partition.topic_partition)
 
     async def _poll(self) -> Polled:
-        """Return what has arrived; when something cannot be read, what can be read around it."""
-        try:
-            return await self._log.poll()
-        except OffsetOutOfRangeError:
-            self.forget()  # placing finds out whether the log was cut or its start was deleted
-            return {}
-        except NoOffsetForPartitionError:  # assigned a moment ago, and not placed yet
-            self.seek_back()
-            return {}
-        except Exception as error:
-            if not is_unreadable(error):
-                raise
-        self.seek_back()
-        polled = await self._poll_carefully()
-        if not any(polled.values()):
-            await asyncio.sleep(POLL_MILLISECONDS / 1000)  # nobody was waited for, and the loop is not ours alone
+        """Return what has arrived, and note of which partitions nothing did."""
+        began = time.monotonic()
+        polled = await self._log.poll()
+        heard = {partition_name(item.topic, item.partition) for item in polled}
+        self.silence.break_for(heard)
+        if self._log.is_drained:
+            self.silence.note(self.partitions.values(), heard, time.monotonic() - began)
         return polled
 
-    async def _poll_carefully(self) -> Polled:
-        """Return what can be read of each partition; one that cannot be read on where it stands is held.
+    def _meet(self, item: TopicPartition, error: Exception) -> None:
+        """Do about one partition what its error asks for; raises what is not about one."""
+        partition = self.partitions.get(item)
+        if isinstance(error, OffsetOutOfRangeError):
+            if partition:
+                self._drop(item)  # placing finds out whether the log was cut or its start was deleted
+        elif isinstance(error, NoOffsetForPartitionError):  # assigned a moment ago, and not placed yet
+            if partition:
+                self._log.seek(item, partition.place_to_read)
+        elif not is_unreadable(error):
+            raise error
+        elif partition and partition.hold is None:
+            what = f"the record at {partition.next} cannot be read ({type(error).__name__}: {error})"
+            self._hold(partition, Hold(UNREADABLE, f"{what}: {_UNREADABLE}"))
 
-        All of it together is no more than one poll may expand: those that find no room have their turn later.
-        """
-        records: dict[TopicPartition, Sequence[Record]] = {}
-        room_bytes = MAX_EXPANDED_BYTES
-        for item, partition in list(self.partitions.items()):
-            if partition.hold or item not in self._log.assignment:
-                continue
-            records[item], error = await self._log.poll_carefully(item, room_bytes)
-            room_bytes -= value_bytes(records[item])
-            if error and not is_unreadable(error):
-                raise error
-            if error and records[item]:
-                self._log.seek(item, records[item][-1].offset + 1)
-            elif error:
-                what = f"the record at {partition.next} cannot be read ({type(error).__name__}: {error})"
-                self._hold(partition, Hold(f"{what}: {_UNREADABLE}"))
-        return records
-
-    def _unread(self, partition: Partition, polled: Polled) -> Sequence[Record]:
+    def _unread(self, partition: Partition, records: Sequence[Record]) -> Sequence[Record]:
         """Return the records not folded yet, once the one before them is known to be the one we applied."""
-        records = polled.get(partition.topic_partition, ())
         if partition.fingerprint and records:
             if fingerprint_of(records[0]) != partition.fingerprint:
-                self._hold(partition, Hold(f"the record before position {partition.next} is another one: {REPLACED}"))
+                reason = f"the record before position {partition.next} is another one: {REPLACED}"
+                self._hold(partition, Hold(LOG_REPLACED, reason))
                 return ()
             partition.fingerprint = ""
         return [record for record in records if record.offset >= partition.next]
-
-    async def _positions(self, partitions: Sequence[Partition]) -> dict[str, int]:
-        """Return the consumer's position of each, by name; it is behind the records, and passes offsets without one.
-
-        What is held, or assigned anew meanwhile, is left out: the position of that is the group's.
-        """
-        positions = {
-            partition.topic_partition: await self._log.position(partition.topic_partition)
-            for partition in partitions
-            if partition.hold is None and partition.topic_partition in self._log.assignment
-        }
-        unplaced = self._log.unplaced
-        return {
-            partition_name(item.topic, item.partition): position
-            for item, position in positions.items()
-            if item not in unplaced
-        }

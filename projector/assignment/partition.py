@@ -10,16 +10,18 @@ A held partition is not read further while the others go on; readiness names the
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from aiokafka import TopicPartition
 
 from projector.fold.batches import Stretch
 from projector.fold.record import Record, fingerprint_offset
-from schemas.redis_layout import partition_name
+from schemas.redis_layout import ENDLESS_CODES, TRANSACTION, partition_name
 
 HOLD_RETRY_SECONDS: Final = 5.0
+# Every transaction keeps what is behind it waiting for a moment; that is worth a word when the moment is so long.
+BLOCKED_AFTER_SECONDS: Final = 3.0
 
 
 def never() -> bool:
@@ -29,8 +31,12 @@ def never() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Why a partition waits, and what tells when it may try again by itself; by default it never does."""
+    """Why a partition waits, and what tells when it may try again by itself; by default it never does.
 
+    `reason` is for people, `code` (see `schemas.redis_layout`) for its heartbeat.
+    """
+
+    code: str
     reason: str
     is_over: Callable[[], bool] = never
 
@@ -47,7 +53,8 @@ class Partition:
 
     `next` is the offset to read next, and `stored` has the position of each bucket, once all that was taken is applied;
     `applied` is what Redis has confirmed; `leader` is the broker that led it when it was placed, None once that did not
-    answer; `end` is the log's end as last asked.
+    answer; `end` is how far the log could be read, and `watermark` how far it went, as last asked; `blocked_at` tells
+    since when an open transaction keeps records from us, None while none does.
     """
 
     topic_partition: TopicPartition
@@ -57,8 +64,9 @@ class Partition:
     fingerprint: str = ""
     applied: int = 0
     end: int = 0
+    watermark: int = 0
+    blocked_at: float | None = None
     hold: Hold | None = None
-    progressed_at: float = field(default_factory=time.monotonic)
 
     @property
     def name(self) -> str:
@@ -76,9 +84,37 @@ class Partition:
         return self.hold is not None and self.hold.is_over()
 
     @property
+    def is_behind(self) -> bool:
+        """Whether the log, as last asked, has something that is not applied, and nothing holds the partition."""
+        return self.end > self.applied and self.hold is None
+
+    @property
     def is_settled(self) -> bool:
         """Whether all that was taken is applied, so that `stored` is what must be in Redis."""
         return self.applied == self.next
+
+    @property
+    def lag(self) -> int | None:
+        """How many offsets are in the log and not applied, readable yet or not; None where that is unknown."""
+        return None if self.code in ENDLESS_CODES else max(0, self.watermark - self.applied)
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether nothing but a transaction, open for a while, keeps it from the log's end."""
+        return self.blocked_at is not None and time.monotonic() - self.blocked_at >= BLOCKED_AFTER_SECONDS
+
+    @property
+    def code(self) -> str | None:
+        """Why it does not go on, for its heartbeat; None when it does."""
+        return self.hold.code if self.hold else TRANSACTION if self.is_blocked else None
+
+    def learn(self, readable: int, watermark: int) -> None:
+        """Note how far the log goes."""
+        if self.applied < readable or readable == watermark:
+            self.blocked_at = None
+        elif self.blocked_at is None or readable != self.end:
+            self.blocked_at = time.monotonic()
+        self.end, self.watermark = readable, watermark
 
     def doubt(self) -> None:
         """Have it placed anew: its broker did not answer, and may have lost records before it does again."""
@@ -94,4 +130,3 @@ class Partition:
     def confirm(self, position: int) -> None:
         """Note that Redis has applied everything below this position."""
         self.applied = position
-        self.progressed_at = time.monotonic()

@@ -14,7 +14,7 @@ from projector.errors import DeadLetterError
 from projector.fold.record import fingerprint_offset
 from projector.log.consumer import Log, LogRange
 from projector.store.generation import Opened, Standing
-from schemas.redis_layout import partition_name
+from schemas.redis_layout import EVENTS_GONE, LOG_REPLACED, partition_name
 
 REPLACED: Final = (
     "the topic was re-created or cut, so this projection is of another log; delete the projection "
@@ -42,9 +42,11 @@ class Place:
         first = min(self.standing.next)
         partition = Partition(item, self.standing.next, first, self.leader, applied=first, end=self.held.end)
         if first > self.held.end:
-            partition.hold = Hold(f"the log ends at {self.held.end}, before position {first}: {REPLACED}")
+            reason = f"the log ends at {self.held.end}, before position {first}: {REPLACED}"
+            partition.hold = Hold(LOG_REPLACED, reason)
         elif first < self.held.start:
-            partition.hold = self.hold or Hold(_gone(Gap(partition.name, first, self.held.start), _TRUNCATED))
+            gap = Gap(partition.name, first, self.held.start)
+            partition.hold = self.hold or Hold(EVENTS_GONE, _gone(gap, _TRUNCATED))
         else:
             fingerprint = self.standing.fingerprints[self.standing.next.index(first)]
             # Where somebody changed the position alone, the fingerprint is of another record than the one before it.
@@ -98,7 +100,7 @@ class Places:
             try:
                 await self._pass_over(gap)
             except DeadLetterError as error:
-                holds[name] = Hold(_gone(gap, str(error)), after(HOLD_RETRY_SECONDS))
+                holds[name] = Hold(EVENTS_GONE, _gone(gap, str(error)), after(HOLD_RETRY_SECONDS))
             else:
                 _log.warning("passed over", partition=name, reason=_gone(gap, _ACCEPTED))
                 standings |= await self._store.generation.standings([name])

@@ -26,6 +26,8 @@ from schemas.registers import DETAIL_TIME, STAGE_TIME
 from service.redis import AnyRedis
 
 JOBS_PER_STEP: Final = 100
+# What one step reads of them at most, but for one more job: some are a thousand times as large as others.
+STEP_BYTES: Final = 512 * 1024
 
 _NAMES: Final = (IDENTITY_FIELDS, INDEXES, STAGE_NAMES, DETAIL_NAMES, JOB, FLOOR)
 # Lua counts from 1, and to the last one.
@@ -63,14 +65,15 @@ class OldJobs:
         """
         for bucket in range(self._pointer.buckets):
             async for keys in keys_of(self._redis, self._prefix, self._pointer.number, bucket, JOB):
-                for start in range(0, len(keys), JOBS_PER_STEP):
-                    while (step := await self._step(bucket, cutoff, mode, keys[start : start + JOBS_PER_STEP])) is None:
-                        yield None
+                while keys:
+                    step, done = await self._step(bucket, cutoff, mode, keys[:JOBS_PER_STEP])
                     yield step
+                    keys = keys[done:]  # noqa: PLW2901 - what is left of them
 
-    async def _step(self, bucket: int, cutoff: str, mode: Mode, keys: Sequence[bytes]) -> Step | None:
+    async def _step(self, bucket: int, cutoff: str, mode: Mode, keys: Sequence[bytes]) -> tuple[Step | None, int]:
+        """Return what was found, and how many of the keys are done with."""
         base = bucket_prefix(self._prefix, self._pointer.number, bucket)
-        argument = (base, self._pointer.incarnations[bucket], cutoff, mode.value, keys, _NAMES, _PLACES)
+        argument = (base, self._pointer.incarnations[bucket], cutoff, mode.value, keys, _NAMES, _PLACES, STEP_BYTES)
         # Lua knows strings, not text: without bin types both arrive as strings.
         packed: bytes = msgpack.packb(argument, use_bin_type=False)
         answer: Sequence[Any] = await self._collect([base + name for name in (META, POSITIONS, HEARTBEATS)], [packed])
@@ -78,7 +81,7 @@ class OldJobs:
             raise BucketMissingError("the bucket is gone or was replaced")
         if answer[0] == b"sealed":
             raise BucketSealedError("a switch of generations is under way")
-        return None if answer[0] == b"behind" else Step(answer[1], answer[2])
+        return (None, 0) if answer[0] == b"behind" else (Step(answer[1], answer[2]), answer[3])
 
 
 async def count_all(redis: AnyRedis, prefix: str, pointer: Pointer, cutoff: str) -> Step:

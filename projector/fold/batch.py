@@ -9,8 +9,12 @@ from projector.fold.record import RefusedRecord
 from schemas.identity import JobIdentity, job_member
 from schemas.job_event import JobEvent
 
-MAX_BATCH_RECORDS: Final = 4_000
-MAX_BATCH_BYTES: Final = 4 * 1024 * 1024
+# What one poll of the log may bring: some batches.
+MAX_POLL_RECORDS: Final = 4_000
+# Redis does nothing else while a batch is joined in: this much takes it some milliseconds, and a thin link (1 Mbit/s)
+# less than half of what a call may take.
+MAX_BATCH_RECORDS: Final = 500
+MAX_BATCH_BYTES: Final = 512 * 1024
 
 
 @dataclass(slots=True)
@@ -48,12 +52,13 @@ class BatchedJob:
 
 @dataclass(slots=True)
 class Batch:
-    """Records of several partitions, folded. `records` counts refused ones too."""
+    """Records of several partitions, folded, at most `most_records`. `records` counts refused ones too."""
 
     spans: list[Span] = field(default_factory=list)
     refused: list[RefusedRecord] = field(default_factory=list)
     records: int = 0
     size_bytes: int = 0
+    most_records: int = MAX_BATCH_RECORDS
     _jobs: dict[JobIdentity, BatchedJob] = field(default_factory=dict)
 
     @property
@@ -64,12 +69,12 @@ class Batch:
     @property
     def room_records(self) -> int:
         """How many more records the batch may take."""
-        return MAX_BATCH_RECORDS - self.records
+        return self.most_records - self.records
 
     @property
     def is_full(self) -> bool:
-        """Whether the batch has reached a limit."""
-        return self.size_bytes >= MAX_BATCH_BYTES or self.records >= MAX_BATCH_RECORDS
+        """Whether the batch has reached a limit; a span without a record costs as much as one."""
+        return self.size_bytes >= MAX_BATCH_BYTES or max(self.records, len(self.spans)) >= self.most_records
 
     def span_of(self, partition: str, start: int, stored: tuple[int, ...]) -> tuple[int, Span]:
         """Return the index and the span to which the next records of a partition belong; a new one begins at start."""

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final
 
-from projector.fold.batch import MAX_BATCH_BYTES, Batch, Span
+from projector.fold.batch import MAX_BATCH_BYTES, MAX_BATCH_RECORDS, Batch, Span
 from projector.fold.record import Record, RefusedRecord, fingerprint_of
 from schemas.decode import RefusedEventError, decode
 
 # How many records are folded at a time: between two slices the caller may do something else.
 SLICE_RECORDS: Final = 250
+# And about how much, for what is large takes long: up to 20 ms for a record.
+SLICE_BYTES: Final = 128 * 1024
 # Kafka's offsets are smaller.
 _BEYOND_ALL: Final = 2**63
 
@@ -32,13 +34,13 @@ class Stretch:
     records: Sequence[Record]
 
 
-def batches(stretches: Iterable[Stretch]) -> Iterator[Batch | None]:
+def batches(stretches: Iterable[Stretch], most_records: int = MAX_BATCH_RECORDS) -> Iterator[Batch | None]:
     """Yield the stretches as batches within their limits, each in order, whole and without a gap.
 
     None is yielded after a slice that leaves room in its batch. A batch ends where a bucket joins in that stands
     further than the others, so that every bucket takes either all of a span or nothing of it.
     """
-    batch = Batch()
+    batch = Batch(most_records=most_records)
     for stretch in stretches:
         rest = _Rest(stretch, stretch.start)
         while rest.next < stretch.next:
@@ -46,7 +48,7 @@ def batches(stretches: Iterable[Stretch]) -> Iterator[Batch | None]:
             _fold_slice(batch, rest, boundary)
             if batch.is_full or rest.next == boundary:
                 yield batch
-                batch = Batch()
+                batch = Batch(most_records=most_records)
             else:
                 yield None
     if batch.spans:
@@ -72,10 +74,11 @@ def _fold_slice(batch: Batch, rest: _Rest, boundary: int) -> None:
     stretch, records, at = rest.stretch, rest.stretch.records, rest.at
     index, span = batch.span_of(stretch.partition, rest.next, stretch.stored)
     below = bisect_left(records, boundary, key=_offset)
+    most_bytes = min(MAX_BATCH_BYTES, batch.size_bytes + SLICE_BYTES)
     for record in records[at : min(below, at + SLICE_RECORDS, at + batch.room_records)]:
         _fold(batch, span, index, record)
         at += 1
-        if batch.size_bytes >= MAX_BATCH_BYTES:
+        if batch.size_bytes >= most_bytes:
             break
     span.records += at - rest.at
     batch.records += at - rest.at

@@ -103,6 +103,19 @@ async def read_letters(settings: ProjectorSettings, wanted: Filter) -> AsyncIter
         await consumer.stop()
 
 
+async def count_letters(settings: ProjectorSettings, since: datetime) -> int:
+    """Return how many letters were written since then, one that was written twice twice."""
+    consumer = AIOKafkaConsumer(settings.dead_letter_topic, **settings.kafka_client_options())
+    await start_client(consumer, settings)
+    try:
+        ends = await _ends(consumer)
+        milliseconds = int(since.timestamp() * 1000)
+        firsts = await consumer.offsets_for_times(dict.fromkeys(ends, milliseconds)) if ends else {}
+        return sum(ends[item] - first.offset for item, first in firsts.items() if first)
+    finally:
+        await consumer.stop()
+
+
 async def redrive(settings: ProjectorSettings, wanted: Filter, *, is_rehearsal: bool) -> Redriven:
     """Send the wanted letters that are understood by now to the log again; a rehearsal only counts them.
 

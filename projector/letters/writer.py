@@ -11,19 +11,21 @@ from typing import Final, Protocol
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from tenacity import AsyncRetrying, retry_if_exception_type, wait_fixed
+from tenacity import AsyncRetrying, retry_if_result, wait_fixed
 
 from projector.errors import DeadLetterError
 from projector.fold.record import RefusedRecord
 from projector.letters.headers import Decision, Headers, headers_of, headers_of_range, is_letter
+from projector.letters.sending import STALL_SECONDS, Sender
 from projector.log.codecs import MAX_EXPANDED_BYTES
 from projector.log.topics import MAX_LETTER_BYTES
 from projector.settings import ProjectorSettings
 from schemas.redis_layout import partition_name
 from service.kafka import REQUEST_TIMEOUT_MILLISECONDS
 
-DELIVERY_TIMEOUT_SECONDS: Final = 5.0
 PROBE_PAUSE_SECONDS: Final = 1.0
+# As much as one record of the log may take, so every topic that takes its letter takes such a batch.
+LETTERS_BATCH_BYTES: Final = 256 * 1024
 MAX_EXPANDED_LETTER_BYTES: Final = MAX_EXPANDED_BYTES + MAX_LETTER_BYTES
 
 _log = structlog.get_logger(__name__)
@@ -35,6 +37,7 @@ def new_producer(settings: ProjectorSettings) -> AIOKafkaProducer:
         **settings.kafka_client_options(),
         acks="all",  # and not idempotent: such a producer of aiokafka may send nothing more once all brokers were away
         compression_type="zstd",  # a record that fitted into the log only when compressed fits into a letter as well
+        max_batch_size=LETTERS_BATCH_BYTES,
         max_request_size=MAX_EXPANDED_LETTER_BYTES,
         request_timeout_ms=REQUEST_TIMEOUT_MILLISECONDS,
     )
@@ -75,6 +78,7 @@ class DeadLetterWriter:
     def __init__(self, producer: AIOKafkaProducer, topic: str) -> None:
         self._producer = producer
         self._topic = topic
+        self._sender = Sender(self._write_about)
         self._probe: asyncio.Task[None] | None = None
 
     def is_back(self) -> bool:
@@ -85,21 +89,16 @@ class DeadLetterWriter:
         """Stop trying, and close the connections."""
         if self._probe:
             self._probe.cancel()
+        self._sender.stop()
         await self._producer.stop()
 
     async def deliver(self, refused: Sequence[RefusedRecord]) -> None:
-        """Return when every record has a letter; DeadLetterError names the partitions of those that have none.
+        """Return when every record has a letter; DeadLetterError names the partitions of those that failed.
 
-        A letter that was written into the log is one already: a letter about a letter could go round for ever.
+        After nothing was acknowledged for a while no more are tried; their partitions find out with the next batch. A
+        letter that was written into the log is one already: a letter about a letter could go round for ever.
         """
-        refused = _without_letters(refused)
-        outcomes = await asyncio.gather(*(self._send(one) for one in refused), return_exceptions=True)
-        failed: list[tuple[RefusedRecord, Exception]] = []
-        for one, outcome in zip(refused, outcomes, strict=True):
-            if isinstance(outcome, KafkaError | TimeoutError):
-                failed.append((one, outcome))
-            elif isinstance(outcome, BaseException):
-                raise outcome
+        failed = await self._sender.send(_without_letters(refused))
         if failed:
             first, cause = failed[0]
             if self.is_back():  # one that was acknowledged would only be written again
@@ -110,23 +109,20 @@ class DeadLetterWriter:
     async def deliver_range(self, partition: str, start: int, to: int, decision: Decision) -> None:
         """Return when a letter tells that the offsets from `start` to before `to` are passed over; DeadLetterError."""
         try:
-            await self._write(None, None, headers_of_range(partition, start, to, decision))
+            async with asyncio.timeout(STALL_SECONDS):
+                await self._write(None, None, headers_of_range(partition, start, to, decision))
         except (KafkaError, TimeoutError) as error:
             raise DeadLetterError(frozenset({partition}), error) from error
 
     async def _try_until_acknowledged(self, refused: RefusedRecord) -> None:
-        async for attempt in AsyncRetrying(
-            wait=wait_fixed(PROBE_PAUSE_SECONDS), retry=retry_if_exception_type((KafkaError, TimeoutError))
-        ):
-            with attempt:
-                await self._send(refused)
+        again = AsyncRetrying(wait=wait_fixed(PROBE_PAUSE_SECONDS), retry=retry_if_result(bool))
+        await again(self._sender.send, [refused])
 
-    async def _send(self, refused: RefusedRecord) -> None:
+    async def _write_about(self, refused: RefusedRecord) -> None:
         await self._write(refused.record.key, refused.record.value, headers_of(refused))
 
     async def _write(self, key: bytes | None, value: bytes | None, headers: Headers) -> None:
-        async with asyncio.timeout(DELIVERY_TIMEOUT_SECONDS):
-            await write_letter(self._producer, self._topic, key, value, headers)
+        await write_letter(self._producer, self._topic, key, value, headers)
 
 
 def _without_letters(refused: Sequence[RefusedRecord]) -> Sequence[RefusedRecord]:

@@ -1,11 +1,12 @@
 """Expanding compressed batches within a limit.
 
-aiokafka's codecs have none: a batch of 1 MB can become 1 GB in memory. Ours take their place in its readers, and a
-batch that does not fit is a corrupt one, so that its partition is held and named while the others go on.
+aiokafka has none: a batch of 1 MB can become 1 GB in memory. Our codecs take their place in its readers. All batches
+that are being read share the limit, each by its owner: one that finds no room beside the others waits until they have
+been read, and one that does not fit alone is a corrupt one, so that its partition is held and named.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Hashable
 from mmap import mmap
 from typing import Final
 
@@ -17,7 +18,7 @@ from aiokafka.record.memory_records import MemoryRecords
 
 from service.errors import ServiceUnavailableError
 
-# For all batches that one poll expands, and so for each of them too. Producers send batches of at most a few MB.
+# For all batches that are being read, and so for each of them too. Producers send batches of at most a few MB.
 MAX_EXPANDED_BYTES: Final = 64 * 1024 * 1024
 CODECS: Final = {"gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}  # by their numbers in the Kafka protocol
 
@@ -33,25 +34,44 @@ _XERIAL_LENGTH_BYTES: Final = 4
 Expand = Callable[[bytes, memoryview], int]
 
 
+class NoRoomError(Exception):
+    """A batch does not fit beside those that are being read; it does once these have been."""
+
+
 class Expansion:
-    """The codecs of this process's Kafka clients, and what they may still expand before the next `begin`.
+    """The codecs of this process's Kafka clients, and what each owner has expanded and not let go yet.
 
     One buffer serves all batches; its pages are in memory only as far as the largest one reached.
     """
 
     def __init__(self, limit_bytes: int = MAX_EXPANDED_BYTES) -> None:
         self._buffer = mmap(-1, limit_bytes)  # a bytearray would be in memory as a whole
-        self._limit_bytes = self._left = limit_bytes
+        self._limit_bytes = limit_bytes
+        self._held: dict[Hashable, int] = {}
+        self._owner: Hashable = None
+        # Who found no room: until it has, nobody else expands anything, or small ones would keep it out for ever.
+        self._first: Hashable = None
         self._replaced: list[tuple[object, str, object]] = []
 
-    def begin(self) -> None:
-        """Allow the whole limit again."""
-        self._left = self._limit_bytes
+    def begin(self, owner: Hashable = None) -> None:
+        """Count what is expanded from now on as this owner's, each batch in place of the one before."""
+        self._owner = owner
+
+    def let_go(self, owner: Hashable) -> None:
+        """Give back what an owner has expanded."""
+        self._held.pop(owner, None)
+
+    def keep_only(self, owners: Collection[Hashable]) -> None:
+        """Give back what everybody else has expanded, or waits to expand."""
+        for owner in self._held.keys() - set(owners):
+            del self._held[owner]
+        if self._first not in owners:
+            self._first = None
 
     @property
     def expanded_bytes(self) -> int:
-        """How much was expanded since `begin`."""
-        return self._limit_bytes - self._left
+        """How much is expanded now."""
+        return sum(self._held.values())
 
     def install(self) -> None:
         """Take the place of aiokafka's codecs; `require_codecs` tells whether that worked."""
@@ -69,17 +89,29 @@ class Expansion:
 
     def _decoder(self, codec: str, expand: Expand) -> Callable[[bytes], bytes]:
         def decode(payload: bytes) -> bytes:
+            left = self._room()
             with memoryview(self._buffer) as room:
                 try:
-                    size = expand(bytes(payload), room[: self._left])
+                    size = expand(bytes(payload), room[:left])
                 except cramjam.DecompressionError as error:
+                    if left < self._limit_bytes:
+                        self._first = self._owner
+                        raise NoRoomError from None
                     raise CorruptRecordException(
-                        f"a {codec} batch cannot be expanded within {self._left} bytes: {error}"
+                        f"a {codec} batch cannot be expanded within {left} bytes: {error}"
                     ) from None
-                self._left -= size
+                self._held[self._owner] = size
                 return bytes(room[:size])
 
         return decode
+
+    def _room(self) -> int:
+        """Return how much the owner may expand now."""
+        self._held.pop(self._owner, None)
+        if self._first not in (None, self._owner):
+            raise NoRoomError
+        self._first = None
+        return self._limit_bytes - self.expanded_bytes
 
 
 def _expand_snappy(payload: bytes, room: memoryview) -> int:
@@ -104,13 +136,14 @@ _EXPAND: Final[dict[str, Expand]] = {
 def require_codecs(expansion: Expansion) -> None:
     """Return when a batch of every codec can be read, and within the limit; else ServiceUnavailableError."""
     for codec in CODECS:
-        expansion.begin()
+        expansion.let_go(None)
         try:
             values = _read(_sample(codec))
         except Exception as error:  # a codec or a parser raises what it likes
             raise ServiceUnavailableError(_UNREADABLE.format(codec=codec, error=error)) from error
         if values != [_SAMPLE] * _SAMPLE_RECORDS or not expansion.expanded_bytes:
             raise ServiceUnavailableError(_UNREADABLE.format(codec=codec, error="aiokafka is not the expected one"))
+    expansion.let_go(None)
 
 
 _UNREADABLE: Final = "batches compressed with {codec} cannot be read ({error}): install what requirements-run.lock says"

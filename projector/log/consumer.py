@@ -2,12 +2,14 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.consumer.fetcher import READ_UNCOMMITTED
 from aiokafka.errors import (
     CorruptRecordException,
     KafkaError,
@@ -17,10 +19,9 @@ from aiokafka.errors import (
     UnsupportedCodecError,
 )
 
-from projector.fold.batch import MAX_BATCH_RECORDS
-from projector.fold.record import Record, value_bytes
+from projector.fold.batch import MAX_POLL_RECORDS
 from projector.log.codecs import Expansion, require_codecs
-from projector.log.header_names import poll_one
+from projector.log.reader import LARGEST_SHARE_BYTES, Polled, Reader
 from schemas.redis_layout import partition_name
 from service.errors import ServiceUnavailableError
 from service.kafka import REQUEST_TIMEOUT_MILLISECONDS, start_client
@@ -31,7 +32,6 @@ METADATA_MAX_AGE_MILLISECONDS: Final = 10_000  # how soon partitions that were a
 METADATA_POLL_SECONDS: Final = 0.02
 LEADER_TIMEOUT_SECONDS: Final = 3.0  # what one broker may take to say how far its partitions go
 _FETCH_BYTES: Final = 4 * 1024 * 1024
-_PARTITION_BYTES: Final = 2 * 1024 * 1024
 _NOBODY: Final = (None, -1)  # how aiokafka says that a partition has no leader
 Told = TypeVar("Told")
 
@@ -42,6 +42,16 @@ class LogRange:
 
     start: int
     end: int
+
+
+class LogEnd(NamedTuple):
+    """How far a partition goes: up to where readers may read, and to its very end, behind transactions yet open.
+
+    Kafka calls these the last stable offset and the high watermark.
+    """
+
+    readable: int
+    watermark: int
 
 
 class Log(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -58,14 +68,15 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
             enable_auto_commit=False,
             isolation_level="read_committed",
             fetch_max_bytes=_FETCH_BYTES,
-            max_partition_fetch_bytes=_PARTITION_BYTES,
+            max_partition_fetch_bytes=LARGEST_SHARE_BYTES,
             metadata_max_age_ms=METADATA_MAX_AGE_MILLISECONDS,
             request_timeout_ms=REQUEST_TIMEOUT_MILLISECONDS,
             session_timeout_ms=6_000,
             heartbeat_interval_ms=1_000,
         )
+        self._reader = Reader(self._consumer, self._expansion)
         self._unplaced: set[TopicPartition] = set()
-        self._poll_records = MAX_BATCH_RECORDS
+        self._poll_records = MAX_POLL_RECORDS
 
     async def start(self) -> None:
         """Connect to Kafka (the topic must exist); join the group with `join`.
@@ -74,6 +85,7 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
         """
         self._expansion.install()
         require_codecs(self._expansion)
+        self._reader.install()
         await self._consumer.start()
 
     async def join(self) -> None:
@@ -115,49 +127,24 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
         """The partitions assigned now."""
         return set(self._consumer.assignment())
 
-    async def poll(self) -> Mapping[TopicPartition, Sequence[Record]]:
-        """Return records that have arrived, at most a batch of them; nothing when none arrives in time.
+    @property
+    def is_drained(self) -> bool:
+        """Whether the last poll took all that had been fetched."""
+        return self._reader.is_drained
 
-        Raises KafkaError; then what had been drained is lost and every partition must be sought again. Raises
-        ServiceUnavailableError when this consumer cannot recover.
+    async def poll(self) -> Polled:
+        """Return what has arrived, of each partition an equal share; nothing when nothing arrives in time.
+
+        Raises KafkaError; ServiceUnavailableError when this consumer cannot recover.
         """
-        self._expansion.begin()
         try:
-            records: Mapping[TopicPartition, Sequence[Record]] = await self._consumer.getmany(
-                timeout_ms=POLL_MILLISECONDS, max_records=self._poll_records
-            )
+            return await self._reader.poll(POLL_MILLISECONDS / 1000, self._poll_records)
         except KafkaError as error:
             if type(error) is KafkaError:  # how aiokafka tells that its own task for the group has ended, for good
                 raise ServiceUnavailableError(
                     f"the membership in the consumer group ended ({error}): start a new process"
                 ) from error
             raise
-        return records
-
-    async def poll_carefully(self, partition: TopicPartition, room_bytes: int) -> tuple[list[Record], Exception | None]:
-        """Return what can be read of one partition, record by record until the room is full, and what ended it.
-
-        A fetch that holds something unreadable, or more than one poll may expand, gives nothing at all when it is
-        polled at once.
-        """
-        records: list[Record] = []
-        while len(records) < self._poll_records and room_bytes > 0:
-            self._expansion.begin()
-            try:
-                polled = await poll_one(self._consumer, partition, POLL_MILLISECONDS)
-            except Exception as error:  # noqa: BLE001 - a codec or a parser raises what it likes
-                return records, error
-            if not polled:
-                break
-            records += polled
-            room_bytes -= value_bytes(polled)
-        return records, None
-
-    async def position(self, partition: TopicPartition) -> int:
-        """Return the offset that is read next; the partition must have been sought."""
-        async with asyncio.timeout(REQUEST_TIMEOUT_MILLISECONDS / 1000):
-            position: int = await self._consumer.position(partition)
-        return position
 
     def leader(self, partition: TopicPartition) -> int | None:
         """Return the broker that leads a partition, as far as is known; None when none does.
@@ -172,9 +159,9 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
         """Return what each partition holds whose leader says so in time."""
         return await self._from_leaders(partitions, lambda led: _ranges(self._consumer, led))
 
-    async def ends_known(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
-        """Return the end of each partition whose leader says so in time: the last stable offset."""
-        return await self._from_leaders(partitions, self._consumer.end_offsets)
+    async def ends_known(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, LogEnd]:
+        """Return the ends of each partition whose leader says so in time."""
+        return await self._from_leaders(partitions, self._ends)
 
     async def ends(self) -> dict[str, int]:
         """Return the end of every partition of the topic, by its name: the last stable offset."""
@@ -206,6 +193,17 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
         held = {partition: offset for partition, offset in positions.items() if partition in self.assignment}
         if held:
             await self._consumer.commit(held)
+
+    async def _ends(self, led: list[TopicPartition]) -> dict[TopicPartition, LogEnd]:
+        # A consumer asks for ends by its own isolation alone; so its fetcher, which holds no state for this, is asked
+        # for the other ones as a second one.
+        uncommitted = copy(self._consumer._fetcher)  # noqa: SLF001 - there is no public way to a high watermark
+        uncommitted._isolation_level = READ_UNCOMMITTED  # noqa: SLF001
+        readable, watermarks = await asyncio.gather(
+            self._consumer.end_offsets(led), uncommitted.end_offsets(led, REQUEST_TIMEOUT_MILLISECONDS)
+        )
+        # Asked at the same time, and answered in any order.
+        return {item: LogEnd(readable[item], max(readable[item], watermarks[item])) for item in led}
 
     async def _from_leaders(
         self,

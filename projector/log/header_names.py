@@ -39,7 +39,7 @@ async def poll_one(consumer: AIOKafkaConsumer, partition: TopicPartition, timeou
 def _reading_any_name() -> Iterator[None]:
     """Have whatever is fetched in this block read by the slower reader."""
     reader = fetcher.MemoryRecords
-    fetcher.MemoryRecords = _Records
+    fetcher.MemoryRecords = RecordsOfAnyName
     try:
         yield
     finally:
@@ -66,8 +66,11 @@ class _Batch(_DefaultRecordBatchPy):  # type: ignore[misc]
         return super()._read_msg(decode_varint)
 
 
-class _Records(_MemoryRecordsPy):  # type: ignore[misc]
+class RecordsOfAnyName(_MemoryRecordsPy):  # type: ignore[misc]
+    """aiokafka's slower reader, made to read every name."""
+
     def next_batch(self, *limits: int) -> Any:
+        """Return the next batch."""
         written = self._next_slice
         batch = super().next_batch(*limits)
         return _Batch(written) if isinstance(batch, DefaultRecordBatch) else batch

@@ -1,16 +1,25 @@
 """The topics that the system needs, the log, kept for ever, and its dead letters; and the cluster that they are on."""
 
+import asyncio
 from collections.abc import Mapping
+from time import monotonic
 from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    KafkaError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 
 from projector.settings import ProjectorSettings
 from service.errors import CommandError, ServiceUnavailableError
 from service.kafka import admin_client
 
+_PAUSE_SECONDS: Final = 0.2
 UNLIMITED: Final = "-1"
 KEPT_FOR_EVER: Final = {"cleanup.policy": "delete", "retention.ms": UNLIMITED, "retention.bytes": UNLIMITED}
 # Records get the broker's time, so that a worker's wrong clock cannot date them.
@@ -20,20 +29,25 @@ MAX_LETTER_BYTES: Final = 2 * 1024 * 1024
 LETTERS_CONFIG: Final = {**KEPT_FOR_EVER, "max.message.bytes": str(MAX_LETTER_BYTES)}
 
 
-async def require_topics(settings: ProjectorSettings) -> None:
+async def require_topics(settings: ProjectorSettings, within_seconds: float = 0) -> None:
     """Return when both topics exist and the log keeps every event; ServiceUnavailableError says what to do.
 
-    Asked before any consumer starts: on a missing topic aiokafka tries for long and logs every attempt.
+    Asked before any consumer starts: on a missing topic aiokafka tries for long and logs every attempt. Topics created
+    a moment ago are not known to every broker yet, so they are waited for, as long as the caller will.
     """
     async with admin_client(settings) as admin:
         missing = await _missing_topics(admin, settings)
+        ends_at = monotonic() + within_seconds
+        while missing and monotonic() < ends_at:
+            await asyncio.sleep(_PAUSE_SECONDS)
+            missing = await _missing_topics(admin, settings)
         if missing:
             raise ServiceUnavailableError(
                 f"Kafka has no topic {' and no topic '.join(missing)}: create what is missing with "
                 "`python -m projector topics create`"
             )
         policy = await topic_setting(admin, settings.kafka_topic, "cleanup.policy")
-        if "compact" in policy:
+        if policy and "compact" in policy:
             raise ServiceUnavailableError(
                 f"the topic {settings.kafka_topic} is compacted (cleanup.policy={policy}), so Kafka removes events "
                 "from it: set cleanup.policy=delete and retention.ms=-1"
@@ -41,8 +55,10 @@ async def require_topics(settings: ProjectorSettings) -> None:
 
 
 async def _missing_topics(admin: AIOKafkaAdminClient, settings: ProjectorSettings) -> list[str]:
+    """Return which topics the broker asked does not know, or, of the log, not its settings."""
     existing = set(await admin.list_topics())
-    return [topic for topic in (settings.kafka_topic, settings.dead_letter_topic) if topic not in existing]
+    missing = [topic for topic in (settings.kafka_topic, settings.dead_letter_topic) if topic not in existing]
+    return missing or [topic for topic in [settings.kafka_topic] if await _settings_of(admin, topic) == {}]
 
 
 async def cluster_of(settings: ProjectorSettings) -> str:
@@ -52,11 +68,27 @@ async def cluster_of(settings: ProjectorSettings) -> str:
     return str(description["cluster_id"])
 
 
-async def topic_setting(admin: AIOKafkaAdminClient, topic: str, name: str) -> str:
-    """Return the value of a topic's setting."""
+async def topic_setting(admin: AIOKafkaAdminClient, topic: str, name: str) -> str | None:
+    """Return the value of a topic's setting, None when this user may not see it.
+
+    UnknownTopicOrPartitionError when the broker does not know the topic yet.
+    """
+    settings = await _settings_of(admin, topic)
+    if settings is not None and name not in settings:
+        raise UnknownTopicOrPartitionError(topic)
+    return None if settings is None else settings[name]
+
+
+async def _settings_of(admin: AIOKafkaAdminClient, topic: str) -> dict[str, str] | None:
+    """Return a topic's settings, none when the broker does not know it yet; None when this user may not see them."""
     responses = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
-    entries = [entry for response in responses for resource in response.resources for entry in resource[4]]
-    return next(str(entry[1]) for entry in entries if entry[0] == name)
+    resources = [resource for response in responses for resource in response.resources]
+    for code, message, *_ in resources:
+        if code == TopicAuthorizationFailedError.errno:
+            return None
+        if code not in (0, UnknownTopicOrPartitionError.errno):
+            raise for_code(code)(message)
+    return {entry[0]: str(entry[1]) for resource in resources for entry in resource[4]}
 
 
 async def create_topics(settings: ProjectorSettings, partitions: int, replicas: int) -> list[str]:
@@ -91,6 +123,6 @@ async def _differing(admin: AIOKafkaAdminClient, topic: str, config: Mapping[str
     differing = []
     for name, wanted in config.items():
         value = await topic_setting(admin, topic, name)
-        if value != wanted:
+        if value not in (wanted, None):
             differing.append(f"{name} is {value}, {wanted} is wanted")
     return "; ".join(differing)

@@ -12,6 +12,7 @@ from service.errors import CommandError
 from service.redis import AnyRedis
 
 MAX_READ_BYTES: Final = 1024 * 1024
+_JOB: Final = JOB.encode()
 
 # The fields as they are stored, and the job that they hold.
 StoredJob = tuple[dict[str, str], FoldedJob]
@@ -37,7 +38,7 @@ async def stored_jobs(redis: AnyRedis, prefix: str, pointer: Pointer, so: str) -
 def _stored(key: bytes, flat: Sequence[bytes], so: str) -> StoredJob:
     try:
         fields = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
-        return fields, job_of(fields)
+        return fields, job_of(fields, key.rpartition(_JOB)[2])
     except ValueError as error:
         raise _damaged(key, so) from error
 

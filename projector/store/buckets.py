@@ -1,8 +1,9 @@
 """The buckets of a generation: found, begun, hidden, mended. What is in them moves in one step only, see apply.py."""
 
+import asyncio
 import secrets
-from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Final, NamedTuple, TypeVar
 
 import structlog
 
@@ -26,6 +27,11 @@ from service.redis import AnyRedis, read_hash
 # Partition name -> offset.
 Offsets = Mapping[str, int]
 
+# Each call takes a connection of its own, and a client that has no more of them fails.
+BUCKETS_AT_ONCE: Final = 16
+
+Answer = TypeVar("Answer")
+
 _BESIDE_JOBS: Final = (META, POSITIONS, HEARTBEATS)
 
 _log = structlog.get_logger(__name__)
@@ -46,6 +52,7 @@ class Buckets:
         self._redis = redis
         self._prefix = prefix
         self.pointer = pointer
+        self._at_once = asyncio.Semaphore(BUCKETS_AT_ONCE)
         self._begin, self._raise_floor, self._mend, self._unseal = (
             Script(redis, name) for name in ("begin", "raise_floor", "mend", "unseal")
         )
@@ -54,6 +61,22 @@ class Buckets:
     def numbers(self) -> range:
         """The number of each bucket."""
         return range(self.pointer.buckets)
+
+    async def each(self, ask: Callable[[int], Awaitable[Answer]]) -> list[Answer]:
+        """Ask for every bucket side by side, for Redis may be far; return the answers in order.
+
+        Raises the first failure, once all have ended.
+        """
+
+        async def one(bucket: int) -> Answer:
+            async with self._at_once:
+                return await ask(bucket)
+
+        outcomes = await asyncio.gather(*map(one, self.numbers), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
 
     def base(self, bucket: int) -> str:
         """Return what every key of a bucket starts with."""

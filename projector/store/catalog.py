@@ -23,6 +23,7 @@ from schemas.redis_layout import (
     LEASE,
     SKIPPED,
     STARTS,
+    SWITCHED,
     KeptGeneration,
     Pointer,
     incarnation_field,
@@ -31,6 +32,7 @@ from schemas.redis_layout import (
 from service.redis import AnyRedis, read_hash
 
 LEASE_SECONDS: Final = 10.0
+_LEASE_MILLISECONDS: Final = str(int(LEASE_SECONDS * 1000))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ class Catalog:
     async def ensure(self, first: Pointer) -> State:
         """Return what the catalog says, once a generation is live."""
         try:
-            answer = await self._point([self._key], list(_flat(first.as_fields())))
+            answer = await self._point([self._key], [_LEASE_MILLISECONDS, *_flat(first.as_fields())])
         except DamagedBucketError as error:
             raise self._damaged(error) from error
         return self._state(dict(zip(answer[::2], answer[1::2], strict=True)))
@@ -138,20 +140,20 @@ class Catalog:
     async def take_lease(self, holder: str) -> Lease:
         """Return the lease; LeaseHeldError while somebody else has it. `holder` says to people who that is."""
         token = secrets.token_hex(8)
-        answer = await self._lease([self._key], [token, _milliseconds(LEASE_SECONDS), holder, ""])
+        answer = await self._lease([self._key], [token, _LEASE_MILLISECONDS, holder, ""])
         if answer[0] != b"ours":
             raise LeaseHeldError(answer[1].decode(), int(answer[2]))
         return Lease(token, int(answer[1]))
 
     async def renew(self, lease: Lease, holder: str) -> None:
         """Hold the lease for longer; LeaseLostError when it is not ours any more."""
-        arguments = [lease.token, _milliseconds(LEASE_SECONDS), holder, str(lease.epoch)]
+        arguments = [lease.token, _LEASE_MILLISECONDS, holder, str(lease.epoch)]
         if (await self._lease([self._key], arguments))[0] != b"ours":
             raise LeaseLostError
 
     async def end_lease(self) -> tuple[int, bool]:
         """End a lease whose time is over; return the epoch and whether a lease holds."""
-        epoch, is_held = await self._end_lease([self._key])
+        epoch, is_held = await self._end_lease([self._key], [_LEASE_MILLISECONDS])
         return int(epoch), bool(is_held)
 
     async def change(self, lease: Lease, fields: Mapping[str, str], gone: Iterable[str] = ()) -> None:
@@ -172,7 +174,8 @@ class Catalog:
     async def switch(self, lease: Lease, new: KeptGeneration, old: KeptGeneration | None) -> None:
         """Make a generation the live one and keep the old one, in one step; the lease ends with it."""
         starts = orjson.dumps(dict(new.starts)).decode()
-        fields = {**new.pointer.as_fields(), BEGAN: str(new.began), STARTS: starts, EPOCH: str(lease.epoch + 1)}
+        epoch = str(lease.epoch + 1)
+        fields = {**new.pointer.as_fields(), BEGAN: str(new.began), STARTS: starts, EPOCH: epoch, SWITCHED: epoch}
         if old:
             fields[f"{KEPT}{old.pointer.number}"] = old.as_json()
         gone = [f"{KEPT}{new.pointer.number}", LEASE]
@@ -198,7 +201,3 @@ class Catalog:
 
 def _flat(fields: Mapping[str, str]) -> Iterable[str]:
     return (item for pair in fields.items() for item in pair)
-
-
-def _milliseconds(seconds: float) -> str:
-    return str(int(seconds * 1000))

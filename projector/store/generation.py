@@ -1,12 +1,12 @@
 """A generation: a fold of the whole log, of which one is live; where it stands, and what is applied to it."""
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, cast
+from functools import partial
+from typing import Protocol, cast
 
 from projector.fold.batch import Batch, Span
-from projector.store.apply import ApplyStep, EncodedJob, encode
+from projector.store.apply import ApplyStep, encode
 from projector.store.bucket_fields import fingerprint_in
 from projector.store.buckets import Buckets
 from projector.store.calls import limited, understood
@@ -14,9 +14,6 @@ from projector.store.heartbeats import Heartbeats
 from projector.store.ledger import Ledger, ledgers
 from schemas.redis_layout import FINGERPRINT, POSITIONS, Pointer, number_in
 from service.redis import AnyRedis
-
-# Each call takes a connection of its own, and a client that has no more of them fails.
-BUCKETS_AT_ONCE: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +33,17 @@ class Generation:
         self.buckets = Buckets(redis, prefix, pointer)
         self.heartbeats = Heartbeats(redis, self.buckets)
         self._step = ApplyStep(redis, self.buckets)
-        self._at_once = asyncio.Semaphore(BUCKETS_AT_ONCE)
 
     async def standings(self, partitions: Sequence[str]) -> dict[str, Standing]:
         """Return where each of the partitions stands; 0 where nothing is stored."""
         names = [*partitions, *(name + FINGERPRINT for name in partitions)]
-        stored: list[list[bytes | None]] = []
-        for bucket in self.buckets.numbers:
+
+        async def read(bucket: int) -> list[bytes | None]:
             (key,) = self.buckets.keys(bucket, POSITIONS)
             async with limited():
-                stored.append(cast("list[bytes | None]", await self._redis.hmget(key, names)))
+                return cast("list[bytes | None]", await self._redis.hmget(key, names))
+
+        stored = await self.buckets.each(read)
         with understood():
             return {
                 name: Standing(
@@ -62,22 +60,16 @@ class Generation:
         the step raises; then some buckets may have the batch and others not.
         """
         jobs = encode(batch, self.pointer.buckets)
-        outcomes = await asyncio.gather(
-            *(self._apply_to(bucket, jobs[bucket], _due(batch, bucket)) for bucket in self.buckets.numbers),
-            return_exceptions=True,
-        )
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
-        return sum(outcome for outcome in outcomes if isinstance(outcome, int))
 
-    async def _apply_to(self, bucket: int, jobs: list[EncodedJob], due: Mapping[int, Span]) -> int:
-        async with self._at_once:
-            return await self._step(bucket, jobs, due) if due else 0
+        async def apply(bucket: int) -> int:
+            due = _due(batch, bucket)
+            return await self._step(bucket, jobs[bucket], due) if due else 0
+
+        return sum(await self.buckets.each(apply))
 
     async def ledgers(self) -> dict[str, Ledger]:
         """Return the ledger of every partition, by its name."""
-        stored = [await self.buckets.read(bucket, POSITIONS) for bucket in self.buckets.numbers]
+        stored = await self.buckets.each(partial(self.buckets.read, name=POSITIONS))
         with understood():
             return ledgers(stored)
 

@@ -1,12 +1,15 @@
-"""Heartbeats: how far the log went and when that was known, kept beside the positions."""
+"""Heartbeats: how far the log went, when that was known, and why a partition is held, kept beside the positions."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
-from projector.store.buckets import Buckets, Offsets
+from projector.store.buckets import Buckets
 from projector.store.calls import Script, check, understood
-from schemas.redis_layout import HEARTBEATS, META, POSITIONS, number_in
+from schemas.redis_layout import HEARTBEATS, META, POSITIONS, Heartbeat, number_in
 from service.redis import AnyRedis
+
+PARTITIONS_PER_CALL: Final = 1_000
 
 
 class Heartbeats:
@@ -18,28 +21,38 @@ class Heartbeats:
 
     async def clocks(self) -> tuple[str, ...]:
         """Return the time of each bucket's server."""
-        times = [await self._clock(self._buckets.keys(bucket, META)) for bucket in self._buckets.numbers]
+        times: list[bytes] = await self._buckets.each(lambda bucket: self._clock(self._buckets.keys(bucket, META)))
         return tuple(time.decode() for time in times)
 
-    async def beat(self, log_ends: Offsets, asked_at: Sequence[str]) -> dict[str, tuple[int, ...]]:
-        """Record how far the log went; return where each partition stands in each bucket.
+    async def beat(self, seen: Mapping[str, int | str], asked_at: Sequence[str]) -> dict[str, tuple[int, ...]]:
+        """Record what was seen of partitions, by name; return where each stands in each bucket.
 
-        `asked_at` has what `clocks` returned before the log was asked for its ends.
+        That is a log end, or what `log_seen` returns. `asked_at` has what `clocks` returned before the log was asked.
         """
-        arguments = [item for name, end in log_ends.items() for item in (name, str(end))]
-        answers = []
-        for bucket in self._buckets.numbers:
+        items = list(seen.items())
+
+        async def beat(bucket: int) -> list[int]:
             known = [self._buckets.pointer.incarnations[bucket], asked_at[bucket]]
-            answer = await self._beat(self._buckets.keys(bucket, META, POSITIONS, HEARTBEATS), [*known, *arguments])
-            check(answer)
-            with understood():
-                answers.append([number_in(position) for position in answer[1:]])
-        return dict(zip(log_ends, zip(*answers, strict=True), strict=True))
+            positions: list[int] = []
+            for first in range(0, len(items), PARTITIONS_PER_CALL):
+                some = items[first : first + PARTITIONS_PER_CALL]
+                arguments = [item for name, what in some for item in (name, str(what))]
+                answer = await self._beat(self._buckets.keys(bucket, META, POSITIONS, HEARTBEATS), [*known, *arguments])
+                check(answer)
+                with understood():
+                    positions += [number_in(position) for position in answer[1:]]
+            return positions
+
+        answers = await self._buckets.each(beat)
+        return dict(zip(seen, zip(*answers, strict=True), strict=True))
+
+    async def read(self, bucket: int) -> dict[str, Heartbeat]:
+        """Return the heartbeats that a bucket has, by partition."""
+        stored = await self._buckets.read(bucket, HEARTBEATS)
+        with understood():
+            return {name.decode(): Heartbeat.of(value) for name, value in stored.items()}
 
     async def age_seconds(self) -> float:
         """Return how long ago, by Redis' clock, anybody last confirmed a partition; infinite when nobody ever did."""
-        stored = await self._buckets.read(0, HEARTBEATS)
-        with understood():
-            asked_at = [number_in(heartbeat.partition(b" ")[0]) for heartbeat in stored.values()]
-            newest = max(asked_at, default=-math.inf)
+        newest = max((heartbeat.milliseconds for heartbeat in (await self.read(0)).values()), default=-math.inf)
         return (int((await self.clocks())[0]) - newest) / 1000

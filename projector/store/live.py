@@ -81,8 +81,7 @@ class Live:
         """Return the live generation when all of it is there, which needs no look at the log."""
         pointer = await self._ensure_pointer()
         buckets = self._buckets(pointer)
-        for bucket, incarnation in enumerate(pointer.incarnations):
-            found, sealed = await buckets.find(bucket)
+        for (found, sealed), incarnation in zip(await buckets.each(buckets.find), pointer.incarnations, strict=False):
             if found != incarnation:
                 return None
             if sealed is not None:

@@ -9,7 +9,8 @@ from tests.support.seeding import Projection
 
 TARGETS = [f"{STATUS}?owner=0x1", STATUS, "/nothing", "/livez", "/readyz", "/metrics", "/openapi.json", "/"]
 EXPOSED = {
-    "ETag", "Link", "Retry-After", "X-Request-Id", "Projection-Lag", "Projection-Heartbeat", "Projection-Generation",
+    "ETag", "Link", "Retry-After", "X-Request-Id", "Projection-Lag", "Projection-Heartbeat", "Projection-Held",
+    "Projection-Generation",
     "WWW-Authenticate",
 }  # fmt: skip
 

@@ -42,6 +42,13 @@ def damage(deployment: Deployment) -> None:
     assert stored(deployment) != refold(deployment)
 
 
+def make_topic_anew(deployment: Deployment) -> None:
+    """Delete the topic and create it again, with other events in it."""
+    deployment.recreate_topic()
+    events = [event("started", job=f"other-{number}") for number in range(100)]
+    deployment.publish((item["data"]["jobId"].encode(), record(0, item).value, []) for item in events)
+
+
 def move_topic(deployment: Deployment) -> None:
     """Turn to another topic with its own prefix and group, with the events of the first one in it."""
     messages = [(item.key, item.value, list(item.headers)) for item in deployment.records(deployment.topic)]
@@ -86,6 +93,7 @@ SITUATIONS: dict[str, Callable[[Deployment], None]] = {
     "Redis lost": Deployment.forget,
     "Wrong code deployed": damage,
     "Something else wrote into Redis": damage,
+    "A topic was re-created while nobody looked": make_topic_anew,
     "Topic moved": move_topic,
     "Partitions added": add_partitions,
     "Upgrade without interruption": age,

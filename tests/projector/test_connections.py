@@ -5,7 +5,7 @@ import uuid
 from redis.asyncio import Redis
 
 from projector.fold.batch import move
-from projector.store.generation import BUCKETS_AT_ONCE
+from projector.store.buckets import BUCKETS_AT_ONCE
 from projector.store.live import Live
 from tests.support.opening import LOG, known
 from tests.support.services import Services

@@ -47,6 +47,7 @@ def test_a_letter_in_the_log_becomes_no_other_one(deployment: Deployment) -> Non
     deployment.publish([(b"fourth", b"rubbish", [(HEADER_PREFIX + "topic", b"another topic")])], 0)
     deployment.wait_until_applied()
     assert [letter.key for letter in deployment.records(f"dlq.{deployment.topic}")][3:] == [b"fourth"]
+    wait_for(deployment.heartbeats, "the projector has confirmed where it stands")
     assert f"{deployment.topic}/0: 7 = 0 applied + 0 already known + 7 dead letters" in deployment.command(
         "projector", "doctor"
     )

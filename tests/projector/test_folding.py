@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from projector.fold.batch import MAX_BATCH_BYTES, MAX_BATCH_RECORDS, Batch
-from projector.fold.batches import SLICE_RECORDS, Stretch, batches
+from projector.fold.batches import SLICE_BYTES, SLICE_RECORDS, Stretch, batches
 from projector.fold.record import fingerprint_of
 from projector.store.apply import encode
 from schemas.decode import decode
@@ -93,6 +93,13 @@ def test_the_caller_has_a_turn_between_slices() -> None:
     folding = batches([Stretch("t/0", 0, count, (0,), [record(offset, event()) for offset in range(count)])])
     turns = [batch.records if batch else None for batch in folding]
     assert turns == [*[None] * (MAX_BATCH_RECORDS // SLICE_RECORDS - 1), MAX_BATCH_RECORDS, None, SLICE_RECORDS]
+
+
+def test_the_caller_has_a_turn_after_what_is_large() -> None:
+    """A slice ends when it has so many bytes, whatever number of records that takes, for they may take long."""
+    large = record(0, b" " * (SLICE_BYTES // 2))
+    folding = batches([Stretch("t/0", 0, 5, (0,), [replace(large, offset=offset) for offset in range(5)])])
+    assert [batch.records if batch else None for batch in folding] == [None, None, None, 5]
 
 
 @settings(max_examples=settings().max_examples // 2)

@@ -10,6 +10,7 @@ from projector.assignment.partition import Partition
 from projector.errors import PositionMovedError, ProjectorError
 from projector.fold.batch import move
 from projector.heartbeat import Heartbeat
+from projector.log.consumer import LogEnd
 from projector.store.live import Live
 
 ITEM = TopicPartition("t", 0)
@@ -26,14 +27,14 @@ async def test_positions_are_compared_of_what_stands_still(
     partition = Partition(ITEM, (taken,), taken, leader=1, applied=position)
     interruptions: list[ProjectorError] = []
 
-    async def ends_known(items: list[TopicPartition]) -> dict[TopicPartition, int]:
-        return dict.fromkeys(items, 7)
+    async def ends_known(items: list[TopicPartition]) -> dict[TopicPartition, LogEnd]:
+        return dict.fromkeys(items, LogEnd(7, 8))
 
     projector: Any = SimpleNamespace(interrupt=interruptions.append)
-    assignment: Any = SimpleNamespace(partitions={ITEM: partition})
+    assignment: Any = SimpleNamespace(partitions={ITEM: partition}, unled={})
     log: Any = SimpleNamespace(ends_known=ends_known)
     heartbeat = Heartbeat(projector, assignment, log, store)
     await heartbeat.beat()
     assert heartbeat.trouble is None
-    assert partition.end == 7
+    assert (partition.end, partition.watermark) == (7, 8)
     assert [type(one) for one in interruptions] == [PositionMovedError] * is_noticed

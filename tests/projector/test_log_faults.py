@@ -54,6 +54,7 @@ async def test_a_truncated_log_can_be_accepted_beforehand(deployment: Deployment
     account = ledgers([deployment.hash(bucket_prefix(deployment.prefix, 1, 0) + "positions")])[f"{deployment.topic}/0"]
     assert (account.applied, account.dead_lettered, account.is_closed) == (2, 2, True)
     assert f"{deployment.topic}/0/0 gone-from-log" in deployment.command("projector", "dead-letters", "list")
+    wait_for(deployment.heartbeats, "the projector has confirmed where it stands")
     assert f"skipped: {deployment.topic}/0: offsets 0 to 1" in deployment.command("projector", "doctor")
     deployment.command("projector", "verify")
 
@@ -163,6 +164,8 @@ def test_a_corrupt_batch_holds_its_partition_behind_the_good_prefix(
     deployment.start_projector(METRICS_PORT=str(port))
     wait_for(lambda: "the record at 1 cannot be read" in ready(port)[1], "the place is named")
     wait_for(lambda: deployment.positions() == {"0": 1, "1": 3}, "the prefix and the other partition are applied")
+    beat = f"{deployment.topic}/0".encode()
+    wait_for(lambda: deployment.heartbeats().get(beat, b"").endswith(b" 3 unreadable"), "readers are told")
     deployment.command("projector", "skip", "--partition", "0", "--to", "2")
     wait_for(lambda: deployment.positions() == {"0": 3, "1": 3}, "the rest is applied")
     (letter,) = deployment.records(f"dlq.{deployment.topic}")

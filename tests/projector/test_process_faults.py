@@ -191,7 +191,7 @@ def test_a_consumer_that_is_stuck_ends_the_process(deployment: Deployment) -> No
     deployment.publish(messages(seed=2, jobs=100))
     wait_for(lambda: process.poll() is not None, "it ends", 30)
     assert process.returncode == 75
-    assert "and nothing hinders it: the consumer is stuck, start a new process" in deployment.logs()
+    assert "while nothing hinders it: the consumer is stuck, start a new process" in deployment.logs()
     deployment.start_projector()
     assert_accounted(deployment)
 

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from devstack import Redis as RedisServer
 from devstack import free_port
 from projector.store.ledger import ledgers
-from schemas.redis_layout import META, POSITIONS, bucket_prefix, pointer_key
+from schemas.redis_layout import JOB, META, POSITIONS, bucket_prefix, pointer_key
 from tests.support.deployment import Deployment, get, wait_for
 from tests.support.events import event
 from tests.support.health import ready
@@ -195,6 +195,9 @@ def test_whichever_node_dies_its_replica_takes_over(services: Services, cluster:
                 wait_for(lambda: is_sure(address), "the API is sure again", RECOVERY_SECONDS)
                 mend(victim)
                 cluster.is_whole()
+        # Each bucket is asked of its owner alone.
+        jobs = sum(key.startswith(JOB) for bucket in range(BUCKETS) for key in stored(deployment, bucket))
+        assert f" {jobs} jobs compared" in deployment.command("projector", "verify")
         assert readers.statuses == {OK, 503}
         assert len({str(body) for body in readers.bodies}) == 1, "the same job each time"
         assert readers.slowest_seconds < SLOW_SECONDS

@@ -8,12 +8,15 @@ import pytest
 from redis.asyncio import Redis
 
 from projector.errors import CallTimeoutError, DamagedBucketError, ScriptError, StoreUnavailableError
+from projector.expiry.walk import Step, count_all
+from projector.fold.batch import MAX_BATCH_RECORDS
+from projector.fold.batches import Stretch, batches
 from projector.replay.generations.sealing import seal
 from projector.store import calls
 from projector.store.calls import limited
 from projector.store.generation import Generation
 from projector.store.live import Live
-from schemas.redis_layout import FLOOR, META, POSITIONS, bucket_prefix
+from schemas.redis_layout import FLOOR, LEDGER, META, POSITIONS, bucket_prefix
 from tests.support.opening import LOG, known
 
 PARTITIONS = 10_000
@@ -69,6 +72,36 @@ async def test_a_bucket_of_ten_thousand_partitions_is_sealed_and_opened_again(re
     assert await seal(redis, generation, 1) == positions
     await generation.buckets.unseal(1)
     assert await generation.buckets.find(0) == (generation.pointer.incarnations[0], None)
+
+
+async def test_all_else_of_a_bucket_works_with_ten_thousand_partitions(redis: Redis, prefix: str) -> None:
+    """Applying, heartbeats, ledgers, standings, hiding and expiry take every partition, however many there are."""
+    generation = await opened(redis, prefix)
+    names = [f"t/{number}" for number in range(PARTITIONS)]
+    stretches = [Stretch(name, 0, number + 1, (0,), ()) for number, name in enumerate(names)]
+    made = [batch for batch in batches(stretches) if batch]
+    assert max(len(batch.spans) for batch in made) == MAX_BATCH_RECORDS
+    for batch in made:
+        await generation.apply(batch)
+    ends = {name: number + 1 for number, name in enumerate(names)}
+    clocks = await generation.heartbeats.clocks()
+    assert await generation.heartbeats.beat(ends, clocks) == {name: (end,) for name, end in ends.items()}
+    assert {name: ledger.no_record for name, ledger in (await generation.ledgers()).items()} == ends
+    assert {name: standing.next for name, standing in (await generation.standings(names)).items()} == {
+        name: (end,) for name, end in ends.items()
+    }
+    await generation.buckets.raise_floors(ends)
+    assert await count_all(redis, prefix, generation.pointer, "9") == Step(0, 0)
+
+
+async def test_ten_thousand_damaged_partitions_are_mended(redis: Redis, prefix: str) -> None:
+    """However many positions are damaged, they and their ledgers are removed, and nothing else is."""
+    generation = await opened(redis, prefix)
+    (key,) = generation.buckets.keys(0, POSITIONS)
+    fields: dict[Any, Any] = {f"t/{number}{suffix}": "1" for number in range(PARTITIONS) for suffix in ("", *LEDGER)}
+    await redis.hset(key, mapping=fields | {f"t/{number}": "rubbish" for number in range(1, PARTITIONS)})
+    await generation.buckets.mend({})
+    assert await redis.hgetall(key) == {name.encode(): b"1" for name in ("t/0", *(f"t/0{it}" for it in LEDGER))}
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_the_fields_of_a_job_give_the_job(job: FoldedJob) -> None:
         ("jobId", "3333\x00", "jobId is no identifier"),
         ("attempt", "0", "attempt is no number from 1 on"),
         ("attempt", "02", "attempt is no number from 1 on"),
-        ("attempt", "two", "invalid literal"),
+        ("attempt", "two", "attempt is no number from 1 on"),
     ],
 )
 def test_what_is_no_job_is_refused(job: FoldedJob, field: str, value: object, fault: str) -> None:

@@ -97,6 +97,7 @@ def test_an_import_may_divide_a_projection_anew(stopped: Deployment, tmp_path: P
         stopped.command("projector", "export", "--output", file)
         stopped.forget()
         stopped.command("projector", "import", file, "--buckets", count)
+        stopped.command("projector", "verify")
         assert content_of(stopped, stopped.prefix, 2, int(count)) == jobs
         each = [positions_of(stopped, stopped.prefix, 2, bucket) for bucket in range(int(count))]
         assert ledgers(each) == accounts

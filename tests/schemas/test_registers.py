@@ -44,7 +44,7 @@ def test_the_register_of_a_stage_can_be_read(
     """Its parts, its time and its place in the log are those it was written with."""
     record = f"{partition}/{offset}"
     register = stage_register(time, source, event_id, record)
-    assert is_stage_register(register)
+    assert is_stage_register(register.encode())
     assert stage_parts(register.encode()) == [time, source, event_id, record]
     assert register[STAGE_TIME] == time
     assert recorded_at(register) == (partition, offset)
@@ -54,7 +54,7 @@ def test_the_register_of_a_stage_can_be_read(
 def test_the_register_of_a_detail_can_be_read(code: int, time: str, event_id: str, value: Any) -> None:
     """Its value and its time are those it was written with, whatever characters the value has."""
     register = detail_stamp(code, time, event_id) + value_text(value)
-    assert is_detail_register(register)
+    assert is_detail_register(register.encode())
     assert register[DETAIL_TIME] == time
     text = value_in(register.encode()).decode()
     assert (text if isinstance(value, str) else orjson.loads(text)) == value
@@ -76,7 +76,7 @@ def test_the_register_of_a_detail_can_be_read(code: int, time: str, event_id: st
 )
 def test_what_is_no_register_of_a_stage(text: str) -> None:
     """Parts that are missing or too many, times that are none, and records without an offset."""
-    assert not is_stage_register(text)
+    assert not is_stage_register(text.encode())
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_what_is_no_register_of_a_stage(text: str) -> None:
 )
 def test_what_is_no_register_of_a_detail(text: str) -> None:
     """Parts that are missing, codes of another width, and times that are none."""
-    assert not is_detail_register(text)
+    assert not is_detail_register(text.encode())
 
 
 def test_the_separator_sorts_before_every_identifier() -> None:

@@ -8,7 +8,7 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 from prometheus_client import CollectorRegistry, Counter
 
-from service.health import CHECK_TIMEOUT_SECONDS, Check, count_tasks, health_routes
+from service.health import CHECK_TIMEOUT_SECONDS, Check, Remark, count_tasks, health_routes
 
 Ask = Callable[..., Awaitable[tuple[int, str, dict[str, str]]]]
 
@@ -110,3 +110,10 @@ async def test_tasks_are_counted() -> None:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert registry.get_sample_value("asyncio_tasks") == before
+
+
+async def test_a_remark_is_no_fault(ask: Ask) -> None:
+    """What is worth knowing though all is well stands among the verbose lines, and leaves the process ready."""
+    status, text, _ = await ask("/readyz?verbose", log=finding(Remark("it waits\nfor somebody")), disk=finding(None))
+    assert (status, text) == (200, "[!] log: it waits for somebody\n[+] disk: ok\nready\n")
+    assert (await ask("/readyz", log=finding(Remark("it waits"))))[:2] == (200, "ready\n")

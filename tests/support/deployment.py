@@ -204,6 +204,7 @@ class Deployment:
         asyncio.run(self.delete_topic())
         wait_for(lambda: not self.log_ends(), "the topic is gone")
         self.create_topics()
+        wait_for(lambda: len(self.log_ends()) == self.partitions, "the topic is known")
 
     async def delete_topic(self) -> None:
         """Delete the topic, inside a running event loop."""

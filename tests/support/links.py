@@ -9,6 +9,7 @@ from devstack import free_port
 
 HOST: Final = "127.0.0.1"
 CHUNK_BYTES: Final = 65_536
+PACKET_BYTES: Final = 1_500
 
 
 class Direction(Enum):
@@ -50,6 +51,8 @@ class Link:
         self._connections: set[_Connection] = set()
         self._gates = {direction: asyncio.Event() for direction in Direction}
         self._delay_seconds = 0.0
+        self._bytes_per_second: float | None = None
+        self._ways = {direction: asyncio.Lock() for direction in Direction}
         self._bytes_left: int | None = None
         self._pumps: set[asyncio.Task[None]] = set()
         self.heal()
@@ -87,6 +90,10 @@ class Link:
         """Let every piece of data arrive so much later."""
         self._delay_seconds = seconds
 
+    def narrow(self, bytes_per_second: float) -> None:
+        """Let no more pass each way, over all connections together."""
+        self._bytes_per_second = bytes_per_second
+
     def cut_after(self, size_bytes: int) -> None:
         """Cut the connection over which the last of so many bytes goes, in the middle of what it says."""
         self._bytes_left = size_bytes
@@ -104,6 +111,7 @@ class Link:
         for gate in self._gates.values():
             gate.set()
         self._delay_seconds = 0.0
+        self._bytes_per_second = None
         self._bytes_left = None
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -126,6 +134,13 @@ class Link:
             self._connections.discard(connection)
             connection.abort()
 
+    async def _pass(self, size_bytes: int, direction: Direction) -> None:
+        """Return when so much has passed a narrow link, on which connections take turns as packets do."""
+        while self._bytes_per_second and size_bytes > 0:
+            async with self._ways[direction]:
+                await asyncio.sleep(min(size_bytes, PACKET_BYTES) / self._bytes_per_second)
+            size_bytes -= PACKET_BYTES
+
     async def _pump(
         self, connection: _Connection, direction: Direction, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
@@ -133,6 +148,7 @@ class Link:
             while data := await reader.read(CHUNK_BYTES):
                 if self._delay_seconds:
                     await asyncio.sleep(self._delay_seconds)
+                await self._pass(len(data), direction)
                 await self._gates[direction].wait()
                 if connection.is_abandoned:
                     continue

@@ -15,7 +15,7 @@ from projector.app import run_projector
 from projector.settings import ProjectorSettings
 
 # Coroutines whose awaits are points: the loop, the step that applies a batch, the letters it waits for.
-APPLY_PATH = ("Projector.", "Generation.", "DeadLetterWriter.")
+APPLY_PATH = ("Projector.", "Generation.", "DeadLetterWriter.", "Sender.")
 
 
 class Points:

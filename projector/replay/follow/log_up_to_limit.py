@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from aiokafka import TopicPartition
 
-from projector.fold.batch import MAX_BATCH_RECORDS
-from projector.fold.record import Record, RefusedRecord
+from projector.fold.batch import MAX_POLL_RECORDS
+from projector.fold.record import RefusedRecord
 from projector.log.consumer import Log
+from projector.log.reader import Polled, Read
 
 # With a rate, batches are small and many, so that none keeps Redis from others for long.
 _BATCHES_PER_SECOND: Final = 100
@@ -33,7 +34,7 @@ class LogUpToLimit(Log):
         self._rate = rate
         self._free_at = 0.0
         if rate:
-            self._poll_records = max(_SMALLEST_BATCH, min(MAX_BATCH_RECORDS, int(rate / _BATCHES_PER_SECOND)))
+            self._poll_records = max(_SMALLEST_BATCH, min(MAX_POLL_RECORDS, int(rate / _BATCHES_PER_SECOND)))
 
     async def join(self) -> None:
         """Take the partitions."""
@@ -48,34 +49,22 @@ class LogUpToLimit(Log):
                     self._paused.remove(item)
                     self.resume(item)
 
-    async def poll(self) -> Mapping[TopicPartition, Sequence[Record]]:
+    async def poll(self) -> Polled:
         """Return records below the limits, no faster than allowed."""
         await asyncio.sleep(self._free_at - asyncio.get_running_loop().time() if self._rate else 0)
-        polled = {item: self._cut(item, records) for item, records in (await super().poll()).items()}
+        polled = {item: self._cut(item, read) for item, read in (await super().poll()).items()}
         if self._rate:
             now = asyncio.get_running_loop().time()
-            self._free_at = max(self._free_at, now) + sum(map(len, polled.values())) / self._rate
+            self._free_at = max(self._free_at, now) + sum(len(read.records) for read in polled.values()) / self._rate
         return polled
 
-    async def poll_carefully(self, partition: TopicPartition, room_bytes: int) -> tuple[list[Record], Exception | None]:
-        """Return what can be read of one partition below its limit until the room is full, and what ended it."""
-        records, error = await super().poll_carefully(partition, room_bytes)
-        below = self._cut(partition, records)
-        return list(below), error if len(below) == len(records) else None
-
-    async def position(self, partition: TopicPartition) -> int:
-        """Return the offset that is read next, at most the limit."""
-        position = await super().position(partition)
-        limit = self._limits[partition]
-        if position > limit:
-            self._wait_at(partition, limit)
-        return min(position, limit)
-
-    def _cut(self, item: TopicPartition, records: Sequence[Record]) -> Sequence[Record]:
-        below = bisect_left(records, self._limits[item], key=_offset)
-        if below < len(records):
-            self._wait_at(item, self._limits[item])
-        return records[:below]
+    def _cut(self, item: TopicPartition, read: Read) -> Read:
+        """Return what is below the limit; what is wrong at the limit or beyond is nothing to us."""
+        limit = self._limits[item]
+        if read.position < limit or (read.position == limit and not read.error):
+            return read
+        self._wait_at(item, limit)
+        return Read(read.records[: bisect_left(read.records, limit, key=_offset)], limit)
 
     def _wait_at(self, item: TopicPartition, limit: int) -> None:
         self.seek(item, limit)

@@ -8,12 +8,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, cast
 
+import structlog
+
 from projector.errors import LeaseHeldError, LeaseLostError, ProjectorError, StoreUnavailableError
 from projector.store.catalog import LEASE_SECONDS, Catalog, Lease
 from service.errors import CommandError
 
 RENEW_SECONDS: Final = LEASE_SECONDS / 4
 _LOOK_SECONDS: Final = 0.5
+
+_log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
@@ -71,6 +75,7 @@ async def _take(catalog: Catalog, holder: str) -> Lease:
     except LeaseHeldError as error:
         held = error
     ends_at = asked_at + held.seconds_left
+    _log.info("waiting for another command to end", holder=held.holder, at_most_seconds=round(held.seconds_left, 1))
     while True:
         await asyncio.sleep(_LOOK_SECONDS)
         try:

@@ -5,7 +5,7 @@ from typing import Any, cast
 from projector.store.buckets import Offsets
 from projector.store.calls import Script, check, limited, understood
 from projector.store.generation import Generation
-from schemas.redis_layout import HEARTBEATS, META, POSITIONS, number_in
+from schemas.redis_layout import HEARTBEATS, META, POSITIONS, Heartbeat, number_in
 from service.redis import AnyRedis
 
 
@@ -29,8 +29,10 @@ async def take_heartbeats(redis: AnyRedis, source: Generation, target: Generatio
     known = {}
     with understood():
         for name, value in stored.items():
-            milliseconds, end = value.split()
-            known[name.decode()] = f"{milliseconds.decode()} {max(int(end), reached.get(name.decode(), 0))}"
+            heartbeat = Heartbeat.of(value)
+            if heartbeat.end is not None:
+                heartbeat = heartbeat._replace(end=max(heartbeat.end, reached.get(name.decode(), 0)))
+            known[name.decode()] = heartbeat.stored
     for bucket in target.buckets.numbers if known else ():
         (key,) = target.buckets.keys(bucket, HEARTBEATS)
         async with limited():

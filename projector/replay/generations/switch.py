@@ -38,6 +38,11 @@ SEAL_SECONDS: Final = 3.0
 ATTEMPTS: Final = 20
 MEMORY_EVERY_LOOKS: Final = 2
 
+_OTHER_LOG: Final = (
+    "the topic was made anew, or Kafka has lost records, so nothing was switched, for what is stored may be the last "
+    "that is left; look at `python -m projector verify`"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Switch:
@@ -68,7 +73,7 @@ class Switch:
         """
         task = Task(settings, self.target.pointer, rate)
         while True:
-            names = sorted(await partition_ranges(settings))
+            names = await self._partitions(settings)
             with following(task, names, processes) as pool:
                 attempt = _Attempt(self, names, pool, show)
                 if when_close:
@@ -77,6 +82,20 @@ class Switch:
                 reached = await attempt.go_live()
                 if reached is not None:
                     return reached
+
+    async def _partitions(self, settings: ProjectorSettings) -> list[str]:
+        """Return the partitions there are; CommandError when the log does not go as far as the live generation."""
+        live = self.change.generation(self.live)
+        stood = {
+            name: max(one.next) for name, one in (await live.standings(list(await partition_ranges(settings)))).items()
+        }
+        ranges = await partition_ranges(settings)  # after the positions, which the log is never behind
+        for name, position in stood.items():
+            if position > (end := ranges[name].end):
+                raise CommandError(
+                    f"the live generation stands at {position} of {name}, and the log ends at {end}: {_OTHER_LOG}"
+                )
+        return sorted(ranges)
 
     @asynccontextmanager
     async def sealed(self) -> AsyncIterator[dict[str, int]]:
@@ -141,11 +160,24 @@ class _Attempt:
                 if reached.keys() - set(self.names):
                     return None
                 if await self._reaches(reached):
+                    await self._check_is_the_same_log(list(reached))
                     await self.switch.make_live(reached, floors=reached)
                     return reached
         raise CommandError(
             "the log grows faster than the other generation follows: try again with more --processes or a higher --rate"
         )
+
+    async def _check_is_the_same_log(self, names: Sequence[str]) -> None:
+        """Raise CommandError unless both generations have applied the same record last, wherever both know which."""
+        live = await self._standings(self.switch.live, names)
+        target = await self._standings(self.switch.target.pointer, names)
+        for name in names:
+            applied = [{*standings[name].fingerprints} - {""} for standings in (live, target)]
+            if all(applied) and applied[0] != applied[1]:
+                raise CommandError(
+                    f"the last record of {name} that the live generation applied is another one than the log has: "
+                    f"{_OTHER_LOG}"
+                )
 
     async def _reaches(self, reached: Offsets) -> bool:
         """Tell whether the target reaches these positions soon."""

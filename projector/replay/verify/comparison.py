@@ -5,7 +5,9 @@ exactly these positions before the two are compared. So events that arrive meanw
 
 Case 1: positions are below those already reached (another bucket, or Redis lost writes). It waits until they are not.
 Case 2: a position is beyond the log's end. That is a difference; the rest is compared at the end of the log.
-Case 3: something is mended. It is written only while the positions are those of the comparison, then read again.
+Case 3: the record before a position is another one than was applied: the log was made anew, or cut and filled again.
+        In both cases what is stored may be the last that is left, so nothing is mended unless the log is to be trusted.
+Case 4: something is mended. It is written only while the positions are those of the comparison, then read again.
 """
 
 import time
@@ -34,11 +36,15 @@ from service.redis import AnyRedis
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Which generation (None: the live one), what fraction of its jobs, and whether to mend what differs."""
+    """Which generation (None: the live one), what fraction of its jobs, and whether to mend what differs.
+
+    `trust_log`: mend also where the log seems to be another one than was folded, or to have lost its end.
+    """
 
     generation: int | None = None
     fraction: float = 1.0
     repair: bool = False
+    trust_log: bool = False
 
 
 @dataclass(slots=True)
@@ -120,7 +126,7 @@ async def verify(
         with TemporaryDirectory(prefix="verify-") as directory:
             fold = SecondFold(log, Path(directory), pointer.buckets, options.fraction)
             store = StoredGeneration(redis, settings.redis_prefix, pointer)
-            await _Run(store, fold, findings, found, show).compare(catalog, is_repairing=options.repair)
+            await _Run(store, fold, findings, found, show).compare(catalog, options)
             fold.close()
     finally:
         await log.stop()
@@ -138,14 +144,14 @@ class _Run:
     found: Found
     show: Show
 
-    async def compare(self, catalog: Catalog, *, is_repairing: bool) -> None:
+    async def compare(self, catalog: Catalog, options: Options) -> None:
         """Compare bucket by bucket."""
         findings, fold = self.findings, self.fold
         fold.told = self.tell
-        moments = Moments(self.store, catalog, fold, self.note, is_repairing)
+        moments = Moments(self.store, catalog, fold, self.note, options.repair, options.trust_log)
         began = time.monotonic()
         for bucket in await _in_order(self.store):
-            check = BucketCheck(bucket, self.store, fold, moments, self.note, is_repairing)
+            check = BucketCheck(bucket, self.store, fold, moments, self.note, options.repair)
             await moments.reach(bucket)
             findings.fold_seconds = findings.fold_seconds or time.monotonic() - began
             findings.records = findings.records or fold.records

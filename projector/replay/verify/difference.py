@@ -15,6 +15,7 @@ class Kind(StrEnum):
     SURPLUS_ENTRY = "surplus index entry"
     SCORE = "score"
     POSITION = "position"
+    REPLACED = "another record in the log"
     LEDGER = "ledger"
     FLOOR = "floor"
     LOST = "damaged, and the log no longer holds it"
@@ -44,6 +45,9 @@ class Difference:
             return f"{self.about}: {self.kind}"
         if self.kind in {Kind.POSITION, Kind.FLOOR}:
             return f"{self.kind} {self.stored} of {self.about} is beyond the log's end {self.log}"
+        if self.kind == Kind.REPLACED:
+            was = f"the last record applied was {self.stored}"
+            return f"{self.about}: {was}, the log has {_shown(self.log)}: it is another log"
         what = f"{self.kind} {_safe(self.field)}" if self.field else str(self.kind)
         return f"{self.about}: {what}: stored {_shown(self.stored)}, log says {_shown(self.log)}"
 

@@ -10,7 +10,7 @@ from projector.replay.lost import Starts, has_lost_events
 from projector.replay.verify.difference import Difference, Kind, Note
 from schemas.event_time import unix_seconds
 from schemas.expiry import has_news_since
-from schemas.identity import JobIdentity, job_member
+from schemas.identity import JobIdentity
 from schemas.lifecycle import STAGE_NAMES
 from schemas.redis_layout import CARRIED, IDENTITY_FIELDS, INDEXES, score_of
 from schemas.registers import DETAIL_TIME, STAGE_TIME
@@ -161,11 +161,9 @@ def _surplus(name: str, stored: StoredMember) -> list[Difference]:
 def _as_job(stored: StoredMember) -> FoldedJob | None:
     """Return the job that the fields hold, or None when they hold none, or one that has another member."""
     try:
-        job = job_of(stored.fields)
-        is_its_own = job_member(job.identity).encode() == stored.member
+        return job_of(stored.fields, stored.member)
     except ValueError:
         return None
-    return job if is_its_own else None
 
 
 def _entries_of(job: FoldedJob) -> dict[str, int]:

@@ -2,19 +2,22 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from projector.errors import PositionMovedError
+from projector.fold.record import fingerprint_offset
 from projector.replay.generations.choice import TO_VERIFY, able
 from projector.replay.lost import lost_ranges
 from projector.replay.verify.difference import Difference, Kind
 from projector.replay.verify.judgement import Rules
+from projector.replay.verify.replayed_log import Offsets
 from projector.replay.verify.second_fold import SecondFold
 from projector.replay.verify.stored import Asked, Mends, Moment, StoredGeneration
 from projector.store.catalog import Catalog, State
 from projector.store.ledger import ledgers
+from schemas.redis_layout import FINGERPRINT
 from service.errors import CommandError
 
 # How long positions may stay below those that another bucket had, or that were there before Redis lost writes.
@@ -33,6 +36,7 @@ class Moments:
     fold: SecondFold
     found: Found
     is_repairing: bool
+    is_log_trusted: bool
     _state: State | None = None
     _beyond: set[tuple[int, str]] = field(default_factory=set)
 
@@ -45,9 +49,8 @@ class Moments:
             state = self._checked(await self.catalog.read())
             to = await self._within_the_log(bucket, moment)
             behind = [f"{name} at {to.get(name, 0)}" for name, at in self.fold.log.next.items() if to.get(name, 0) < at]
-            if to and not behind:
-                await self.fold.advance(to, state.skipped)
             if not behind:
+                await self._advance(bucket, moment, to, state)
                 return moment
             if time.monotonic() > deadline:
                 raise CommandError(
@@ -77,6 +80,14 @@ class Moments:
         """Tell whether the position of a partition was found within the log."""
         return (bucket, name) not in self._beyond
 
+    async def closed_ledgers(self) -> frozenset[str]:
+        """Return the partitions whose counts in all buckets sum up to the position, where there are several buckets."""
+        buckets = range(self.store.pointer.buckets)
+        if len(buckets) == 1:
+            return frozenset()
+        accounts = ledgers([(await self.store.read(bucket)).positions for bucket in buckets])
+        return frozenset(name for name, account in accounts.items() if account.is_settled and account.is_closed)
+
     async def check_totals(self) -> list[str]:
         """Hold the sums of all buckets against the positions where the log has lost what each bucket counted."""
         buckets = range(self.store.pointer.buckets)
@@ -101,22 +112,68 @@ class Moments:
         stored = moment.next
         ends = await self.fold.log.ends(stored)
         beyond = {name: ends[name] for name, offset in stored.items() if offset > ends[name]}
-        for name, end in beyond.items():
-            is_mended = self.is_repairing and await self._set_back(bucket, moment, name, end)
+        if not beyond:
+            return {name: offset for name, offset in stored.items() if name in self.fold.log.next}
+        differences = {
+            name: Difference(Kind.POSITION, self.place(bucket, name), "", str(stored[name]), str(end))
+            for name, end in beyond.items()
+        }
+        self._distrust(differences.values())
+        is_mended = self.is_repairing and await self._set(
+            bucket, moment, {name: str(end) for name, end in beyond.items()}
+        )
+        for name, difference in differences.items():
             if (bucket, name) not in self._beyond:
-                difference = Difference(Kind.POSITION, self.place(bucket, name), "", str(stored[name]), str(end))
                 self.found(difference, is_mended)
             if not is_mended:
                 self._beyond.add((bucket, name))
         return {name: min(offset, ends[name]) for name, offset in stored.items() if name in self.fold.log.next}
 
+    async def _advance(self, bucket: int, moment: Moment, to: Offsets, state: State) -> None:
+        """Take the second fold there, and hold the records applied last against those that the log has in their place.
+
+        Not where the log has lost it, and not where somebody has changed the position alone.
+        """
+        log = self.fold.log
+        applied = {
+            name: text
+            for name, text in moment.fingerprints.items()
+            if max(log.next.get(name, 0), log.starts.get(name, 0)) <= fingerprint_offset(text) < to.get(name, 0)
+        }
+        self.fold.watched = {name: fingerprint_offset(text) for name, text in applied.items()}
+        await self.fold.advance(to, state.skipped)
+        differences: dict[str, Difference] = {}
+        right: dict[str, str] = {}
+        for name, text in applied.items():
+            there = self.fold.fingerprints.pop(name, None)
+            if there != text:
+                differences[name] = Difference(Kind.REPLACED, self.place(bucket, name), "", text, there)
+                right[name + FINGERPRINT] = there or ""
+        if not differences:
+            return
+        self._distrust(differences.values())
+        is_mended = self.is_repairing and await self._set(bucket, moment, right)
+        for difference in differences.values():
+            self.found(difference, is_mended)
+
+    def _distrust(self, differences: Iterable[Difference]) -> None:
+        """Raise CommandError rather than mend by a log that is not the one that was folded."""
+        if self.is_repairing and not self.is_log_trusted:
+            for difference in differences:
+                self.found(difference, False)  # noqa: FBT003 - what Found says
+            raise CommandError(
+                "the log is not the one that was folded, or has lost its end, so nothing more is mended: what is "
+                "stored may be the last that is left. Export it first (`python -m projector export`); when the log is "
+                "right, mend with --trust-log"
+            )
+
     def place(self, bucket: int, name: str) -> str:
         """Return what names a partition's fields in a bucket."""
         return name if self.store.pointer.buckets == 1 else f"{name} in bucket {bucket}"
 
-    async def _set_back(self, bucket: int, moment: Moment, name: str, end: int) -> bool:
+    async def _set(self, bucket: int, moment: Moment, positions: Mapping[str, str]) -> bool:
         try:
-            await self.store.mend(bucket, moment, Mends(positions={name: str(end)}))
+            await self.store.mend(bucket, moment, Mends(positions=positions))
         except PositionMovedError:
             return False
         return True

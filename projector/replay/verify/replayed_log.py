@@ -15,7 +15,7 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
-from projector.fold.batch import MAX_BATCH_RECORDS
+from projector.fold.batch import MAX_POLL_RECORDS
 from projector.fold.record import Record
 from projector.log.consumer import POLL_MILLISECONDS, is_unreadable
 from projector.log.header_names import poll_one
@@ -169,7 +169,7 @@ class ReplayedLog:
     async def _fetch_all(self, readings: Sequence[_Reading]) -> None:
         items = [reading.item for reading in readings]
         try:
-            polled = await self._consumer.getmany(*items, timeout_ms=POLL_MILLISECONDS, max_records=MAX_BATCH_RECORDS)
+            polled = await self._consumer.getmany(*items, timeout_ms=POLL_MILLISECONDS, max_records=MAX_POLL_RECORDS)
         except OffsetOutOfRangeError:
             await self.find_partitions()
         except Exception as error:
@@ -188,7 +188,7 @@ class ReplayedLog:
         """Read record by record, so that what is unreadable costs nothing of what is before it."""
         kept: list[Record] = []
         try:
-            while reading.read < limit and len(kept) < MAX_BATCH_RECORDS:
+            while reading.read < limit and len(kept) < MAX_POLL_RECORDS:
                 polled = await poll_one(self._consumer, reading.item, POLL_MILLISECONDS)
                 kept += polled
                 reading.read = await self._consumer.position(reading.item)

@@ -13,7 +13,7 @@ from typing import Final
 import orjson
 
 from projector.fold.job import FoldedJob
-from projector.fold.record import Record
+from projector.fold.record import Record, fingerprint_of
 from projector.replay.verify.replayed_log import Offsets, ReplayedLog, SkippedRanges
 from schemas.decode import RefusedEventError, decode
 from schemas.identity import JobIdentity, bucket_of, job_member
@@ -64,6 +64,9 @@ class SecondFold:
     fraction: float
     told: Callable[[], None] = lambda: None  # called after each step
     tallies: dict[str, Tally] = field(default_factory=dict)
+    # Partition name -> the offset of a record whose fingerprint is wanted when it comes by.
+    watched: Offsets = field(default_factory=dict)
+    fingerprints: dict[str, str] = field(default_factory=dict)
     seen: int = 0
     _entries: dict[JobIdentity, _Entry] = field(default_factory=dict)
     _records: int = 0
@@ -144,6 +147,9 @@ class SecondFold:
             if entry.job is not None:
                 entry.job.add(event, f"{name}/{record.offset}")
                 self._bytes += len(record.value or b"")
+        watched = self.watched.get(name, -1)
+        if records[0].offset <= watched <= records[-1].offset:
+            self.fingerprints.update((name, fingerprint_of(record)) for record in records if record.offset == watched)
         self._records += len(records)
 
     def _new_entry(self, identity: JobIdentity) -> _Entry:

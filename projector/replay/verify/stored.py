@@ -1,5 +1,6 @@
 """What is stored of a generation, read at one moment and mended in one step, bucket by bucket."""
 
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, cast
@@ -11,12 +12,23 @@ from projector.errors import BucketMissingError, BucketSealedError, DamagedKeyEr
 from projector.replay.verify.judgement import Mend, StoredMember
 from projector.store.calls import Script, limited
 from projector.store.keys import keys_of
-from schemas.redis_layout import FLOOR, IDENTITY_FIELDS, INDEXES, JOB, META, POSITIONS, Pointer, bucket_prefix
+from schemas.redis_layout import (
+    FINGERPRINT,
+    FLOOR,
+    IDENTITY_FIELDS,
+    INDEXES,
+    JOB,
+    META,
+    POSITIONS,
+    Pointer,
+    bucket_prefix,
+)
 from service.errors import CommandError
 from service.redis import AnyRedis
 
 # What one answer may hold; a single job more.
-ANSWER_BYTES: Final = 4 * 1024 * 1024
+ANSWER_BYTES: Final = 1024 * 1024
+_FINGERPRINT: Final = re.compile(rb"\d{1,15}:[0-9a-f]{8}")
 _ENTRIES_PER_STEP: Final = 100
 _NAMES: Final = (IDENTITY_FIELDS, INDEXES, JOB)
 
@@ -35,6 +47,16 @@ class Moment:
     positions: Mapping[bytes, bytes]
     floors: Mapping[str, str]
     jobs: Sequence[StoredMember]
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """The fingerprint of the record applied last, of each partition that has one."""
+        end = FINGERPRINT.encode()
+        return {
+            name.removesuffix(end).decode(): value.decode(errors="replace")
+            for name, value in self.positions.items()
+            if name.endswith(end) and _FINGERPRINT.fullmatch(value)
+        }
 
     @property
     def next(self) -> dict[str, int]:

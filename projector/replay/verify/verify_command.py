@@ -56,15 +56,24 @@ class _Output:
     help="Fraction of the jobs that are compared, for a quick look.",
 )
 @click.option("--repair", is_flag=True, help="Mend what differs, and nothing else; a report is written.")
+@click.option("--trust-log", is_flag=True, help="With --repair: mend also by a log that was made anew or cut.")
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="File for every difference, as NDJSON.")
 @settings_options(ProjectorSettings)
 def verify_command(
-    settings: ProjectorSettings, generation: int | None, fraction: float, report: Path | None, *, repair: bool
+    settings: ProjectorSettings,
+    generation: int | None,
+    fraction: float,
+    report: Path | None,
+    *,
+    repair: bool,
+    trust_log: bool,
 ) -> None:
     """Fold the log again and compare: jobs, index entries, positions, ledgers; projectors may go on meanwhile.
 
     Exit code 1 when anything differs; with --repair, when anything could not be mended.
     """
+    if trust_log and not repair:
+        raise click.UsageError("--trust-log is for --repair")
     if repair and report is None:
         report = Path(f"verify-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.ndjson")
 
@@ -72,7 +81,7 @@ def verify_command(
         gc.freeze()  # what start-up made need not be looked at by each collection
         with _opened(report) as file, progress("verify", "records and jobs") as show:
             output = _Output(file)
-            findings = await verify(settings, redis, Options(generation, fraction, repair), output, show)
+            findings = await verify(settings, redis, Options(generation, fraction, repair, trust_log), output, show)
             output.write({"summary": findings.as_dict()})
         if output.left_out:
             click.echo(f"... and {output.left_out} more" + ("" if report else ": --report FILE has all of them"))

@@ -32,10 +32,15 @@ for _, partition in ipairs(partitions) do
   if stored ~= partition[2] then return {'moved', partition[1], stored} end
 end
 
+local sound = {} -- indexes that were looked at: many jobs share one
 local function damaged_index(job)
   for i, prefix in ipairs(index_prefixes) do
-    local kind = call('TYPE', prefix .. job[2][i]).ok
-    if kind ~= 'none' and kind ~= 'zset' then return prefix .. job[2][i] end
+    local index = prefix .. job[2][i]
+    if not sound[index] then
+      local kind = call('TYPE', index).ok
+      if kind ~= 'none' and kind ~= 'zset' then return index end
+      sound[index] = true
+    end
   end
 end
 

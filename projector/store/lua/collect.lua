@@ -14,8 +14,9 @@
 --   5 keys         array of the keys of jobs
 --   6 names        array of {identity field names, index names, stage names, detail names, job key name, floor prefix}
 --   7 places       where the time begins and ends in a stage's register, and where in a detail's; from 1
+--   8 limit        of bytes: after so many were read no further job is looked at
 -- Answers an array whose first element is the reason:
---   done {jobs looked at, of these: too old}, missing {}, sealed {epoch}, behind {partition}
+--   done {jobs looked at, of these: too old, keys that are done with}, missing {}, sealed {epoch}, behind {partition}
 --
 -- A job's last news is the greatest time of any of its registers, as in schemas/expiry.py. A job is left alone when it
 -- or an index of it has a wrong type, or its identity is not whole: that is for a repair. Its hash goes last, so that
@@ -23,10 +24,11 @@
 
 local call, pcall = redis.call, redis.pcall
 local sub = string.sub
-local base, incarnation, cutoff, mode, keys, names, places = unpack(cmsgpack.unpack(ARGV[1]))
+local base, incarnation, cutoff, mode, keys, names, places, limit = unpack(cmsgpack.unpack(ARGV[1]))
 local identity_fields, index_names, stages, details, job_prefix, floor_prefix = unpack(names)
 
--- A job that looks old in a bucket that has not caught up may have news in the log. Answers such a partition.
+-- A job that looks old in a bucket that has not caught up may have news in the log. Answers such a partition; one that
+-- is held, or whose end nobody knows, is one.
 local function partition_behind()
   local function is_behind(name, offset)
     return number_in(call('HGET', KEYS[2], name) or '0') < number_in(offset)
@@ -38,7 +40,8 @@ local function partition_behind()
   end
   local heartbeats = call('HGETALL', KEYS[3])
   for i = 1, #heartbeats, 2 do
-    if is_behind(heartbeats[i], string.match(heartbeats[i + 1], '%d+$') or '0') then return heartbeats[i] end
+    local log_end = string.match(heartbeats[i + 1], '^%d+ (%d+)$')
+    if not log_end or is_behind(heartbeats[i], log_end) then return heartbeats[i] end
   end
 end
 
@@ -77,11 +80,14 @@ if mode == 'collect' then
   if partition then return {'behind', partition} end
 end
 
-local looked_at, old = 0, 0
+local looked_at, old, done, size = 0, 0, 0, 0
 for _, key in ipairs(keys) do
+  if size >= limit then break end
+  done = done + 1
   local job = pcall('HMGET', key, unpack(fields))
   if not job.err then
     looked_at = looked_at + 1
+    for i = 1, #fields do size = size + (job[i] and #job[i] or 0) end
     local indexes = not has_news(job) and indexes_of(job)
     if indexes then
       old = old + 1
@@ -93,4 +99,4 @@ for _, key in ipairs(keys) do
     end
   end
 end
-return {'done', looked_at, old}
+return {'done', looked_at, old, done}

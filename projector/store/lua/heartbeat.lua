@@ -1,11 +1,11 @@
--- Records how far the log went, and when that was known, by Redis' own clock; and tells where the bucket stands.
+-- Records what was seen of the log, and when, by Redis' own clock; and tells where the bucket stands.
 --
 -- KEYS[1]  meta of the bucket (hash)
 -- KEYS[2]  positions of the bucket (hash)
 -- KEYS[3]  heartbeats of the bucket (hash)
 -- ARGV[1]  incarnation the caller knows the bucket by
 -- ARGV[2]  time, from clock.lua, before the caller asked for the log's ends: this call may arrive much later
--- ARGV[3..] partition, log end offset, partition, log end offset ...
+-- ARGV[3..] partition, what was seen of it, partition, what was seen of it ...: a log end or '-', perhaps a code
 -- Answers {'standing', position, position ...} in the order given, {'missing'} or {'sealed', epoch}.
 
 local meta = redis.call('HMGET', KEYS[1], 'incarnation', 'sealed')

@@ -14,7 +14,8 @@ local call = redis.call
 local most_digits, fingerprint, floor = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local removed = {}
 
-local function mend(key, is_right, remove)
+-- Removes the fields that are not right; `belongs(field)` names what another field of the key goes with, if anything.
+local function mend(key, is_right, belongs)
   local kind = call('TYPE', key).ok
   if kind == 'none' then return end
   if kind ~= 'hash' then
@@ -22,17 +23,20 @@ local function mend(key, is_right, remove)
     removed[#removed + 1] = key
     return
   end
-  local content = call('HGETALL', key)
+  local content, gone = call('HGETALL', key), {}
   for i = 1, #content, 2 do
     if not is_right(content[i], content[i + 1]) then
-      remove(key, content[i], content)
+      gone[content[i]] = true
       removed[#removed + 1] = key .. ' ' .. content[i]
     end
+  end
+  for i = 1, #content, 2 do
+    if gone[content[i]] or gone[belongs(content[i])] then call('HDEL', key, content[i]) end
   end
 end
 
 local function is_number(text) return #text <= most_digits and string.match(text, '^%d+$') end
-local function remove_field(key, field) call('HDEL', key, field) end
+local function to_itself(field) return field end
 
 local function is_right_in_meta(field, value)
   if field == 'incarnation' then return string.match(value, '^[ -~]+$') end
@@ -44,15 +48,14 @@ local function is_right_in_positions(field, value)
   return is_number(value)
 end
 
-local function remove_position(key, field, content)
-  call('HDEL', key, field)
-  if string.find(field, '#', 1, true) then return end
-  for i = 1, #content, 2 do
-    if string.sub(content[i], 1, #field + 1) == field .. '#' then call('HDEL', key, content[i]) end
-  end
+local function to_position(field) return string.match(field, '^([^#]*)#') or field end
+
+local function is_right_in_heartbeats(_, value)
+  return string.match(value, '^%d+ %d+$') or string.match(value, '^%d+ %-$')
+    or string.match(value, '^%d+ %d+ [%l-]+$') or string.match(value, '^%d+ %- [%l-]+$')
 end
 
-mend(KEYS[1], is_right_in_meta, remove_field)
-mend(KEYS[2], is_right_in_positions, remove_position)
-mend(KEYS[3], function(_, value) return string.match(value, '^%d+ %d+$') end, remove_field)
+mend(KEYS[1], is_right_in_meta, to_itself)
+mend(KEYS[2], is_right_in_positions, to_position)
+mend(KEYS[3], is_right_in_heartbeats, to_itself)
 return removed

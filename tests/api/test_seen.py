@@ -1,0 +1,77 @@
+"""No job twice in one answer, however it moves while the answer is read."""
+
+import sys
+from typing import Any
+
+import pytest
+
+from api.asking.seen import Seen
+from api.projection import scan
+from api.projection.lookup import Row, member_of
+from tests.support.client import Client, StartApi
+from tests.support.seeding import Job, Projection, names, numbered
+
+EARLIER = {"started": "2020-09-30T00:00:00Z"}
+
+
+def rows_of(numbers: range) -> list[Row]:
+    """Return rows that hold nothing but a member."""
+    return [[b"0", f"{number:022d}a1".encode()] for number in numbers]
+
+
+@pytest.fixture
+def moved_at(projection: Projection, monkeypatch: pytest.MonkeyPatch) -> dict[int, list[Job]]:
+    """Before which call to Redis, counted from 1, which jobs are found to be older than they were."""
+    moves: dict[int, list[Job]] = {}
+    fill, fills = scan.Scan.fill, 0
+
+    async def fill_once_moved(self: scan.Scan, count: int) -> None:
+        nonlocal fills
+        fills += 1
+        await projection.put([Job(job_id=job.job_id, stages=EARLIER) for job in moves.get(fills, [])])
+        await fill(self, count)
+
+    monkeypatch.setattr(scan.Scan, "fill", fill_once_moved)
+    return moves
+
+
+async def test_a_job_that_moves_under_a_stream_is_in_it_once(
+    api: Client, projection: Projection, moved_at: dict[int, list[Job]]
+) -> None:
+    """Jobs that were told and move to later places are not told again; those that move before they are told, once."""
+    jobs = numbered(3000)
+    await projection.put(jobs)
+    in_order = sorted(jobs, key=lambda job: job.member)
+    moved_at[3] = in_order[:100] + in_order[2900:]
+    moved_at[6] = in_order[100:200]
+    found = names(await api.jobs("owner=0x1111"))
+    assert len(found) == 3000
+    assert set(found) == {job.job_id for job in jobs}
+
+
+@pytest.mark.parametrize("buckets", [1, 3])
+async def test_a_job_that_moves_under_a_page_is_on_it_once(
+    start_api: StartApi, redis: Any, projection: Projection, moved_at: dict[int, list[Job]], buckets: int
+) -> None:
+    """A page that takes several calls has each job once."""
+    spread = Projection(redis, projection.prefix, buckets=buckets)
+    projection.buckets = buckets
+    await spread.begin()
+    jobs = numbered(900)
+    await spread.put(jobs)
+    api = await start_api(projection.prefix)
+    moved_at[2] = sorted(jobs, key=lambda job: job.member)[:30]
+    found = names(await api.jobs("owner=0x1111&limit=1000"))
+    assert len(found) == 900
+    assert set(found) == {job.job_id for job in jobs}
+
+
+def test_a_million_jobs_are_remembered_in_nine_megabytes() -> None:
+    """What is remembered of a long answer is small; what was told is known again, and nothing else is."""
+    seen = Seen()
+    for start in range(0, 1_000_000, 1000):
+        assert len(seen.new(rows_of(range(start, start + 1000)))) == 1000
+    shelves = seen._shelves  # noqa: SLF001 - its size cannot be seen from outside
+    assert sum(map(sys.getsizeof, shelves)) < 10_000_000
+    again = seen.new(rows_of(range(999_000, 1_001_000)))
+    assert [member_of(row) for row in again] == [member_of(row) for row in rows_of(range(1_000_000, 1_001_000))]

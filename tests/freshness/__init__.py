@@ -1,0 +1,1 @@
+"""How far the log goes, as each part of the system tells it."""

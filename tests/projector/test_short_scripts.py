@@ -1,0 +1,108 @@
+"""Scripts keep Redis from others for some milliseconds at most, whatever the records that they are about: measured."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from redis.asyncio import Redis
+
+from devstack import Redis as RedisServer
+from projector.expiry.walk import Mode, OldJobs, Step
+from projector.fold.batch import MAX_BATCH_RECORDS
+from projector.fold.batches import Stretch, batches
+from projector.store.live import Live
+from tests.support.events import event, record
+from tests.support.opening import LOG, known
+
+MOST_MILLISECONDS: Final = 20.0  # a few, where nobody else uses the machine
+ROUNDS: Final = 3
+LARGE: Final = 16
+EVERYTHING: Final = "9999"  # later than every time
+
+Event = dict[str, Any]
+
+
+class Scene:
+    """A projection on a Redis of the test's own."""
+
+    def __init__(self, redis: Redis) -> None:
+        self.redis = redis
+        self.live = Live(redis, "short", LOG)
+        self._position = 0
+
+    async def apply(self, events: list[Event]) -> None:
+        """Fold and apply these events as the projector does."""
+        start, self._position = self._position, self._position + len(events)
+        records = [record(offset, item) for offset, item in enumerate(events, start)]
+        for batch in batches([Stretch("t/0", start, self._position, (start,), records)]):
+            if batch:
+                batch.spans[0].stored = (batch.spans[0].start,)
+                await self.live.apply(batch)
+
+    async def milliseconds(self, work: Awaitable[object]) -> float:
+        """Return how much time of its processor Redis took for each script of this work, on the average."""
+        before = await self._used_seconds(), await self._scripts()
+        await work
+        seconds, scripts = await self._used_seconds() - before[0], await self._scripts() - before[1]
+        return seconds * 1000 / scripts
+
+    async def _used_seconds(self) -> float:
+        used: Any = await self.redis.info("cpu")
+        return float(used["used_cpu_user_main_thread"] + used["used_cpu_sys_main_thread"])
+
+    async def _scripts(self) -> int:
+        calls: Any = await self.redis.info("commandstats")
+        return sum(int(calls[name]["calls"]) for name in ("cmdstat_evalsha", "cmdstat_eval") if name in calls)
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    """An open projection."""
+    with RedisServer(tmp_path / "redis") as server:
+        redis = Redis.from_url(server.url)
+        scene = Scene(redis)
+        await scene.live.open(known({"t/0": 0}))
+        yield scene
+        await redis.aclose()
+
+
+def many(number: int) -> list[Event]:
+    """Return reports of several batches, each of another job with all its fields."""
+    url = "http://example.net/log"
+    urls: Event = {"configlogURL": url, "publishlogURL": url, "algologURL": url, "outputsURL": [url]}
+    count = 4 * MAX_BATCH_RECORDS
+    return [
+        event("finished", job=f"{number}-{job}", owner=f"0x{job:x}", message="m" * 100, **urls) for job in range(count)
+    ]
+
+
+def large(number: int) -> list[Event]:
+    """Return reports of a few jobs whose outputs are as large as a record may be, and differ late from those before."""
+    outputs = ["http://e/" + "u" * 2000] * 120 + [f"http://e/{number}"]
+    return [event("finished", job=f"large-{job}", outputsURL=outputs) for job in range(LARGE)]
+
+
+@pytest.mark.parametrize("reports", [many, large])
+async def test_joining_a_batch_in_is_short(scene: Scene, reports: Callable[[int], list[Event]]) -> None:
+    """However many or large the records that a poll brings, no script that joins them in takes long."""
+    taken = [await scene.milliseconds(scene.apply(reports(number))) for number in range(ROUNDS)]
+    assert min(taken[1:]) < MOST_MILLISECONDS, taken
+
+
+async def test_looking_for_old_jobs_is_short(scene: Scene) -> None:
+    """However large the jobs are, no script that looks for old ones takes long, and none is left out."""
+    jobs = 6 * LARGE
+    await scene.apply([item | {"data": item["data"] | {"attempt": n + 1}} for n in range(6) for item in large(0)])
+    taken = []
+    for _ in range(ROUNDS):
+        walk = OldJobs(scene.redis, "short", scene.live.generation.pointer)
+        steps: list[Step] = []
+        taken.append(await scene.milliseconds(collect(walk, steps)))
+        assert (sum(step.jobs for step in steps), sum(step.old for step in steps)) == (jobs, jobs)
+    assert min(taken) < MOST_MILLISECONDS, taken
+
+
+async def collect(walk: OldJobs, steps: list[Step]) -> None:
+    """Take every step of a walk."""
+    steps += [step async for step in walk.steps(EVERYTHING, Mode.COUNT) if step]

@@ -1,0 +1,44 @@
+"""Followers that cannot go on: they are replaced, but not for ever."""
+
+import re
+import time
+
+import pytest
+
+from devstack import free_port
+from projector.replay.follow import follower_pool
+from projector.replay.follow.follower_process import Task
+from projector.settings import ProjectorSettings
+from schemas.redis_layout import Pointer
+from service.errors import CommandError
+from tests.support.deployment import wait_for
+
+
+def task(rate: float | None = None) -> Task:
+    """A task whose Kafka is away."""
+    away = {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}", "START_TIMEOUT_SECONDS": "0.1"}
+    return Task(ProjectorSettings.load(away), Pointer(2, 1, 1, "cluster", "events", ("x",)), rate)
+
+
+@pytest.mark.server
+@pytest.mark.long(8)
+def test_a_follower_that_ends_again_and_again_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever folds is told the cause instead of holding the lease for ever; before that it is tried again."""
+    monkeypatch.setattr(follower_pool, "SETTLED_SECONDS", 5.0)
+    monkeypatch.setattr(follower_pool, "MOST_ENDS", 2)
+    began = time.monotonic()
+    with follower_pool.following(task(), ["events/0"], 1) as pool, pytest.raises(CommandError) as told:
+        wait_for(pool.check, "it gives up")
+    assert time.monotonic() - began > 5
+    assert re.search(
+        r"partitions 0 ended \d times in \d+ s \(Kafka cannot be reached .*run the command again", str(told.value)
+    )
+
+
+def test_a_rate_is_shared_by_those_that_have_partitions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More processes than partitions do not make it slower."""
+    started: list[Task] = []
+    monkeypatch.setattr(follower_pool, "_start", started.append)
+    monkeypatch.setattr(follower_pool, "_end", lambda _: None)
+    with follower_pool.following(task(rate=600), ["events/0", "events/1", "events/2"], 8):
+        assert [(one.partitions, one.rate) for one in started] == [([0], 200), ([1], 200), ([2], 200)]
