@@ -22,7 +22,7 @@ from projector.letters.headers import Decision
 from projector.letters.writer import DeadLetterWriter, new_producer
 from projector.log.consumer import Log
 from projector.log.retention import RetentionWatch
-from projector.log.topics import cluster_of, require_topics
+from projector.log.topics import cluster_of, require_group, require_topics
 from projector.metrics import Metrics
 from projector.projector import Projector
 from projector.settings import ProjectorSettings
@@ -97,6 +97,7 @@ async def _join(log: Log, settings: ProjectorSettings) -> None:
 
 async def _clients(settings: ProjectorSettings, stack: AsyncExitStack) -> tuple[AnyRedis, Live, Log, DeadLetterWriter]:
     await require_topics(settings, within_seconds=settings.start_timeout_seconds)
+    await require_group(settings)
     cluster = await cluster_of(settings)
     redis = connect(settings)
     stack.push_async_callback(close, redis.aclose)

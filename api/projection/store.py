@@ -82,9 +82,10 @@ class Store:
         except NoScriptError:
             return await eval_(script.text, len(keys), *keys, *argv)  # type: ignore[no-any-return]
         except ResponseError as error:
-            if not has_them or not _NO_READING_SCRIPTS.search(str(error)):
+            refused = isinstance(error, NoPermissionError)  # of the other kind as well: rights may be given any time
+            self._has_reading_scripts = refused if not has_them else not _NO_READING_SCRIPTS.search(str(error))
+            if not has_them or self._has_reading_scripts:
                 raise
-            self._has_reading_scripts = False
             return await self._run(script, keys, argv)
 
     @asynccontextmanager

@@ -16,7 +16,10 @@ from service.settings import KafkaSettings
 _REFUSALS: Final = {
     TopicAuthorizationFailedError: ("a topic", "Read, Write, Describe or DescribeConfigs on it"),
     GroupAuthorizationFailedError: ("the consumer group", "Read on the group KAFKA_GROUP_ID"),
-    ClusterAuthorizationFailedError: ("the cluster", "Create on the topic, or the cluster"),
+    ClusterAuthorizationFailedError: (
+        "the cluster",
+        "Write on the topic to write to, or Create on the topic to create",
+    ),
     TransactionalIdAuthorizationFailed: ("a transaction", "Write on the transactional id"),
 }
 
