@@ -13,6 +13,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 
 from service.diagnosis.fault import Fault
 from service.diagnosis.redis import told_by, untold
+from service.redis_sentinel import SENTINEL_SUFFIX, through_sentinels
 from service.redis_url import address_in
 from service.settings import RedisSettings
 
@@ -41,9 +42,9 @@ def connect(settings: RedisSettings, *, node_seconds: float = NODE_SECONDS, node
     """Return a client that connects on first use and never tries a command twice.
 
     Nothing is retried here (reads are, by `read`) and no timer is armed for each reply: whoever calls sets one limit
-    around the whole call, and knows what a repetition means. But of a cluster a node gets `node_seconds`, less than
-    that limit, for each reply: only what the client itself has given up makes it look for the node that has taken over,
-    and there it may try again `node_retries` times.
+    around the whole call, and knows what a repetition means. But a sentinel, and a node of a cluster, gets
+    `node_seconds`, less than that limit, for each reply: only what the client itself has given up makes it look for
+    the node that has taken over, and there it may try again `node_retries` times.
     """
     url = settings.redis_url.get_secret_value()
     # While it waits for notices of maintenance the client does not see that an idle connection was closed.
@@ -59,8 +60,10 @@ def connect(settings: RedisSettings, *, node_seconds: float = NODE_SECONDS, node
             retry=Retry(NoBackoff(), node_retries),
             **common,
         )
-    options = {"socket_timeout": None, "retry": Retry(NoBackoff(), 0), **common}
-    return Redis.from_url(url, socket_connect_timeout=CONNECT_SECONDS, **options)
+    options = {"retry": Retry(NoBackoff(), 0), "socket_connect_timeout": CONNECT_SECONDS, **common}
+    if SENTINEL_SUFFIX in url.split(":", 1)[0]:
+        return through_sentinels(url, node_seconds, **options)
+    return Redis.from_url(url, **options, socket_timeout=None)
 
 
 def address(settings: RedisSettings) -> str:

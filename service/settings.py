@@ -133,7 +133,8 @@ class RedisSettings(Settings):
     """Where the projection is."""
 
     redis_url: SecretStr = Field(
-        SecretStr("redis://127.0.0.1:6379/0"), description="Redis or Valkey: redis://, rediss:// or redis+cluster://."
+        SecretStr("redis://127.0.0.1:6379/0"),
+        description="redis://, redis+cluster:// or redis+sentinel:// of Redis or Valkey; rediss for TLS.",
     )
     redis_prefix: str = Field(
         "operator", pattern=r"^[^{}\s]{1,64}$", description="What every key starts with; one Redis can hold several."

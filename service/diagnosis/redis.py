@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 from typing import Final
 
+from redis.asyncio.sentinel import MasterNotFoundError
 from redis.exceptions import AuthenticationError, NoPermissionError, ReadOnlyError
 
 from service.diagnosis.fault import STEP_SECONDS, Fault, causes
@@ -57,17 +58,23 @@ def told_by(settings: RedisSettings, error: Exception | None) -> Fault | None:
     host, port = endpoint_in(settings.redis_url.get_secret_value())
     if error and (fault := fault_on_the_way(error, host, port, NAMES)):
         return fault
-    for cause in causes(error):
-        if isinstance(cause, NoPermissionError):
-            return Fault(f"a right is missing: {cause}", "grant it, as docs/operations.md lists them")
-        if isinstance(cause, ReadOnlyError):
-            return replica()
-        said = f"{type(cause).__name__} {cause}".lower().replace("movederror", "moved ")
-        for text, meaning, remedy in _TEXTS:
-            if text in said:
-                return Fault(f"{meaning}: {cause}", remedy)
-        if isinstance(cause, AuthenticationError):
-            return Fault(f"it refuses user or password: {cause}", f"correct {_USER}")
+    return next(filter(None, map(_fault_of_answer, causes(error))), None)
+
+
+def _fault_of_answer(error: BaseException) -> Fault | None:
+    if isinstance(error, MasterNotFoundError):
+        remedy = "look at the sentinels, or correct REDIS_URL"
+        return Fault(f"no sentinel names a primary: {error}", remedy, may_pass=True)
+    if isinstance(error, NoPermissionError):
+        return Fault(f"a right is missing: {error}", "grant it, as docs/operations.md lists them")
+    if isinstance(error, ReadOnlyError):
+        return replica()
+    said = f"{type(error).__name__} {error}".lower().replace("movederror", "moved ")
+    for text, meaning, remedy in _TEXTS:
+        if text in said:
+            return Fault(f"{meaning}: {error}", remedy)
+    if isinstance(error, AuthenticationError):
+        return Fault(f"it refuses user or password: {error}", f"correct {_USER}")
     return None
 
 
