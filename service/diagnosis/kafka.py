@@ -5,6 +5,7 @@ The first step that fails is the fault.
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, Final
 
 from aiokafka.conn import AIOKafkaConnection, collect_hosts, create_conn
@@ -74,13 +75,26 @@ async def _fault_at(settings: KafkaSettings, host: str, port: int) -> Fault | No
     try:
         metadata = await connection.send(MetadataRequest([]))
     except (KafkaError, OSError) as error:
-        if fault := fault_on_the_way(error, host, port, NAMES):
-            return fault
-        # It says its versions to everybody, and nothing else without SASL.
-        return _fault_of_protocol(settings, f"{host}:{port} wants SASL", tls=_has_tls(settings), sasl=True)
+        return _fault_of_question(settings, host, port, error)
     finally:
         connection.close()
-    for number, advertised_host, advertised_port, *_ in metadata.brokers:
+    return await _fault_of_answer(settings, host, port, metadata.brokers)
+
+
+def _fault_of_question(settings: KafkaSettings, host: str, port: int, error: Exception) -> Fault:
+    """Return the fault of a broker that says its versions, which it says to everybody, and nothing else."""
+    if fault := fault_on_the_way(error, host, port, NAMES):
+        return fault
+    if isinstance(error, TimeoutError) or settings.kafka_security_protocol.startswith("SASL"):
+        return silent(host, port, NAMES)
+    return _fault_of_protocol(settings, f"{host}:{port} wants SASL", tls=_has_tls(settings), sasl=True)
+
+
+async def _fault_of_answer(settings: KafkaSettings, host: str, port: int, brokers: Sequence[Any]) -> Fault | None:
+    if not brokers and settings.kafka_sasl_mechanism == "OAUTHBEARER":
+        # A refused token is told in the answer to the next request, which aiokafka takes for an empty cluster.
+        return _fault_of_user(settings, "it has expired, or is not what its issuer writes")
+    for number, advertised_host, advertised_port, *_ in brokers:
         if fault := await _fault_of_advertised(settings, number, advertised_host, advertised_port):
             return fault._replace(cause=f"{host}:{port} answers, but {fault.cause}")
     return None
@@ -155,7 +169,10 @@ async def _fault_of_advertised(settings: KafkaSettings, number: int, host: str, 
     )
 
 
-def _fault_of_user(settings: KafkaSettings, error: SaslAuthenticationFailed) -> Fault:
+def _fault_of_user(settings: KafkaSettings, error: SaslAuthenticationFailed | str) -> Fault:
+    if settings.kafka_sasl_mechanism == "OAUTHBEARER":
+        cause = f"it refuses the token in KAFKA_SASL_OAUTH_TOKEN_PATH: {error}"
+        return Fault(cause, "write one that its issuer has signed and that has not expired into the file")
     cause = f"it refuses the user {settings.kafka_sasl_plain_username!r} by {settings.kafka_sasl_mechanism}: {error}"
     return Fault(cause, "correct KAFKA_SASL_PLAIN_USERNAME and KAFKA_SASL_PLAIN_PASSWORD")
 

@@ -1,12 +1,13 @@
 """A Kafka broker that asks who is there: one listener for each way to prove it, and rights by an authorizer."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from enum import IntEnum
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.protocol.admin import CreateAclsRequest, DeleteAclsRequest
 
 from devstack import Kafka
@@ -80,17 +81,29 @@ class SecuredKafka(Kafka):
 
     def grant(self, user: str, rights: Iterable[Right]) -> None:
         """Take from a user every right, and give these."""
-        asyncio.run(self._grant(f"User:{user}", list(rights)))
+        asyncio.run(self.grant_now(user, list(rights)))
 
-    async def _grant(self, principal: str, rights: list[Right]) -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.address_of("CLIENTS"))
-        await admin.start()
-        try:
+    async def grant_now(self, user: str, rights: Iterable[Right]) -> None:
+        """Take from a user every right, and give these, inside a running event loop."""
+        principal = f"User:{user}"
+        async with self._admin() as admin:
             await admin._send_request(DeleteAclsRequest(1, None, 1, principal, None, 1, 1))  # noqa: SLF001
             for operation, resource, name in rights:
                 request = CreateAclsRequest(resource, name, _LITERAL, principal, "*", operation, _ALLOW)
                 answer = await admin._send_request(request)  # noqa: SLF001 - there is no public way to rights
                 assert answer.creation_responses[0][0] == 0, answer
+
+    async def create(self, topic: str) -> None:
+        """Create a topic, unless it is there."""
+        async with self._admin() as admin:
+            await admin.create_topics([NewTopic(topic, 1, 1)])
+
+    @asynccontextmanager
+    async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.address_of("CLIENTS"))
+        await admin.start()
+        try:
+            yield admin
         finally:
             await admin.close()
 
