@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from projector.store.buckets import Buckets, Offsets
 from projector.store.calls import Script, check, understood
-from schemas.redis_layout import HEARTBEATS, META, POSITIONS, number_in
+from schemas.redis_layout import FLOOR, HEARTBEATS, META, POSITIONS, UNKNOWN_END, number_in
 from service.redis import AnyRedis
 
 
@@ -22,14 +22,14 @@ class Heartbeats:
         return tuple(time.decode() for time in times)
 
     async def beat(self, log_ends: Offsets, asked_at: Sequence[str]) -> dict[str, tuple[int, ...]]:
-        """Record how far the log went; return where each partition stands in each bucket.
+        """Record how far the log went, also as the floor where that was unknown; return where each partition stands.
 
-        `asked_at` has what `clocks` returned before the log was asked for its ends.
+        In each bucket, that is. `asked_at` has what `clocks` returned before the log was asked for its ends.
         """
         arguments = [item for name, end in log_ends.items() for item in (name, str(end))]
         answers = []
         for bucket in self._buckets.numbers:
-            known = [self._buckets.pointer.incarnations[bucket], asked_at[bucket]]
+            known = [self._buckets.pointer.incarnations[bucket], asked_at[bucket], FLOOR, str(UNKNOWN_END)]
             answer = await self._beat(self._buckets.keys(bucket, META, POSITIONS, HEARTBEATS), [*known, *arguments])
             check(answer)
             with understood():
