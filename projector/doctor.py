@@ -11,7 +11,7 @@ from projector.log.topics import LETTERS_CONFIG, LOG_CONFIG, topic_setting
 from projector.settings import ProjectorSettings
 from projector.store.catalog import State
 from projector.store.ledger import Ledger, ledgers
-from projector.store.memory import require_redis, why_incomplete
+from projector.store.memory import Memory, require_redis, why_incomplete
 from schemas.redis_layout import FOLD_VERSION, POSITIONS, Pointer, bucket_prefix, pointer_key
 from service.errors import ServiceUnavailableError
 from service.kafka import admin_client
@@ -75,14 +75,17 @@ async def _topic(admin: AIOKafkaAdminClient, topic: str, config: dict[str, str])
 
 async def _redis(redis: AnyRedis, settings: ProjectorSettings) -> list[Finding]:
     try:
-        memory = await require_redis(redis, settings)
+        memories = await require_redis(redis, settings)
     except ServiceUnavailableError as error:
         return [Finding("redis", "cannot be used", str(error))]
+    answers = Finding("redis", f"{address(settings)} answers and never evicts")
+    return [answers, *(_memory(memory, address(settings)) for memory in memories)]
+
+
+def _memory(memory: Memory, place: str) -> Finding:
+    node = f"{memory.node}: " if memory.node else ""
     room = f" of {memory.limit}" if memory.limit != "0B" else ", no limit set"
-    return [
-        Finding("redis", f"{address(settings)} answers and never evicts"),
-        Finding("redis memory", f"{memory.used} used{room}", why_incomplete(memory, address(settings))),
-    ]
+    return Finding("redis memory", f"{node}{memory.used} used{room}", why_incomplete(memory, place))
 
 
 async def _projection(redis: AnyRedis, settings: ProjectorSettings) -> list[Finding]:
