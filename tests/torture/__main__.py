@@ -13,9 +13,9 @@ from pathlib import Path
 import click
 
 from service.command_line import run_async
-from tests.torture.figures import Figures
+from tests.torture.faults.schedule import Kind
+from tests.torture.judging.figures import Figures
 from tests.torture.run import Run
-from tests.torture.schedule import Kind
 
 LARGEST_SEED = 10**6
 

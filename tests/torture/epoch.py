@@ -8,20 +8,20 @@ from typing import Any, Final
 
 import aiohttp
 
-from tests.torture.anomalies import Anomaly, Name
-from tests.torture.calm import InUse, check_usage, wait_until_calm
-from tests.torture.clock import Clock
-from tests.torture.comparison import compare_letters, compare_projection
-from tests.torture.faults import Faults
-from tests.torture.figures import Figures
-from tests.torture.judge import Judge
-from tests.torture.log_reader import records
-from tests.torture.observation import Observation
-from tests.torture.readers import Readers, ask, query_of
-from tests.torture.schedule import Kind, schedule
-from tests.torture.system import PARTITIONS, System
-from tests.torture.traffic import Traffic
-from tests.torture.truth import Truth, rows_of, without_admin_fields
+from tests.torture.clients.observation import Observation
+from tests.torture.clients.readers import Readers, ask, query_of
+from tests.torture.clients.traffic import Traffic
+from tests.torture.faults.faults import Faults
+from tests.torture.faults.schedule import Kind, schedule
+from tests.torture.judging.anomalies import Anomaly, Name
+from tests.torture.judging.calm import InUse, check_usage, wait_until_calm
+from tests.torture.judging.clock import Clock
+from tests.torture.judging.comparison import compare_letters, compare_projection
+from tests.torture.judging.figures import Figures
+from tests.torture.judging.judge import Judge
+from tests.torture.judging.truth import Truth, rows_of, without_admin_fields
+from tests.torture.system.log_reader import records
+from tests.torture.system.system import PARTITIONS, System
 
 SLOW_SECONDS: Final = 1.5
 SAMPLED_JOBS: Final = 150

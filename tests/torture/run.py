@@ -7,15 +7,15 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from tests.torture.anomalies import Anomaly, Name
-from tests.torture.calm import InUse, in_use
-from tests.torture.clock import Clock
+from tests.torture.clients.traffic import Traffic
 from tests.torture.epoch import Epoch, working
-from tests.torture.faults import Faults
-from tests.torture.figures import Figures
-from tests.torture.schedule import Kind
-from tests.torture.system import System
-from tests.torture.traffic import Traffic
+from tests.torture.faults.faults import Faults
+from tests.torture.faults.schedule import Kind
+from tests.torture.judging.anomalies import Anomaly, Name
+from tests.torture.judging.calm import InUse, in_use
+from tests.torture.judging.clock import Clock
+from tests.torture.judging.figures import Figures
+from tests.torture.system.system import System
 
 ROUNDS_PER_EPOCH: Final = 4
 DIVIDED_BUCKETS: Final = 3  # in every other epoch, until Redis is emptied

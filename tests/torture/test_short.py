@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.torture.schedule import Kind
+from tests.torture.faults.schedule import Kind
 
 # Alone: answers that are late because other tests keep the machine busy would be anomalies.
 pytestmark = [pytest.mark.server, pytest.mark.alone]

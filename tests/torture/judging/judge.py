@@ -16,10 +16,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from schemas.identity import bucket_of
-from tests.torture.anomalies import Anomaly, Name
-from tests.torture.faults import Loss
-from tests.torture.observation import Observation, Query
-from tests.torture.truth import Row, Rows, Truth, rows_of, without_admin_fields
+from tests.torture.clients.observation import Observation, Query
+from tests.torture.faults.faults import Loss
+from tests.torture.judging.anomalies import Anomaly, Name
+from tests.torture.judging.truth import Row, Rows, Truth, rows_of, without_admin_fields
 
 # A heartbeat counts for 5 s, is a second old when the next one comes, and needs some time to be written.
 STALE_SECONDS: Final = 8.0

@@ -2,7 +2,7 @@
 
 from itertools import combinations
 
-from tests.torture.schedule import RECIPES, RECOVERY_SECONDS, Kind, schedule
+from tests.torture.faults.schedule import RECIPES, RECOVERY_SECONDS, Kind, schedule
 
 SECONDS = 30.0
 ROUNDS = 60

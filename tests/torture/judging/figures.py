@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from tests.torture.anomalies import Anomaly, Name
-from tests.torture.observation import Observation
+from tests.torture.clients.observation import Observation
+from tests.torture.judging.anomalies import Anomaly, Name
 
 # What an hour must have seen, on a machine with two cores; a shorter run in proportion.
 FAULTS_PER_HOUR: Final = 600

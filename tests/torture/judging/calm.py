@@ -11,12 +11,12 @@ import aiohttp
 from redis.exceptions import RedisError
 
 from tests.support.links import HOST
-from tests.torture.anomalies import Anomaly, Name
-from tests.torture.comparison import positions_of
-from tests.torture.log_reader import log_ends
-from tests.torture.resources import Usage, excess, usage_of
-from tests.torture.servers import client
-from tests.torture.system import PARTITIONS, System
+from tests.torture.judging.anomalies import Anomaly, Name
+from tests.torture.judging.comparison import positions_of
+from tests.torture.system.log_reader import log_ends
+from tests.torture.system.resources import Usage, excess, usage_of
+from tests.torture.system.servers import client
+from tests.torture.system.system import PARTITIONS, System
 
 RECOVERY_LIMIT_SECONDS: Final = 30.0
 LETTING_GO_SECONDS: Final = 20.0

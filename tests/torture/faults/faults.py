@@ -9,10 +9,10 @@ from random import Random
 from typing import Final, NamedTuple
 
 from tests.support.links import Direction, Link
-from tests.torture.programs import Program
-from tests.torture.schedule import Fault, Kind
-from tests.torture.servers import LONGEST_LOSS_SECONDS
-from tests.torture.system import System
+from tests.torture.faults.schedule import Fault, Kind
+from tests.torture.system.programs import Program
+from tests.torture.system.servers import LONGEST_LOSS_SECONDS
+from tests.torture.system.system import System
 
 IN_FLIGHT_SECONDS: Final = 0.6  # in which a projector surely begins to write
 STORM_GAP_SECONDS: Final = (1.0, 2.0)

@@ -6,11 +6,11 @@ import orjson
 import pytest
 
 from tests.support.events import PolledRecord, event
-from tests.torture.anomalies import Name
-from tests.torture.faults import Loss
-from tests.torture.judge import STALE_SECONDS, Judge
-from tests.torture.observation import Observation, Query
-from tests.torture.truth import Rows, Truth, without_admin_fields
+from tests.torture.clients.observation import Observation, Query
+from tests.torture.faults.faults import Loss
+from tests.torture.judging.anomalies import Name
+from tests.torture.judging.judge import STALE_SECONDS, Judge
+from tests.torture.judging.truth import Rows, Truth, without_admin_fields
 
 JOB, OTHER = "3333", "4444"
 QUERY = Query("jobId", JOB, is_admin=True)

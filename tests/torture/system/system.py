@@ -10,9 +10,9 @@ from typing import Final
 
 from devstack import free_port
 from tests.support.links import HOST, Link
-from tests.torture.programs import Program
-from tests.torture.schedule import API, LINKS, PROJECTORS
-from tests.torture.servers import RedisPair, broker
+from tests.torture.system.names import API, LINKS, PROJECTORS
+from tests.torture.system.programs import Program
+from tests.torture.system.servers import RedisPair, broker
 
 PARTITIONS: Final = 4
 ADMIN_TOKEN: Final = "let-me-see"  # noqa: S105 - nothing is protected by it

@@ -10,18 +10,8 @@ from enum import StrEnum
 from random import Random
 from typing import Final, NamedTuple
 
-PROJECTORS: Final = ("projector-1", "projector-2")
-API: Final = "api"
-KAFKA: Final = "kafka"
-REDIS: Final = "redis"
-LINKS: Final = (
-    "projector-1 to kafka",
-    "projector-2 to kafka",
-    "projector-1 to redis",
-    "projector-2 to redis",
-    "api to redis",
-    "replica to redis",
-)
+from tests.torture.system.names import API, KAFKA, LINKS, PROJECTORS, REDIS
+
 # A program that was killed needs so long until it is worth killing again.
 RECOVERY_SECONDS: Final = 2.0
 CALM: Final = 0.35  # the share of kinds that a round leaves out

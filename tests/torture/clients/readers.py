@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import aiohttp
 
-from tests.torture.observation import Observation, Query
-from tests.torture.system import ADMIN_TOKEN, System
-from tests.torture.traffic import SentJob, Traffic
+from tests.torture.clients.observation import Observation, Query
+from tests.torture.clients.traffic import SentJob, Traffic
+from tests.torture.system.system import ADMIN_TOKEN, System
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

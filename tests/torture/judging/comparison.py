@@ -11,9 +11,9 @@ from projector.store.ledger import ledgers
 from schemas.redis_layout import INDEXES, JOB, POSITIONS, Pointer, bucket_prefix, partition_name, pointer_key
 from service.redis import read_hash
 from tests.support.refold import Content, content_of
-from tests.torture.anomalies import Anomaly, Name
-from tests.torture.servers import client
-from tests.torture.truth import Truth
+from tests.torture.judging.anomalies import Anomaly, Name
+from tests.torture.judging.truth import Truth
+from tests.torture.system.servers import client
 
 KEYS_AT_ONCE: Final = 1_000
 MOST_DIFFERENCES: Final = 5  # are told in full

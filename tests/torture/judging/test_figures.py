@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from tests.torture.anomalies import Anomaly, Name
-from tests.torture.figures import (
+from tests.torture.judging.anomalies import Anomaly, Name
+from tests.torture.judging.figures import (
     ANSWERS_PER_HOUR,
     EVENTS_PER_HOUR,
     FAULTS_PER_HOUR,
