@@ -26,14 +26,16 @@ LARGEST_SEED = 10**6
 @click.option(
     "--only", multiple=True, type=click.Choice(Kind), help="This kind of fault, and no other; can be repeated."
 )
+@click.option("--without", multiple=True, type=click.Choice(Kind), help="Not this kind of fault; can be repeated.")
 @click.option("--keep", is_flag=True, help="Keep the logs and the data also when all is well.")
-def main(minutes: float, seed: int | None, only: Collection[Kind], *, keep: bool) -> None:
+def main(minutes: float, seed: int | None, only: Collection[Kind], without: Collection[Kind], *, keep: bool) -> None:
     """Torture the system; exit with 1 when an answer or the projection was wrong, or too little happened."""
     seed = random.randrange(LARGEST_SEED) if seed is None else seed
     directory = Path(tempfile.mkdtemp(prefix=f"torture-{seed}-"))
     click.echo(f"seed {seed}, {minutes:g} minutes, logs in {directory}")
     logging.basicConfig(filename=directory / "clients.log", level=logging.WARNING)  # our own clients of Kafka complain
-    run = Run(seed, minutes, directory, narrator(directory / "story.log"), only)
+    kinds = frozenset(only or Kind) - frozenset(without)
+    run = Run(seed, minutes, directory, narrator(directory / "story.log"), kinds)
     is_good = False
     try:
         run_async(run.run())

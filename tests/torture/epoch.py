@@ -1,7 +1,8 @@
 """An epoch: some rounds on one topic and one prefix. A round is faults, then peace, then the comparison."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Coroutine, Iterator
+import time
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager
 from random import Random
 from typing import Any, Final
@@ -16,12 +17,13 @@ from tests.torture.faults.schedule import Kind, schedule
 from tests.torture.judging.anomalies import Anomaly, Name
 from tests.torture.judging.calm import InUse, check_usage, wait_until_calm
 from tests.torture.judging.clock import Clock
-from tests.torture.judging.comparison import compare_letters, compare_projection
+from tests.torture.judging.comparison import Letter, compare_letters, compare_projection
 from tests.torture.judging.figures import Figures
 from tests.torture.judging.judge import Judge
-from tests.torture.judging.truth import Truth, rows_of, without_admin_fields
-from tests.torture.system.log_reader import records
-from tests.torture.system.system import PARTITIONS, System
+from tests.torture.judging.truth import Truth, digest_of, rows_of, without_admin_fields
+from tests.torture.system.limits import cancelled
+from tests.torture.system.log_reader import log_ends, records
+from tests.torture.system.system import System
 
 SLOW_SECONDS: Final = 1.5
 SAMPLED_JOBS: Final = 150
@@ -42,23 +44,25 @@ class Epoch:
         faults: Faults,
         clock: Clock,
         figures: Figures,
+        kinds: Collection[Kind],
         buckets: int = 1,
-        only: Collection[Kind] = (),
     ) -> None:
         self._system = system
         self._traffic = traffic
         self._faults = faults
         self._clock = clock
         self._figures = figures
-        self._only = only
+        self._kinds = kinds
         self._truth = Truth()
         self._buckets = buckets
         self._judge = Judge(self._truth, buckets)
-        self._letters: list[Any] = []
+        self._letters: list[Letter] = []
+        self._letters_read: Mapping[int, int] = {}
         self._readers = Readers(system, traffic, figures.seed)
 
     async def warm_up(self) -> None:
         """Work in peace for a while; raises RuntimeError when even that fails."""
+        await self._traffic.begin()
         async with working(self._readers.run()), working(self._traffic.run()):
             await asyncio.sleep(WARM_UP_SECONDS)
         await self._traffic.flush()
@@ -72,7 +76,7 @@ class Epoch:
         """Break things for so long, let them recover, and return what is wrong then or was meanwhile."""
         async with working(self._readers.run()):
             async with working(self._traffic.run()):
-                await self._faults.run(schedule(self._figures.seed, number, seconds, self._only))
+                await self._faults.run(schedule(self._figures.seed, number, seconds, self._kinds))
                 await self._system.heal()
             await self._traffic.flush()
             recovery_seconds, stuck = await wait_until_calm(self._system)
@@ -88,12 +92,20 @@ class Epoch:
     async def _read_log(self) -> None:
         servers, topic = self._system.bootstrap_servers, self._system.topic
         before = sum(self._truth.ends.values())
-        async for record in records(servers, topic, PARTITIONS, self._truth.ends):
+        ends = await log_ends(servers, topic, self._system.partitions)
+        async for record in records(servers, topic, ends, self._truth.ends):
             self._truth.add(record)
-        async for letter in records(servers, f"dlq.{topic}", 1, {0: len(self._letters)}):
-            self._letters.append(letter)
-            self._figures.dead_letters += 1
+        for partition, end in ends.items():
+            self._truth.reach(partition, end, time.time())
+        await self._read_letters(f"dlq.{topic}")
         self._figures.events += sum(self._truth.ends.values()) - before
+
+    async def _read_letters(self, topic: str) -> None:
+        ends = await log_ends(self._system.bootstrap_servers, topic, 1)
+        async for letter in records(self._system.bootstrap_servers, topic, ends, self._letters_read):
+            self._letters.append(Letter(letter.key, digest_of(letter.value), letter.headers))
+            self._figures.dead_letters += 1
+        self._letters_read = ends
 
     async def _compare(self) -> list[Anomaly]:
         topic = self._system.topic
@@ -150,8 +162,6 @@ async def working(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        is_broken = task.done()
-        task.cancel()
-        outcome = (await asyncio.gather(task, return_exceptions=True))[0]
-        if is_broken and isinstance(outcome, Exception):
-            raise outcome
+        wrong = await cancelled("what was going on", task)
+        if isinstance(wrong, Exception):
+            raise wrong

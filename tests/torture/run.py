@@ -15,21 +15,26 @@ from tests.torture.judging.anomalies import Anomaly, Name
 from tests.torture.judging.calm import InUse, in_use
 from tests.torture.judging.clock import Clock
 from tests.torture.judging.figures import Figures
+from tests.torture.system.limits import within
 from tests.torture.system.system import System
 
 ROUNDS_PER_EPOCH: Final = 4
 DIVIDED_BUCKETS: Final = 3  # in every other epoch, until Redis is emptied
+PARTITIONS: Final = 4
+MANY_PARTITIONS: Final = 40  # on every third topic
 ROUND_SECONDS: Final = (20.0, 40.0)
+# With the peace after it and all that is compared.
+LONGEST_ROUND_SECONDS: Final = 400.0
 
 
 class Run:
     """One run with one seed; `figures` may be read meanwhile."""
 
     def __init__(
-        self, seed: int, minutes: float, directory: Path, say: Callable[[str], None], only: Collection[Kind] = ()
+        self, seed: int, minutes: float, directory: Path, say: Callable[[str], None], kinds: Collection[Kind]
     ) -> None:
         self.figures = Figures(seed, minutes)
-        self._only = only
+        self._kinds = kinds
         self._say = say
         self._system = System(directory, say)
         self._faults = Faults(self._system, say)
@@ -50,7 +55,7 @@ class Run:
 
     async def _epoch(self, number: int) -> None:
         seed = self.figures.seed
-        await self._system.begin(f"torture-{seed}-{number}")
+        await self._system.begin(f"torture-{seed}-{number}", MANY_PARTITIONS if number % 3 == 0 else PARTITIONS)
         async with Traffic(self._system.bootstrap_servers, self._system.topic, seed * 1000 + number) as traffic:
             epoch = Epoch(
                 self._system,
@@ -59,7 +64,7 @@ class Run:
                 clock=self._clock,
                 figures=self.figures,
                 buckets=DIVIDED_BUCKETS if number % 2 == 0 else 1,
-                only=self._only,
+                kinds=self._kinds,
             )
             await epoch.warm_up()
             if not self._base:
@@ -77,7 +82,8 @@ class Run:
         number = figures.rounds = figures.rounds + 1
         seconds = Random(f"{figures.seed}/{number}/length").uniform(*ROUND_SECONDS)
         self._say(f"round {number}: {seconds:.0f} s of faults")
-        self._note(await epoch.round(number, seconds, base))
+        round_ = epoch.round(number, seconds, base)
+        self._note(await within(LONGEST_ROUND_SECONDS, f"the end of round {number}", round_))
         figures.kills = self._faults.kills
         figures.faults = Counter({kind.value: count for kind, count in self._faults.counts.items()})
         self._say(f"round {number} is over: {figures.as_json()}")

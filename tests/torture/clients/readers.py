@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -34,6 +35,7 @@ class Readers:
         self._system = system
         self._traffic = traffic
         self._seed = seed
+        self._listed: list[SentJob] = []
 
     async def run(self) -> None:
         """Ask until cancelled."""
@@ -50,6 +52,11 @@ class Readers:
             await asyncio.sleep(random.uniform(*PAUSE_SECONDS))
             if not self._traffic.recent:
                 continue
+            if len(self._listed) < LISTED_JOBS:
+                others = (job for job in self._traffic.older if job.owner != self._traffic.largest_owner)
+                self._listed = list(islice(others, LISTED_JOBS))
+            if not self._listed:
+                continue
             query = self._choose(random)
             for _ in range(random.randint(1, LONGEST_WATCH if query.is_of_one_job else 2)):
                 seen = await ask(session, self._system, query)
@@ -60,7 +67,7 @@ class Readers:
         """Return what to watch: mostly a job that is under way."""
         is_admin = random.random() < 0.5
         if random.random() < LISTING:
-            job = random.choice(self._traffic.older[:LISTED_JOBS])
+            job = random.choice(self._listed)
             if random.random() < OWNER:
                 return Query("owner", job.owner, is_admin)
             return Query("agreementId", job.agreement_id, is_admin)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import deque
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
@@ -11,6 +12,8 @@ import orjson
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from tests.torture.clients.acknowledged import Acknowledged
+from tests.torture.system.limits import stopped, within
 from worker.simulation import Mix, SimulatedRecord, events
 
 if TYPE_CHECKING:
@@ -23,7 +26,12 @@ BURST_SHARE: Final = 0.08  # of the seconds
 MOST_BEHIND_SECONDS: Final = 10.0
 TURN_SECONDS: Final = 0.05
 FLUSH_SECONDS: Final = 30.0
+CONNECT_SECONDS: Final = 30.0
+SEED_OF_LARGEST: Final = 10**12  # beyond all others
 RECENT_JOBS: Final = 1_500
+# One owner has so many jobs that nobody gets them in one piece.
+LARGEST_OWNER_SHARE: Final = 0.25  # of the records
+LARGEST_OWNER_RECORDS: Final = 8_000  # before all others
 MIX: Final = Mix(
     owners=OWNERS,
     rate=EVENTS_PER_SECOND,
@@ -34,6 +42,9 @@ MIX: Final = Mix(
     garbage=0.01,
     start=datetime(2026, 1, 1, tzinfo=UTC),
 )
+
+
+LARGEST_OWNER_MIX: Final = replace(MIX, owners=1, rate=EVENTS_PER_SECOND * LARGEST_OWNER_SHARE, garbage=0.0)
 
 
 class SentJob(NamedTuple):
@@ -50,10 +61,15 @@ class Traffic:
     def __init__(self, bootstrap_servers: str, topic: str, seed: int) -> None:
         self.recent: deque[SentJob] = deque(maxlen=RECENT_JOBS)
         self.older: list[SentJob] = []
+        self.acknowledged = Acknowledged()
+        self.largest_owner = ""
         self.failed = 0
         self._topic = topic
         self._random = Random(seed)
         self._records: Iterator[SimulatedRecord] = events(seed=seed, jobs=0, mix=MIX)
+        self._records_of_largest: Iterator[SimulatedRecord] = events(
+            seed=seed + SEED_OF_LARGEST, jobs=0, mix=LARGEST_OWNER_MIX
+        )
         self._known: set[bytes] = set()
         self._producer = AIOKafkaProducer(
             bootstrap_servers=bootstrap_servers,
@@ -67,12 +83,21 @@ class Traffic:
 
     async def __aenter__(self) -> Self:
         """Connect."""
-        await self._producer.start()
+        await within(CONNECT_SECONDS, "workers to connect", self._producer.start())
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Disconnect."""
-        await self._producer.stop()
+        await stopped("the workers", self._producer.stop())
+
+    async def begin(self) -> None:
+        """Report the jobs of the largest owner that are there before all others."""
+        for _ in range(LARGEST_OWNER_RECORDS):
+            record = next(self._records_of_largest)
+            await self._send(record)
+            if record.value and not self.largest_owner:
+                self.largest_owner = orjson.loads(record.value)["data"]["owner"]
+        await self.flush()
 
     async def run(self) -> None:
         """Send until cancelled: steadily, with bursts, and faster after the broker was away."""
@@ -88,13 +113,13 @@ class Traffic:
             due = min(due, sent + MOST_BEHIND_SECONDS * EVENTS_PER_SECOND)
             last = now
             while sent < due:
-                await self._send(next(self._records))
+                is_of_largest = self._random.random() < LARGEST_OWNER_SHARE
+                await self._send(next(self._records_of_largest if is_of_largest else self._records))
                 sent += 1
 
     async def flush(self) -> None:
         """Return when everything that was sent is in the log, or never will be."""
-        async with asyncio.timeout(FLUSH_SECONDS):
-            await self._producer.flush()
+        await within(FLUSH_SECONDS, "all that was sent to be in the log", self._producer.flush())
 
     async def _send(self, record: SimulatedRecord) -> None:
         try:
@@ -108,8 +133,11 @@ class Traffic:
         self._remember(record)
 
     def _note(self, sent: "asyncio.Future[Any]") -> None:
-        if not sent.cancelled() and sent.exception():
+        if sent.cancelled() or sent.exception():
             self.failed += 1
+            return
+        metadata = sent.result()
+        self.acknowledged.note(metadata.partition, metadata.offset, time.time())
 
     def _remember(self, record: SimulatedRecord) -> None:
         if record.garbage or record.value is None or record.key in self._known:

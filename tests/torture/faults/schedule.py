@@ -102,10 +102,11 @@ class Fault:
         return f"{self.at_seconds:5.1f} s {self.kind}: {', '.join(self.targets)}, {self.seconds:.1f} s"
 
 
-def schedule(seed: int, round_number: int, seconds: float, only: Collection[Kind] = ()) -> list[Fault]:
-    """Return the faults of a round, of some kinds only if any are given; no two harm one target at the same time."""
+def schedule(seed: int, round_number: int, seconds: float, kinds: Collection[Kind] = tuple(Kind)) -> list[Fault]:
+    """Return the faults of a round, of these kinds only; no two harm one target at the same time."""
     random = Random(f"{seed}/{round_number}")
-    weather = {kind: RECIPES[kind].weight for kind in only} or _weather(random)
+    weather = {kind: weight for kind, weight in _weather(random).items() if kind in kinds}
+    weather = weather or {kind: RECIPES[kind].weight for kind in RECIPES if kind in kinds}
     mean_gap = random.uniform(1.0, 2.0)
     busy_until: dict[str, float] = {}
     faults: list[Fault] = []

@@ -16,7 +16,7 @@ from tests.torture.judging.comparison import positions_of
 from tests.torture.system.log_reader import log_ends
 from tests.torture.system.resources import Usage, excess, usage_of
 from tests.torture.system.servers import client
-from tests.torture.system.system import PARTITIONS, System
+from tests.torture.system.system import System
 
 RECOVERY_LIMIT_SECONDS: Final = 30.0
 LETTING_GO_SECONDS: Final = 20.0
@@ -29,7 +29,7 @@ _ASK: Final = aiohttp.ClientTimeout(total=2)
 async def wait_until_calm(system: System) -> tuple[float, list[Anomaly]]:
     """Wait until everything in the log is shown and everybody is ready; return how long it took, or what is stuck."""
     began = time.monotonic()
-    ends = await log_ends(system.bootstrap_servers, system.topic, PARTITIONS)
+    ends = await log_ends(system.bootstrap_servers, system.topic, system.partitions)
     hindrance: str | None = "not asked yet"
     async with aiohttp.ClientSession(timeout=_ASK) as session:
         while hindrance and time.monotonic() - began < RECOVERY_LIMIT_SECONDS:

@@ -1,42 +1,59 @@
 """Reading a topic to its end, straight from the broker."""
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from tests.torture.system.limits import TooLongError, stopped, within
+
 POLL_MILLISECONDS: Final = 200
+STEP_SECONDS: Final = 30.0
+# Nothing new for so long, though the end is not reached.
+SILENT_SECONDS: Final = 60.0
 
 
 async def records(
-    bootstrap_servers: str, topic: str, partitions: int, positions: Mapping[int, int]
+    bootstrap_servers: str, topic: str, ends: Mapping[int, int], positions: Mapping[int, int]
 ) -> AsyncIterator[Any]:
-    """Yield every record of a topic from the positions (0 where none is given) to its end as it is now."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, auto_offset_reset="none")
-    await consumer.start()
-    try:
-        items = [TopicPartition(topic, number) for number in range(partitions)]
-        consumer.assign(items)
-        ends = await consumer.end_offsets(items)
-        at = {item: positions.get(item.partition, 0) for item in items}
+    """Yield every committed record of a topic from the positions (0 where none is given) to these ends."""
+    async with _consumer(bootstrap_servers, "read_committed") as consumer:
+        at = {TopicPartition(topic, number): positions.get(number, 0) for number in ends}
+        consumer.assign(list(at))
         for item, offset in at.items():
             consumer.seek(item, offset)
-        while any(at[item] < ends[item] for item in items):
-            for item, polled in (await consumer.getmany(timeout_ms=POLL_MILLISECONDS)).items():
-                for record in polled:
-                    yield record
-                at[item] = polled[-1].offset + 1
-    finally:
-        await consumer.stop()
+        silent = 0
+        while behind := [item for item in at if at[item] < ends[item.partition]]:
+            polled = await within(STEP_SECONDS, f"records of {behind}", consumer.getmany(timeout_ms=POLL_MILLISECONDS))
+            for some in polled.values():
+                for record in some:
+                    if record.offset < ends[record.partition]:
+                        yield record
+            # Beyond the markers of transactions too, which nobody is given.
+            now = {item: await within(STEP_SECONDS, f"position of {item}", consumer.position(item)) for item in at}
+            silent = silent + 1 if now == at else 0
+            at = now
+            if silent * POLL_MILLISECONDS > SILENT_SECONDS * 1000:
+                raise TooLongError(f"nothing from {behind} for {SILENT_SECONDS:.0f} s")
 
 
-async def log_ends(bootstrap_servers: str, topic: str, partitions: int) -> dict[int, int]:
-    """Return the end of every partition of a topic."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers)
-    await consumer.start()
-    try:
+async def log_ends(bootstrap_servers: str, topic: str, partitions: int, *, committed: bool = False) -> dict[int, int]:
+    """Return the end of every partition of a topic, or where its first open transaction begins."""
+    async with _consumer(bootstrap_servers, "read_committed" if committed else "read_uncommitted") as consumer:
         items = [TopicPartition(topic, number) for number in range(partitions)]
         consumer.assign(items)
-        return {item.partition: end for item, end in (await consumer.end_offsets(items)).items()}
+        ends = await within(STEP_SECONDS, f"ends of {topic}", consumer.end_offsets(items))
+        return {item.partition: end for item, end in ends.items()}
+
+
+@asynccontextmanager
+async def _consumer(bootstrap_servers: str, isolation_level: str) -> AsyncIterator[Any]:
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap_servers, auto_offset_reset="none", isolation_level=isolation_level
+    )
+    try:
+        await within(STEP_SECONDS, "a consumer", consumer.start())
+        yield consumer
     finally:
-        await consumer.stop()
+        await stopped("a consumer", consumer.stop())
