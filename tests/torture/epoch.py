@@ -12,6 +12,7 @@ import aiohttp
 from tests.torture.clients.observation import Observation
 from tests.torture.clients.readers import Readers, ask, query_of
 from tests.torture.clients.traffic import Traffic
+from tests.torture.clients.walks import Walkers
 from tests.torture.faults.faults import Faults
 from tests.torture.faults.schedule import Kind, schedule
 from tests.torture.judging.anomalies import Anomaly, Name
@@ -21,6 +22,7 @@ from tests.torture.judging.comparison import Letter, compare_letters, compare_pr
 from tests.torture.judging.figures import Figures
 from tests.torture.judging.judge import Judge
 from tests.torture.judging.truth import Truth, digest_of, rows_of, without_admin_fields
+from tests.torture.judging.walks import WalkJudge
 from tests.torture.system.limits import cancelled
 from tests.torture.system.log_reader import log_ends, records
 from tests.torture.system.system import System
@@ -59,6 +61,8 @@ class Epoch:
         self._letters: list[Letter] = []
         self._letters_read: Mapping[int, int] = {}
         self._readers = Readers(system, traffic, figures.seed)
+        self._walkers = Walkers(system, traffic, figures.seed)
+        self._walk_judge = WalkJudge(self._truth)
 
     async def warm_up(self) -> None:
         """Work in peace for a while; raises RuntimeError when even that fails."""
@@ -75,7 +79,7 @@ class Epoch:
     async def round(self, number: int, seconds: float, base: InUse) -> list[Anomaly]:
         """Break things for so long, let them recover, and return what is wrong then or was meanwhile."""
         async with working(self._readers.run()):
-            async with working(self._traffic.run()):
+            async with working(self._traffic.run()), working(self._walkers.run()):
                 await self._faults.run(schedule(self._figures.seed, number, seconds, self._kinds))
                 await self._system.heal()
             await self._traffic.flush()
@@ -133,7 +137,11 @@ class Epoch:
     def _judge_observations(self) -> Iterator[Anomaly]:
         observations, self._readers.observations = self._readers.observations, []
         self._figures.count(observations)
+        walks, self._walkers.walks = self._walkers.walks, []
+        self._figures.walks.update(self._walkers.counts)
+        self._walkers.counts.clear()
         yield from self._judge.judge(observations, self._faults.losses)
+        yield from self._walk_judge.judge(walks)
         for seen in observations:
             if seen.status not in {0, OK, UNAVAILABLE}:
                 yield Anomaly(Name.WRONG_ANSWER, f"{seen}")

@@ -15,6 +15,8 @@ class Name(StrEnum):
     REGRESSED_STATUS = "regressed status"
     REGRESSED_ANSWER = "regressed answer"
     FALSE_EMPTY = "false empty answer"
+    TWICE = "job twice in a list"
+    MISSED = "job missing in a list"
     STALE = "stale answer not marked stale"
     SLOW = "slow answer"
     STUCK = "stuck"

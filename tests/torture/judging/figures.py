@@ -14,6 +14,8 @@ FAULTS_PER_HOUR: Final = 600
 KILLS_PER_HOUR: Final = 200
 EVENTS_PER_HOUR: Final = 1_000_000
 ANSWERS_PER_HOUR: Final = 30_000
+STREAMS_PER_HOUR: Final = 100
+PAGED_LISTS_PER_HOUR: Final = 100
 _HOUR_MINUTES: Final = 60
 _RECOVERY: Final = re.compile(r"recovering reason=(\w+)")
 
@@ -30,6 +32,7 @@ class Figures:
     events: int = 0
     dead_letters: int = 0
     queries: int = 0
+    walks: Counter[str] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
     exits: Counter[str] = field(default_factory=Counter)
     recoveries: Counter[str] = field(default_factory=Counter)
@@ -57,6 +60,8 @@ class Figures:
             "kills": (self.kills, KILLS_PER_HOUR),
             "events": (self.events, EVENTS_PER_HOUR),
             "answers with 200": (self.answers["200"], ANSWERS_PER_HOUR),
+            "streams read to their end": (self.walks["stream"], STREAMS_PER_HOUR),
+            "lists read page by page": (self.walks["pages"], PAGED_LISTS_PER_HOUR),
         }
         share = self.minutes / _HOUR_MINUTES
         return [
@@ -83,6 +88,7 @@ class Figures:
             "dead_letters": self.dead_letters,
             "queries": self.queries,
             "answers": dict(sorted(self.answers.items())),
+            "walks": dict(sorted(self.walks.items())),
             "exits": dict(sorted(self.exits.items())),
             "recoveries": dict(sorted(self.recoveries.items())),
             "slowest_answer_seconds": round(self.slowest_answer_seconds, 3),

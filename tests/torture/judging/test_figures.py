@@ -10,18 +10,15 @@ from tests.torture.judging.figures import (
     EVENTS_PER_HOUR,
     FAULTS_PER_HOUR,
     KILLS_PER_HOUR,
+    PAGED_LISTS_PER_HOUR,
+    STREAMS_PER_HOUR,
     Figures,
 )
 
 
 def half_an_hour(**seen: int) -> Figures:
     """Return the figures of half an hour that saw just enough, but for what is given."""
-    enough = {
-        "faults": FAULTS_PER_HOUR // 2,
-        "kills": KILLS_PER_HOUR // 2,
-        "events": EVENTS_PER_HOUR // 2,
-        "answers": ANSWERS_PER_HOUR // 2,
-    } | seen
+    enough = half_an_hour_of_enough() | seen
     return Figures(
         seed=1,
         minutes=30,
@@ -29,7 +26,20 @@ def half_an_hour(**seen: int) -> Figures:
         events=enough["events"],
         faults=Counter({"link slow": 100, "API killed": enough["faults"] - 100}),
         answers=Counter({"200": enough["answers"], "503": 10**9}),
+        walks=Counter({"stream": enough["streams"], "pages": enough["lists"]}),
     )
+
+
+def half_an_hour_of_enough() -> dict[str, int]:
+    """Return how much of each is just enough."""
+    return {
+        "faults": FAULTS_PER_HOUR // 2,
+        "kills": KILLS_PER_HOUR // 2,
+        "events": EVENTS_PER_HOUR // 2,
+        "answers": ANSWERS_PER_HOUR // 2,
+        "streams": STREAMS_PER_HOUR // 2,
+        "lists": PAGED_LISTS_PER_HOUR // 2,
+    }
 
 
 def test_a_run_that_saw_enough_and_nothing_wrong_is_good() -> None:
@@ -37,14 +47,14 @@ def test_a_run_that_saw_enough_and_nothing_wrong_is_good() -> None:
     assert half_an_hour().is_good
 
 
-@pytest.mark.parametrize("what", ["faults", "kills", "events", "answers"])
+@pytest.mark.parametrize("what", ["faults", "kills", "events", "answers", "streams", "lists"])
 def test_a_run_that_saw_too_little_fails(what: str) -> None:
     """One thing that happened too seldom is named, and the run means nothing."""
-    full = {"faults": FAULTS_PER_HOUR, "kills": KILLS_PER_HOUR, "events": EVENTS_PER_HOUR, "answers": ANSWERS_PER_HOUR}
-    figures = half_an_hour(**{what: full[what] // 2 - 1})
+    enough = half_an_hour_of_enough()[what]
+    figures = half_an_hour(**{what: enough - 1})
     assert not figures.is_good
     (shortfall,) = figures.shortfalls
-    assert shortfall.startswith(f"{full[what] // 2 - 1} {what}")
+    assert shortfall.startswith(f"{enough - 1} {what}")
 
 
 def test_a_run_that_saw_something_wrong_fails() -> None:
