@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import deque
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
@@ -12,6 +12,7 @@ import orjson
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from schemas.lifecycle import STAGES
 from tests.torture.clients.acknowledged import Acknowledged
 from tests.torture.system.limits import stopped, within
 from worker.simulation import Mix, SimulatedRecord, events
@@ -32,6 +33,9 @@ RECENT_JOBS: Final = 1_500
 # One owner has so many jobs that nobody gets them in one piece.
 LARGEST_OWNER_SHARE: Final = 0.25  # of the records
 LARGEST_OWNER_RECORDS: Final = 8_000  # before all others
+# Jobs of the largest owner of which it is reported that they began earlier, so that they move in the list.
+MOVED_SHARE: Final = 0.01  # of the records
+LONGEST_MOVE_SECONDS: Final = 90.0
 MIX: Final = Mix(
     owners=OWNERS,
     rate=EVENTS_PER_SECOND,
@@ -45,6 +49,9 @@ MIX: Final = Mix(
 
 
 LARGEST_OWNER_MIX: Final = replace(MIX, owners=1, rate=EVENTS_PER_SECOND * LARGEST_OWNER_SHARE, garbage=0.0)
+
+
+BEGINNING: Final = STAGES[0]
 
 
 class SentJob(NamedTuple):
@@ -70,6 +77,7 @@ class Traffic:
         self._records_of_largest: Iterator[SimulatedRecord] = events(
             seed=seed + SEED_OF_LARGEST, jobs=0, mix=LARGEST_OWNER_MIX
         )
+        self._began: list[SimulatedRecord] = []
         self._known: set[bytes] = set()
         self._producer = AIOKafkaProducer(
             bootstrap_servers=bootstrap_servers,
@@ -93,10 +101,7 @@ class Traffic:
     async def begin(self) -> None:
         """Report the jobs of the largest owner that are there before all others."""
         for _ in range(LARGEST_OWNER_RECORDS):
-            record = next(self._records_of_largest)
-            await self._send(record)
-            if record.value and not self.largest_owner:
-                self.largest_owner = orjson.loads(record.value)["data"]["owner"]
+            await self._send(self._next_of_largest())
         await self.flush()
 
     async def run(self) -> None:
@@ -113,9 +118,23 @@ class Traffic:
             due = min(due, sent + MOST_BEHIND_SECONDS * EVENTS_PER_SECOND)
             last = now
             while sent < due:
-                is_of_largest = self._random.random() < LARGEST_OWNER_SHARE
-                await self._send(next(self._records_of_largest if is_of_largest else self._records))
+                await self._send(self._next())
                 sent += 1
+
+    def _next(self) -> SimulatedRecord:
+        if self._began and self._random.random() < MOVED_SHARE:
+            return _earlier(self._random.choice(self._began), self._random.uniform(0, LONGEST_MOVE_SECONDS))
+        if self._random.random() < LARGEST_OWNER_SHARE:
+            return self._next_of_largest()
+        return next(self._records)
+
+    def _next_of_largest(self) -> SimulatedRecord:
+        record = next(self._records_of_largest)
+        event = orjson.loads(record.value or b"null")
+        self.largest_owner = event["data"]["owner"]
+        if event["type"] == BEGINNING.event_type:
+            self._began.append(record)
+        return record
 
     async def flush(self) -> None:
         """Return when everything that was sent is in the log, or never will be."""
@@ -147,3 +166,12 @@ class Traffic:
         job = SentJob(data["owner"], data["agreementId"], data["jobId"])
         self.recent.append(job)
         self.older.append(job)
+
+
+def _earlier(record: SimulatedRecord, seconds: float) -> SimulatedRecord:
+    """Return the report of a stage once more, as if it had happened so much earlier."""
+    event = orjson.loads(record.value or b"null")
+    time_ = datetime.fromisoformat(event["time"]) - timedelta(seconds=seconds)
+    event |= {"id": f"{event['id']}-earlier", "time": time_.astimezone(UTC).isoformat(timespec="microseconds")}
+    event["time"] = event["time"].replace("+00:00", "Z")
+    return record._replace(value=orjson.dumps(event))

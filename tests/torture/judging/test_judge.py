@@ -57,6 +57,16 @@ def test_versions_cover_every_position(truth: Truth) -> None:
     assert [one.last for one in versions[:-1]] == [0, 2]
 
 
+def test_the_earliest_report_of_a_stage_counts(truth: Truth) -> None:
+    """A job that is reported to have begun earlier is older from then on, whichever report came last."""
+    for offset, when in [(3, "2020-10-01T00:00:07.5Z"), (4, "2020-10-01T00:00:08Z")]:
+        one = event("started", job=JOB, event_id="d", attempt=1) | {"time": when}
+        truth.add(PolledRecord("t", 0, offset, orjson.dumps(one), key=b"k", timestamp=int(APPENDED * 1000)))
+    dates = [[row["dateCreated"] for row in one.rows] for one in truth.versions(JOB)]
+    assert dates[-1] == ["2020-10-01T00:00:07Z"]
+    assert dates[-2] != dates[-1]
+
+
 def test_answers_that_go_forward_are_right(truth: Truth) -> None:
     """Nobody is blamed for answers that follow the log."""
     answers = [seen(version(truth, number), number + 1) for number in range(3)]
