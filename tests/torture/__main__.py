@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from service.command_line import run_async
-from tests.torture.faults.schedule import Kind
+from tests.torture.faults.schedule import Kind, Part
 from tests.torture.judging.figures import Figures
 from tests.torture.run import Run
 
@@ -26,16 +26,21 @@ LARGEST_SEED = 10**6
 @click.option(
     "--only", multiple=True, type=click.Choice(Kind), help="This kind of fault, and no other; can be repeated."
 )
-@click.option("--without", multiple=True, type=click.Choice(Kind), help="Not this kind of fault; can be repeated.")
+@click.option(
+    "--without",
+    multiple=True,
+    type=click.Choice([*Kind.__members__, *Part.__members__]),
+    help="Not this kind of fault, or nothing of this; can be repeated.",
+)
 @click.option("--keep", is_flag=True, help="Keep the logs and the data also when all is well.")
-def main(minutes: float, seed: int | None, only: Collection[Kind], without: Collection[Kind], *, keep: bool) -> None:
+def main(minutes: float, seed: int | None, only: Collection[Kind], without: Collection[str], *, keep: bool) -> None:
     """Torture the system; exit with 1 when an answer or the projection was wrong, or too little happened."""
     seed = random.randrange(LARGEST_SEED) if seed is None else seed
     directory = Path(tempfile.mkdtemp(prefix=f"torture-{seed}-"))
     click.echo(f"seed {seed}, {minutes:g} minutes, logs in {directory}")
     logging.basicConfig(filename=directory / "clients.log", level=logging.WARNING)  # our own clients of Kafka complain
-    kinds = frozenset(only or Kind) - frozenset(without)
-    run = Run(seed, minutes, directory, narrator(directory / "story.log"), kinds)
+    taking_part = frozenset(it for it in (*(only or Kind), *Part) if it.name not in without)
+    run = Run(seed, minutes, directory, narrator(directory / "story.log"), taking_part)
     is_good = False
     try:
         run_async(run.run())

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Collection, Coroutine, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random
 from typing import Any, Final
 
@@ -14,9 +14,9 @@ from tests.torture.clients.readers import Readers, ask, query_of
 from tests.torture.clients.traffic import Traffic
 from tests.torture.clients.walks import Walkers
 from tests.torture.faults.faults import Faults
-from tests.torture.faults.schedule import Kind, schedule
+from tests.torture.faults.schedule import Kind, Part, schedule
 from tests.torture.judging.anomalies import Anomaly, Name
-from tests.torture.judging.calm import InUse, check_usage, wait_until_calm
+from tests.torture.judging.calm import InUse, check_usage, wait_until_calm, wait_until_settled
 from tests.torture.judging.clock import Clock
 from tests.torture.judging.comparison import Letter, compare_letters, compare_projection
 from tests.torture.judging.figures import Figures
@@ -46,7 +46,7 @@ class Epoch:
         faults: Faults,
         clock: Clock,
         figures: Figures,
-        kinds: Collection[Kind],
+        taking_part: frozenset[Kind | Part],
         buckets: int = 1,
     ) -> None:
         self._system = system
@@ -54,10 +54,10 @@ class Epoch:
         self._faults = faults
         self._clock = clock
         self._figures = figures
-        self._kinds = kinds
+        self._taking_part = taking_part
         self._truth = Truth()
         self._buckets = buckets
-        self._judge = Judge(self._truth, buckets)
+        self._judge = Judge(self._truth, buckets, traffic.acknowledged)
         self._letters: list[Letter] = []
         self._letters_read: Mapping[int, int] = {}
         self._readers = Readers(system, traffic, figures.seed)
@@ -79,10 +79,14 @@ class Epoch:
     async def round(self, number: int, seconds: float, base: InUse) -> list[Anomaly]:
         """Break things for so long, let them recover, and return what is wrong then or was meanwhile."""
         async with working(self._readers.run()):
-            async with working(self._traffic.run()), working(self._walkers.run()):
-                await self._faults.run(schedule(self._figures.seed, number, seconds, self._kinds))
+            async with AsyncExitStack() as going_on:
+                await going_on.enter_async_context(working(self._traffic.run()))
+                if Part.WALKS in self._taking_part:
+                    await going_on.enter_async_context(working(self._walkers.run()))
+                await self._faults.run(schedule(self._figures.seed, number, seconds, self._taking_part))
                 await self._system.heal()
             await self._traffic.flush()
+            await wait_until_settled(self._system)
             recovery_seconds, stuck = await wait_until_calm(self._system)
         figures = self._figures
         figures.slowest_recovery_seconds = max(figures.slowest_recovery_seconds, recovery_seconds)

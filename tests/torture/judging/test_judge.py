@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from tests.support.events import PolledRecord, event
+from tests.torture.clients.acknowledged import Acknowledged
 from tests.torture.clients.observation import Observation, Query
 from tests.torture.faults.faults import Loss
 from tests.torture.judging.anomalies import Name
@@ -130,6 +131,18 @@ def test_old_events_that_are_missing_must_be_owned_up_to(truth: Truth) -> None:
     stale = [seen(version(truth, 1), late, lag=lag) for lag in (0, 1, None)]
     assert [names(truth, [one]) for one in stale] == [[Name.STALE], [], []]
     assert names(truth, [seen(version(truth, 1), STALE_SECONDS - 1, lag=0)]) == []
+
+
+def test_the_lag_is_that_of_the_heartbeat(truth: Truth) -> None:
+    """What was acknowledged before the time at which the lag was known is shown, or counted in it."""
+    acknowledged = Acknowledged()
+    for offset in range(3):
+        acknowledged.note(0, offset, APPENDED + offset)
+    for known_at, lag, found in [(2.5, 0, [Name.FALSE_LAG]), (2.5, 1, []), (1.5, 0, []), (2.5, None, []), (9, 0, [])]:
+        one = seen(version(truth, 1), 3, lag=lag)._replace(heartbeat=APPENDED + known_at)
+        assert [it.name for it in Judge(truth, 1, acknowledged).judge([one], ())] == found
+    whole = seen(version(truth, 2), 3, lag=0)._replace(heartbeat=APPENDED + 2.5)
+    assert list(Judge(truth, 1, acknowledged).judge([whole], ())) == []
 
 
 def test_a_listing_must_have_every_job(truth: Truth) -> None:
