@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tests.torture.judging.figures import Figures
 from tests.torture.run import Run
 
 LARGEST_SEED = 10**6
+MOST_TOLD = 10  # anomalies of one name
 
 
 @click.command()
@@ -55,8 +57,14 @@ def main(minutes: float, seed: int | None, only: Collection[Kind], without: Coll
 
 def report(figures: Figures, directory: Path) -> None:
     """Print the figures as one line of JSON, after whatever is wrong."""
+    told = Counter[str]()
     for number, anomaly in figures.anomalies:
-        click.echo(f"round {number}: {anomaly.name}: {anomaly.detail[:2000]}")
+        told[anomaly.name] += 1
+        if told[anomaly.name] <= MOST_TOLD:
+            click.echo(f"round {number}: {anomaly.name}: {anomaly.detail[:2000]}")
+    for name, count in told.items():
+        if count > MOST_TOLD:
+            click.echo(f"{name}: {count - MOST_TOLD} more, which story.log tells")
     for shortfall in figures.shortfalls:
         click.echo(f"too little: {shortfall}")
     if not figures.is_good:

@@ -11,6 +11,7 @@ import aiohttp
 
 from tests.torture.clients.observation import Observation
 from tests.torture.clients.readers import Readers, ask, query_of
+from tests.torture.clients.slow_readers import SlowReaders
 from tests.torture.clients.traffic import Traffic
 from tests.torture.clients.walks import Walkers
 from tests.torture.faults.faults import Faults
@@ -61,6 +62,7 @@ class Epoch:
         self._letters: list[Letter] = []
         self._letters_read: Mapping[int, int] = {}
         self._readers = Readers(system, traffic, figures.seed)
+        self._slow_readers = SlowReaders(system, traffic)
         self._walkers = Walkers(system, traffic, figures.seed)
         self._walk_judge = WalkJudge(self._truth)
 
@@ -83,6 +85,8 @@ class Epoch:
                 await going_on.enter_async_context(working(self._traffic.run()))
                 if Part.WALKS in self._taking_part:
                     await going_on.enter_async_context(working(self._walkers.run()))
+                if Part.SLOW_READERS in self._taking_part:
+                    await going_on.enter_async_context(working(self._slow_readers.run()))
                 await self._faults.run(schedule(self._figures.seed, number, seconds, self._taking_part))
                 await self._system.heal()
             await self._traffic.flush()
@@ -141,6 +145,8 @@ class Epoch:
     def _judge_observations(self) -> Iterator[Anomaly]:
         observations, self._readers.observations = self._readers.observations, []
         self._figures.count(observations)
+        self._figures.slow_readers += self._slow_readers.asked
+        self._slow_readers.asked = 0
         walks, self._walkers.walks = self._walkers.walks, []
         self._figures.walks.update(self._walkers.counts)
         self._walkers.counts.clear()

@@ -15,6 +15,8 @@ from tests.torture.judging.anomalies import Anomaly, Name
 from tests.torture.judging.calm import InUse, in_use
 from tests.torture.judging.clock import Clock
 from tests.torture.judging.figures import Figures
+from tests.torture.judging.memory import Memory
+from tests.torture.judging.new_log import try_new_log
 from tests.torture.system.limits import within
 from tests.torture.system.system import System
 
@@ -22,6 +24,7 @@ ROUNDS_PER_EPOCH: Final = 4
 DIVIDED_BUCKETS: Final = 3  # in every other epoch, until Redis is emptied
 PARTITIONS: Final = 4
 MANY_PARTITIONS: Final = 40  # on every third topic
+NEW_LOG_EVERY: Final = 3  # topics, at the end of them
 ROUND_SECONDS: Final = (20.0, 40.0)
 # With the peace after it and all that is compared.
 LONGEST_ROUND_SECONDS: Final = 400.0
@@ -44,12 +47,13 @@ class Run:
         self._system = System(directory, say)
         self._faults = Faults(self._system, say)
         self._clock = Clock(self._system.api)
+        self._memory = Memory(self._system.programs)
         self._deadline = time.monotonic() + 60 * minutes
         self._base: InUse | None = None
 
     async def run(self) -> None:
         """Run to the end, or to the first round with anomalies."""
-        async with self._system.running(), working(self._clock.run()):
+        async with self._system.running(), working(self._clock.run()), working(self._memory.run()):
             epoch = 0
             while self._goes_on():
                 epoch += 1
@@ -78,6 +82,11 @@ class Run:
             for _ in range(ROUNDS_PER_EPOCH):
                 if self._goes_on():
                     await self._round(epoch, self._base)
+            if Part.NEW_LOG in self._taking_part and number % NEW_LOG_EVERY == 1 and not self.figures.anomalies:
+                self._say("the log is made anew")
+                trying = try_new_log(self._system, traffic, seed * 1000 + number)
+                self._note(await within(LONGEST_ROUND_SECONDS, "the end of a log made anew", trying))
+                self.figures.new_logs += 1
         if not self.figures.anomalies:
             await self._system.end()
             self._note([])
@@ -96,6 +105,9 @@ class Run:
 
     def _note(self, anomalies: list[Anomaly]) -> None:
         figures = self.figures
+        for name, mib in self._memory.most_mib.items():
+            figures.most_mib[name] = max(figures.most_mib.get(name, 0), mib)
+        anomalies += self._memory.judge()
         for name, program in self._system.programs.items():
             anomalies += [Anomaly(Name.CRASHED, f"{name} ended: {code}") for code in program.unexpected_exits]
             figures.exits.update(f"{name} {code}" for code in program.exits)

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.server, pytest.mark.alone]
 SEED = 2461
 MINUTES = 1.3
 # What needs more time than this to be seen at all, or to recover from.
-FOR_LONG_RUNS = ("WALKS", "LETTERS", "FLOOD", "TRANSACTION", "THIN", "DAMAGE", "JUMP")
+FOR_LONG_RUNS = ("WALKS", "LETTERS", "FLOOD", "TRANSACTION", "THIN", "DAMAGE", "JUMP", "SLOW_READERS", "NEW_LOG")
 
 
 @pytest.mark.timeout(600)

@@ -54,6 +54,8 @@ class Part(StrEnum):
     """What else a run does, besides the faults of its schedule."""
 
     WALKS = "long lists are read"
+    SLOW_READERS = "some read next to nothing of what they ask for"
+    NEW_LOG = "the log is made anew"
 
 
 class Recipe(NamedTuple):

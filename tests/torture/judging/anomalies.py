@@ -22,6 +22,7 @@ class Name(StrEnum):
     SLOW = "slow answer"
     STUCK = "stuck"
     LEAKED = "leaked"
+    TOO_LARGE = "too much memory"
     CRASHED = "crashed"
 
 

@@ -47,6 +47,12 @@ async def log_ends(bootstrap_servers: str, topic: str, partitions: int, *, commi
         return {item.partition: end for item, end in ends.items()}
 
 
+async def topic_exists(bootstrap_servers: str, topic: str) -> bool:
+    """Tell whether the broker knows a topic."""
+    async with _consumer(bootstrap_servers, "read_uncommitted") as consumer:
+        return topic in await within(STEP_SECONDS, "the topics", consumer.topics())
+
+
 @asynccontextmanager
 async def _consumer(bootstrap_servers: str, isolation_level: str) -> AsyncIterator[Any]:
     consumer = AIOKafkaConsumer(

@@ -77,10 +77,14 @@ class System:
     async def begin(self, topic: str, partitions: int) -> None:
         """Create a topic and start every program on it, with a prefix of the same name."""
         self.topic, self.partitions = topic, partitions
-        await self.command("topics", "create", "--partitions", str(partitions))
+        await self.create_topic()
         for name, program in self.programs.items():
             program.configure(self._environment(name))
             program.start()
+
+    async def create_topic(self) -> None:
+        """Create the topic, and that of its dead letters if that is missing."""
+        await self.command("topics", "create", "--partitions", str(self.partitions))
 
     async def end(self) -> None:
         """End every program and delete what is in Redis."""
