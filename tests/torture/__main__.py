@@ -1,5 +1,6 @@
 """`python -m tests.torture --minutes 60 --seed 1`: break everything at random; what is shown must stay right."""
 
+import faulthandler
 import json
 import logging
 import random
@@ -19,6 +20,7 @@ from tests.torture.judging.figures import Figures
 from tests.torture.run import Run
 
 LARGEST_SEED = 10**6
+LONGEST_OVERTIME_SECONDS = 1_200
 MOST_TOLD = 10  # anomalies of one name
 
 
@@ -42,6 +44,8 @@ def main(minutes: float, seed: int | None, only: Collection[Kind], without: Coll
     click.echo(f"seed {seed}, {minutes:g} minutes, logs in {directory}")
     logging.basicConfig(filename=directory / "clients.log", level=logging.WARNING)  # our own clients of Kafka complain
     taking_part = frozenset(it for it in (*(only or Kind), *Part) if it.name not in without)
+    # Should all limits fail, it says where it stood, and ends.
+    faulthandler.dump_traceback_later(60 * minutes + LONGEST_OVERTIME_SECONDS, exit=True)
     run = Run(seed, minutes, directory, narrator(directory / "story.log"), taking_part)
     is_good = False
     try:

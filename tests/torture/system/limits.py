@@ -1,11 +1,13 @@
 """Every wait has a limit and says what it waited for: nothing that is broken here may make the torture itself hang."""
 
 import asyncio
+import io
 import logging
 from collections.abc import Awaitable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 STOP_SECONDS: Final = 15.0
+STACK_LIMIT: Final = 4
 _log: Final = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
@@ -24,9 +26,18 @@ async def within(seconds: float, what: str, awaited: Awaitable[Result]) -> Resul
         task.cancel()
         raise
     if not done:
+        where = "".join(_stack(waiting) for waiting in asyncio.all_tasks())
         task.cancel()
+        _log.warning("%s: not within %.0f s, while all this was going on:\n%s", what, seconds, where)
         raise TooLongError(f"{what}: not within {seconds:.0f} s")
     return task.result()
+
+
+def _stack(task: "asyncio.Task[Any]") -> str:
+    """Return where a task waits."""
+    text = io.StringIO()
+    task.print_stack(limit=STACK_LIMIT, file=text)
+    return text.getvalue()
 
 
 async def stopped(what: str, stopping: Awaitable[object]) -> None:

@@ -18,12 +18,13 @@ async def stubborn(is_over: asyncio.Event) -> None:
             continue
 
 
-async def test_what_takes_too_long_is_named() -> None:
-    """Whoever waits learns what did not happen, even when that cannot be ended."""
+async def test_what_takes_too_long_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever waits learns what did not happen, even when that cannot be ended; the log tells who waits where."""
     is_over = asyncio.Event()
     with pytest.raises(TooLongError, match="the end of all: not within 0 s"):
         await within(LIMIT_SECONDS, "the end of all", stubborn(is_over))
     is_over.set()
+    assert "await is_over.wait()" in caplog.text
 
 
 async def test_what_is_in_time_is_returned() -> None:
