@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random
 from typing import Any, Final
@@ -47,6 +47,7 @@ class Epoch:
         faults: Faults,
         clock: Clock,
         figures: Figures,
+        say: Callable[[str], None],
         taking_part: frozenset[Kind | Part],
         buckets: int = 1,
     ) -> None:
@@ -55,6 +56,7 @@ class Epoch:
         self._faults = faults
         self._clock = clock
         self._figures = figures
+        self._say = say
         self._taking_part = taking_part
         self._truth = Truth()
         self._buckets = buckets
@@ -89,15 +91,20 @@ class Epoch:
                     await going_on.enter_async_context(working(self._slow_readers.run()))
                 await self._faults.run(schedule(self._figures.seed, number, seconds, self._taking_part))
                 await self._system.heal()
+            self._say("peace")
             await self._traffic.flush()
             await wait_until_settled(self._system)
+            self._say("all that was sent is in the log")
             recovery_seconds, stuck = await wait_until_calm(self._system)
+            self._say(f"calm after {recovery_seconds:.1f} s")
         figures = self._figures
         figures.slowest_recovery_seconds = max(figures.slowest_recovery_seconds, recovery_seconds)
         await self._read_log()
         anomalies = [*stuck, *self._judge_observations()]
+        self._say("the log is read, and all answers are judged")
         if not stuck:
             anomalies += await self._compare()
+            self._say("the projection is compared")
             anomalies += await check_usage(self._system, base, self._buckets)
         return anomalies
 

@@ -72,6 +72,7 @@ class Run:
                 faults=self._faults,
                 clock=self._clock,
                 figures=self.figures,
+                say=self._say,
                 buckets=DIVIDED_BUCKETS if number % 2 == 0 else 1,
                 taking_part=self._taking_part,
             )
