@@ -16,6 +16,9 @@ from schemas.lifecycle import FINISHED
 # What is held in memory of an answer: this many jobs, or the jobs that make this many bytes.
 CHUNK_JOBS: Final = 1000
 CHUNK_BYTES: Final = 1024 * 1024
+# A page ends at so many bytes, with one job at least, and when it has searched for so long.
+PAGE_BYTES: Final = 4 * 1024 * 1024
+PAGE_SEARCH_SECONDS: Final = 0.5
 # How long a stream waits for a Redis that does not answer before it is cut.
 PATIENCE_SECONDS: Final = 5.0
 PATIENCE_PAUSE_SECONDS: Final = 0.1
@@ -43,30 +46,34 @@ class Chunk:
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
         self.jobs = 0
-        self._bytes = 0
+        self.bytes = 0
         self.has_unfinished = False
 
     @property
     def is_full(self) -> bool:
         """Whether it holds as much as is to be held in memory."""
-        return self.jobs >= CHUNK_JOBS or self._bytes >= CHUNK_BYTES
+        return self.jobs >= CHUNK_JOBS or self.bytes >= CHUNK_BYTES
 
-    def add(self, items: list[Item]) -> None:
-        """Add jobs."""
-        if items:
-            piece = orjson.dumps(items)
-            self._pieces.append(piece[1:-1])
-            self.jobs += len(items)
-            self._bytes += len(piece)
-            self.has_unfinished |= any([item["status"] != _FINISHED for item in items])  # noqa: C419 - faster
+    def add(self, item: Item) -> None:
+        """Add a job."""
+        piece = orjson.dumps(item)
+        self._pieces.append(piece)
+        self.jobs += 1
+        self.bytes += len(piece)
+        self.has_unfinished |= item["status"] != _FINISHED
 
     def json(self) -> bytes:
         """Return the jobs, with commas between them."""
         return b",".join(self._pieces)
 
     def array(self) -> bytes:
-        """Return the jobs as an array."""
-        return b"[" + self.json() + b"]"
+        """Return the jobs as an array; it is all that is held of them."""
+        pieces, self._pieces = self._pieces, []
+        if not pieces:
+            return b"[]"
+        pieces[0] = b"[" + pieces[0]
+        pieces[-1] += b"]"
+        return b",".join(pieces)
 
 
 def first_wanted(limit: int | None) -> int:
@@ -75,25 +82,30 @@ def first_wanted(limit: int | None) -> int:
 
 
 async def read_page(scan: Scan, limit: int, render: Render) -> Listed:
-    """Return a page."""
-    found: list[tuple[Item, Row]] = []
-    seen = Seen()
+    """Return a page: `limit` jobs, or fewer when these are large or long to search for."""
+    chunk, seen, last = Chunk(), Seen(), None
+    loop = asyncio.get_running_loop()
+    search_until = loop.time() + PAGE_SEARCH_SECONDS
     while True:
-        found += [(item, row) for row in seen.new(scan.take_rows()) if (item := render(row)) is not None]
-        if scan.is_done or len(found) > limit:
-            break
-        await scan.fill(limit + 1 - len(found))
-    chunk = Chunk()
-    chunk.add([item for item, _ in found[:limit]])
-    following = place_of(found[limit - 1][1]) if len(found) > limit else None
-    return Listed(chunk.array(), chunk.has_unfinished, following)
+        for row in seen.new(scan.take_rows()):
+            if (item := render(row)) is None:
+                continue
+            if chunk.jobs == limit or chunk.bytes >= PAGE_BYTES:
+                return Listed(chunk.array(), chunk.has_unfinished, last)
+            chunk.add(item)
+            last = place_of(row)
+        if scan.is_done:
+            return Listed(chunk.array(), chunk.has_unfinished, None)
+        if scan.is_searching and loop.time() > search_until and (reached := scan.reached):
+            return Listed(chunk.array(), chunk.has_unfinished, reached)
+        await scan.fill(limit + 1 - chunk.jobs)
 
 
 async def read_list(scan: Scan, render: Render) -> Listed:
     """Return every match: whole when it fits into a chunk, else as a stream."""
     chunk, seen = Chunk(), Seen()
     while True:
-        chunk.add(_items(scan, seen, render))
+        _add_rows(chunk, scan, seen, render)
         if scan.is_done:
             return Listed(chunk.array(), chunk.has_unfinished, None)
         if chunk.is_full:
@@ -101,8 +113,10 @@ async def read_list(scan: Scan, render: Render) -> Listed:
         await scan.fill(CHUNK_JOBS - chunk.jobs)
 
 
-def _items(scan: Scan, seen: Seen, render: Render) -> list[Item]:
-    return [item for row in seen.new(scan.take_rows()) if (item := render(row)) is not None]
+def _add_rows(chunk: Chunk, scan: Scan, seen: Seen, render: Render) -> None:
+    for row in seen.new(scan.take_rows()):
+        if (item := render(row)) is not None:
+            chunk.add(item)
 
 
 async def _stream(first: Chunk, scan: Scan, seen: Seen, render: Render) -> Pieces:
@@ -111,7 +125,7 @@ async def _stream(first: Chunk, scan: Scan, seen: Seen, render: Render) -> Piece
     while not scan.is_done:
         await _fill_patiently(scan)
         chunk = Chunk()
-        chunk.add(_items(scan, seen, render))
+        _add_rows(chunk, scan, seen, render)
         if chunk.jobs:
             yield b"," + chunk.json()
     yield b"]"
