@@ -64,7 +64,7 @@ async def running(settings: ApiSettings, listener: socket.socket) -> AsyncIterat
     projection = Projection(Live(store, settings.redis_prefix), reader)
     common = CommonHeaders(settings.cors_origins(), FRESHNESS_HEADERS)
     try:
-        async with serving(Site(routes(settings, projection, metrics), REFUSALS, common, metrics), listener):
+        async with serving(Site(routes(settings, projection, metrics), REFUSALS, common, metrics), listener, metrics):
             yield
     finally:
         await reader.close()

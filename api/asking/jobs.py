@@ -52,9 +52,9 @@ class Jobs:
         def render(row: Row) -> Item | None:
             return self._render(row, view)
 
-        scan = await self._projection.scan(query.search, first_wanted(query.limit))
+        scan = await self._projection.scan(query.search, first_wanted(query.limit, question.room))
         if query.limit is None:
-            listed = await read_list(scan, render)
+            listed = await read_list(scan, render, question.room)
         else:
             listed = await read_page(scan, query.limit, render)
         return Answer(listed.body, self._headers(query, scan, listed))

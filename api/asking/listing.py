@@ -6,15 +6,16 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from api.exchange import Pieces
+from api.exchange import Pieces, Room
 from api.projection.errors import StoreUnavailableError
 from api.projection.lookup import Place, Row, place_of
 from api.projection.scan import Scan
 from schemas.lifecycle import FINISHED
 
-# What is held in memory of an answer: this many jobs, or the jobs that make this many bytes.
+# What is held in memory of an answer: this many jobs, or the jobs that make as many bytes as there is room for.
 CHUNK_JOBS: Final = 1000
-CHUNK_BYTES: Final = 1024 * 1024
+# What a job takes as JSON when nothing is known of it yet.
+TYPICAL_JOB_BYTES: Final = 400
 # How long a stream waits for a Redis that does not answer before it is cut.
 PATIENCE_SECONDS: Final = 5.0
 PATIENCE_PAUSE_SECONDS: Final = 0.1
@@ -27,8 +28,8 @@ Render = Callable[[Row], Item | None]
 class Listed(NamedTuple):
     """An array of jobs, whole or in pieces.
 
-    `has_unfinished` tells whether one of them is unfinished, False where nobody knows yet; `next` is the place that the
-    next page goes on after, None where there is no other.
+    `has_unfinished` tells whether it pays to ask again: one of them is unfinished, there is none yet, or nobody knows
+    so far; `next` is the place that the next page goes on after, None where there is no other.
     """
 
     body: bytes | Pieces
@@ -42,13 +43,17 @@ class Chunk:
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
         self.jobs = 0
-        self._bytes = 0
+        self.bytes = 0
         self.has_unfinished = False
 
-    @property
-    def is_full(self) -> bool:
+    def is_full(self, room: Room) -> bool:
         """Whether it holds as much as is to be held in memory."""
-        return self.jobs >= CHUNK_JOBS or self._bytes >= CHUNK_BYTES
+        return self.jobs >= CHUNK_JOBS or self.bytes >= room.share()
+
+    @property
+    def job_bytes(self) -> int:
+        """How many bytes a job takes, about."""
+        return self.bytes // self.jobs if self.jobs else TYPICAL_JOB_BYTES
 
     def add(self, items: list[Item]) -> None:
         """Add jobs."""
@@ -56,7 +61,7 @@ class Chunk:
             piece = orjson.dumps(items)
             self._pieces.append(piece[1:-1])
             self.jobs += len(items)
-            self._bytes += len(piece)
+            self.bytes += len(piece)
             self.has_unfinished |= any([item["status"] != _FINISHED for item in items])  # noqa: C419 - faster
 
     def json(self) -> bytes:
@@ -68,9 +73,14 @@ class Chunk:
         return b"[" + self.json() + b"]"
 
 
-def first_wanted(limit: int | None) -> int:
+def first_wanted(limit: int | None, room: Room) -> int:
     """Return how many jobs to ask for at first; one job more than a page holds tells whether there is another."""
-    return CHUNK_JOBS if limit is None else limit + 1
+    return _wanted(room, TYPICAL_JOB_BYTES) if limit is None else limit + 1
+
+
+def _wanted(room: Room, job_bytes: int) -> int:
+    """Return how many jobs of that size there is room for."""
+    return min(max(room.share() // job_bytes, 1), CHUNK_JOBS)
 
 
 async def read_page(scan: Scan, limit: int, render: Render) -> Listed:
@@ -84,44 +94,48 @@ async def read_page(scan: Scan, limit: int, render: Render) -> Listed:
     chunk = Chunk()
     chunk.add([item for item, _ in found[:limit]])
     following = place_of(found[limit - 1][1]) if len(found) > limit else None
-    return Listed(chunk.array(), chunk.has_unfinished, following)
+    return Listed(chunk.array(), chunk.has_unfinished or not chunk.jobs, following)
 
 
-async def read_list(scan: Scan, render: Render) -> Listed:
+async def read_list(scan: Scan, render: Render, room: Room) -> Listed:
     """Return every match: whole when it fits into a chunk, else as a stream."""
     chunk = Chunk()
     while True:
         chunk.add(_items(scan, render))
+        room.hold(chunk.bytes)
         if scan.is_done:
-            return Listed(chunk.array(), chunk.has_unfinished, None)
-        if chunk.is_full:
-            return Listed(_stream(chunk, scan, render), has_unfinished=False, next=None)
-        await scan.fill(CHUNK_JOBS - chunk.jobs)
+            return Listed(chunk.array(), chunk.has_unfinished or not chunk.jobs, None)
+        if chunk.is_full(room):
+            stream = _stream(b"[" + chunk.json(), chunk.job_bytes, scan, render, room)
+            return Listed(stream, has_unfinished=True, next=None)
+        await scan.fill(min(CHUNK_JOBS - chunk.jobs, _wanted(room, chunk.job_bytes)))
 
 
 def _items(scan: Scan, render: Render) -> list[Item]:
     return [item for row in scan.take_rows() if (item := render(row)) is not None]
 
 
-async def _stream(first: Chunk, scan: Scan, render: Render) -> Pieces:
-    """Yield the array piece by piece: the chunk that was read already, then the rest."""
-    yield b"[" + first.json()
+async def _stream(first: bytes, job_bytes: int, scan: Scan, render: Render, room: Room) -> Pieces:
+    """Yield the array piece by piece: what was read already, then the rest."""
+    yield first
+    del first
     while not scan.is_done:
-        await _fill_patiently(scan)
+        await _fill_patiently(scan, _wanted(room, job_bytes))
         chunk = Chunk()
         chunk.add(_items(scan, render))
         if chunk.jobs:
+            job_bytes = chunk.job_bytes
             yield b"," + chunk.json()
     yield b"]"
 
 
-async def _fill_patiently(scan: Scan) -> None:
+async def _fill_patiently(scan: Scan, count: int) -> None:
     """Fill a scan; who has waited for a long answer this long also waits until Redis was restarted."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + PATIENCE_SECONDS
     while True:
         try:
-            return await scan.fill(CHUNK_JOBS)
+            return await scan.fill(count)
         except StoreUnavailableError:
             if loop.time() > deadline:
                 raise
