@@ -16,7 +16,7 @@ FIELDS = [
     "owner", "agreementId", "jobId", "dateCreated", "dateFinished", "status", "statusText", "configlogURL",
     "publishlogURL", "algologURL", "outputsURL",
 ]  # fmt: skip
-ADMIN = "Bearer sesame"
+ADMIN = "Bearer sesame-sesame-16"
 TEXTS = ["Job started", "Configuring volumes", "Running algorith", "Uploading results", "Job finished"]
 
 
@@ -253,7 +253,7 @@ async def test_in_mode_required_an_admin_sees_all_and_nobody_else_anything(
 ) -> None:
     """In mode required one without credentials is refused, and an admin sees every job with its admin URLs."""
     await projection.put([FINISHED_JOB])
-    api = await start_api(projection.prefix, API_AUTH="required", API_ADMIN_TOKENS="sesame")
+    api = await start_api(projection.prefix, API_AUTH="required", API_ADMIN_TOKENS="sesame-sesame-16")
     refused = await api.status("owner=0x1111")
     assert (refused.status, refused.headers["WWW-Authenticate"]) == (401, "Bearer")
     [job] = await api.jobs("owner=0x1111", Authorization=ADMIN)

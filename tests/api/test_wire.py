@@ -102,7 +102,7 @@ async def test_bad_credentials_are_refused(api: Client, authorization: str) -> N
 
 async def test_two_credentials_and_bytes_that_are_no_text_are_refused(api: Client) -> None:
     """Two `Authorization` headers, both good, are refused; so are bytes that are not UTF-8."""
-    for lines in (b"Authorization: Bearer sesame\r\n" * 2, b"Authorization: Bearer \xff\xfe\r\n"):
+    for lines in (b"Authorization: Bearer sesame-sesame-16\r\n" * 2, b"Authorization: Bearer \xff\xfe\r\n"):
         sent = f"GET {STATUS}?owner=0x1 HTTP/1.1\r\nConnection: close\r\n".encode() + HOST + lines + b"\r\n"
         assert parts(await api.raw(sent))[0] == 401
 

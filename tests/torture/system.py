@@ -15,7 +15,7 @@ from tests.torture.schedule import API, LINKS, PROJECTORS
 from tests.torture.servers import RedisPair, broker
 
 PARTITIONS: Final = 4
-ADMIN_TOKEN: Final = "let-me-see"  # noqa: S105 - nothing is protected by it
+ADMIN_TOKEN: Final = "let-me-see-and-all-the-rest"  # noqa: S105 - nothing is protected by it
 KAFKA_LINKS: Final = LINKS[:2]
 PROJECTOR_REDIS_LINKS: Final = LINKS[2:4]
 API_LINK: Final = LINKS[4]
