@@ -98,8 +98,10 @@ def _checked(route: Route | None, request: web.Request) -> Route:
         raise BadRequestError("Upgrade is not supported")
     if request.version < HttpVersion10 or request.version > HttpVersion11:
         raise BadRequestError("This version of HTTP is not spoken here")
+    if request.method == hdrs.METH_OPTIONS:  # also where nothing is, so that a page may read that
+        return preflight
     if route is None:
         raise NotFoundError
     if request.method not in _ALLOWED:
         raise MethodNotAllowedError(METHODS)
-    return preflight if request.method == hdrs.METH_OPTIONS else route
+    return route

@@ -33,11 +33,11 @@ def parts(answer: bytes) -> tuple[int, bytes, bytes]:
 )  # fmt: skip
 async def test_a_path_has_one_spelling(api: Client, path: str) -> None:
     """Another spelling of a path is another path, which does not exist."""
-    for method in ("GET", "OPTIONS", "DELETE"):
+    for method in ("GET", "HEAD", "DELETE"):
         status, head, body = parts(
             await api.raw(f"{method} {path}?owner=0x1 HTTP/1.1\r\nConnection: close\r\n".encode() + HOST + b"\r\n")
         )
-        assert (status, orjson.loads(body)) == (404, {"error": "Not found"})
+        assert (status, body and orjson.loads(body)) == (404, b"" if method == "HEAD" else {"error": "Not found"})
         assert b"X-Request-Id" in head
 
 
