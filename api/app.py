@@ -26,12 +26,11 @@ from api.web.routes import Route, asked, document, handled
 from api.web.server import address_of, listen, serving
 from api.web.site import Site
 from schemas import job_status, job_timeline
+from schemas.documents import STATUS_PATH, TIMELINE_PATH
 from service.health import health_routes
 from service.redis import connect
 from service.signals import stop_on_signals
 
-STATUS_PATH: Final = "/api/v1/operator/status"
-TIMELINE_PATH: Final = "/api/v1/operator/status/timeline"
 # Requests make no cycles to speak of, and a collection stops everything.
 GARBAGE_THRESHOLDS: Final = (20_000, 20, 100)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -65,7 +65,7 @@ async def follower(link: Link, tmp_path: Path) -> AsyncIterator[Follower]:
             await process.wait()
 
 
-def last_is(follower: Follower, text: str) -> Callable[[], object]:
+def last_is(follower: Follower, text: str) -> Callable[[], Awaitable[bool]]:
     """Return what tells whether it last printed this."""
 
     async def tells() -> bool:
