@@ -1,6 +1,7 @@
 """What passes between HTTP and those who answer: a question and its answer, as values."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Final, NamedTuple, Protocol
 
 from multidict import CIMultiDict
@@ -16,6 +17,9 @@ class Room(Protocol):
 
     def share(self) -> int:
         """Return how many bytes this answer may have at hand."""
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Return the turn in which a part of a long answer is to be made; few are made at a time."""
 
     def hold(self, size: int) -> None:
         """Say how many bytes of this answer are at hand; raises when there is no room, and the answer ends."""

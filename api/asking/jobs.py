@@ -56,7 +56,7 @@ class Jobs:
         if query.limit is None:
             listed = await read_list(scan, render, question.room)
         else:
-            listed = await read_page(scan, query.limit, render)
+            listed = await read_page(scan, query.limit, render, question.room)
         return Answer(listed.body, self._headers(query, scan, listed))
 
     def _headers(self, query: Query, scan: Scan, listed: Listed) -> Headers:

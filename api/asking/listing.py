@@ -14,6 +14,9 @@ from schemas.lifecycle import FINISHED
 
 # What is held in memory of an answer: this many jobs, or the jobs that make as many bytes as there is room for.
 CHUNK_JOBS: Final = 1000
+# What is asked for at first, which is all for most, and then at most at a time, for others wait meanwhile.
+FIRST_JOBS: Final = 25
+CALL_JOBS: Final = 100
 # What a job takes as JSON when nothing is known of it yet.
 TYPICAL_JOB_BYTES: Final = 400
 # How long a stream waits for a Redis that does not answer before it is cut.
@@ -75,22 +78,23 @@ class Chunk:
 
 def first_wanted(limit: int | None, room: Room) -> int:
     """Return how many jobs to ask for at first; one job more than a page holds tells whether there is another."""
-    return _wanted(room, TYPICAL_JOB_BYTES) if limit is None else limit + 1
+    return min(_wanted(room, TYPICAL_JOB_BYTES) if limit is None else limit + 1, FIRST_JOBS)
 
 
 def _wanted(room: Room, job_bytes: int) -> int:
     """Return how many jobs of that size there is room for."""
-    return min(max(room.share() // job_bytes, 1), CHUNK_JOBS)
+    return min(max(room.share() // max(job_bytes, 1), 1), CALL_JOBS)
 
 
-async def read_page(scan: Scan, limit: int, render: Render) -> Listed:
+async def read_page(scan: Scan, limit: int, render: Render, room: Room) -> Listed:
     """Return a page."""
     found: list[tuple[Item, Row]] = []
     while True:
         found += [(item, row) for row in scan.take_rows() if (item := render(row)) is not None]
         if scan.is_done or len(found) > limit:
             break
-        await scan.fill(limit + 1 - len(found))
+        async with room.turn():
+            await scan.fill(min(limit + 1 - len(found), CALL_JOBS))
     chunk = Chunk()
     chunk.add([item for item, _ in found[:limit]])
     following = place_of(found[limit - 1][1]) if len(found) > limit else None
@@ -108,7 +112,8 @@ async def read_list(scan: Scan, render: Render, room: Room) -> Listed:
         if chunk.is_full(room):
             stream = _stream(b"[" + chunk.json(), chunk.job_bytes, scan, render, room)
             return Listed(stream, has_unfinished=True, next=None)
-        await scan.fill(min(CHUNK_JOBS - chunk.jobs, _wanted(room, chunk.job_bytes)))
+        async with room.turn():
+            await scan.fill(min(CHUNK_JOBS - chunk.jobs, _wanted(room, chunk.job_bytes)))
 
 
 def _items(scan: Scan, render: Render) -> list[Item]:
@@ -120,8 +125,8 @@ async def _stream(first: bytes, job_bytes: int, scan: Scan, render: Render, room
     yield first
     del first
     while not scan.is_done:
-        await _fill_patiently(scan, _wanted(room, job_bytes))
         chunk = Chunk()
+        await _fill_patiently(scan, room, _wanted(room, job_bytes))
         chunk.add(_items(scan, render))
         if chunk.jobs:
             job_bytes = chunk.job_bytes
@@ -129,13 +134,14 @@ async def _stream(first: bytes, job_bytes: int, scan: Scan, render: Render, room
     yield b"]"
 
 
-async def _fill_patiently(scan: Scan, count: int) -> None:
+async def _fill_patiently(scan: Scan, room: Room, count: int) -> None:
     """Fill a scan; who has waited for a long answer this long also waits until Redis was restarted."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + PATIENCE_SECONDS
     while True:
         try:
-            return await scan.fill(count)
+            async with room.turn():
+                return await scan.fill(count)
         except StoreUnavailableError:
             if loop.time() > deadline:
                 raise

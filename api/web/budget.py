@@ -4,6 +4,7 @@ Small answers do not ask for it, so that they, errors and health checks go out w
 answer that is under way is not stopped by it either: its pieces become smaller the more of them there are.
 """
 
+import asyncio
 from types import TracebackType
 from typing import Final, Self
 
@@ -17,6 +18,8 @@ SMALL_BYTES: Final = 64 * 1024
 SHARED_PART: Final = 4
 MIN_PIECE_BYTES: Final = 16 * 1024
 MAX_PIECE_BYTES: Final = 1024 * 1024
+# So many long answers are read and rendered at a time, so that small ones find their turn between them.
+LONG_AT_ONCE: Final = 2
 
 
 class Budget:
@@ -27,6 +30,7 @@ class Budget:
         self._limit = UNFINISHED_BYTES
         self.bytes = 0
         self.answers = 0
+        self.turns = asyncio.Semaphore(LONG_AT_ONCE)
 
     @property
     def is_tight(self) -> bool:
@@ -78,6 +82,10 @@ class Holding:
     def share(self) -> int:
         """Return how many bytes this answer may have at hand."""
         return self.budget.share
+
+    def turn(self) -> asyncio.Semaphore:
+        """Return the turn in which a part of a long answer is made."""
+        return self.budget.turns
 
     def hold(self, size: int) -> None:
         """Hold so many bytes now; BusyError when that is much, more than before, and not under way yet."""
