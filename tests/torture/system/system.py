@@ -17,7 +17,7 @@ from tests.torture.system.servers import RedisPair, broker
 
 COMMAND_SECONDS: Final = 120.0
 SERVER_SECONDS: Final = 90.0
-ADMIN_TOKEN: Final = "let-me-see"  # noqa: S105 - nothing is protected by it
+ADMIN_TOKEN: Final = "let-me-see-and-all-the-rest"  # noqa: S105 - nothing is protected by it
 KAFKA_LINKS: Final = LINKS[:2]
 PROJECTOR_REDIS_LINKS: Final = LINKS[2:4]
 API_LINK: Final = LINKS[4]
