@@ -211,3 +211,20 @@ async def test_the_page_runs_its_own_script_and_style_only(api: Client) -> None:
     assert not re.search(r"<[^>]+\s(on\w+|style)=", text)
     assert "innerHTML" not in text
     assert not re.search(r"(src|href)=[\"']?(https?:)?//", text)
+
+
+async def test_a_page_that_found_nothing_yet_leads_on(page: Page) -> None:
+    """A page that ended before it found a job says that there is more to look through, and has a next one."""
+    next_page = {
+        "Link": '<?owner=0x1111&limit=1&cursor=x>; rel="next"',
+        "Projection-Lag": "0",
+        "Projection-Heartbeat": "2020-10-01T01:00:00Z",
+    }
+    await page.route(
+        "**/status?**",
+        lambda route: route.fulfill(status=200, body="[]", content_type="application/json", headers=next_page),
+    )
+    await ask(page, owner="0x1111")
+    await expect(page.get_by_text("None found yet")).to_be_visible()
+    await expect(page.locator("#next")).to_be_enabled()
+    await expect(page.locator("#next")).to_be_visible()
