@@ -28,12 +28,11 @@ from api.web.routes import Route, asked, document, handled
 from api.web.server import address_of, listen, serving
 from api.web.site import Site
 from schemas import job_status, job_timeline
+from schemas.documents import STATUS_PATH, TIMELINE_PATH
 from service.health import Check, health_routes
 from service.redis import connect
 from service.signals import stop_on_signals
 
-STATUS_PATH: Final = "/api/v1/operator/status"
-TIMELINE_PATH: Final = "/api/v1/operator/status/timeline"
 # Requests make no cycles to speak of, and a collection stops everything.
 GARBAGE_THRESHOLDS: Final = (20_000, 20, 100)
 
@@ -66,7 +65,7 @@ async def running(settings: ApiSettings, listener: socket.socket) -> AsyncIterat
     projection = Projection(Live(store, settings.redis_prefix), reader)
     common = CommonHeaders(settings.cors_origins(), FRESHNESS_HEADERS)
     try:
-        async with serving(Site(routes(settings, projection, metrics), REFUSALS, common, metrics), listener):
+        async with serving(Site(routes(settings, projection, metrics), REFUSALS, common, metrics), listener, metrics):
             yield
     finally:
         await reader.close()

@@ -1,7 +1,8 @@
 """What passes between HTTP and those who answer: a question and its answer, as values."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from typing import Final, NamedTuple
+from contextlib import AbstractAsyncContextManager
+from typing import Final, NamedTuple, Protocol
 
 from multidict import CIMultiDict
 
@@ -11,12 +12,29 @@ Headers = CIMultiDict[str]
 Pieces = AsyncGenerator[bytes, None]
 
 
+class Room(Protocol):
+    """How much of an answer may be in memory, of all that is unfinished in this process."""
+
+    def share(self) -> int:
+        """Return how many bytes this answer may have at hand."""
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Return the turn in which a part of a long answer is to be made; few are made at a time."""
+
+    def hold(self, size: int) -> None:
+        """Say how many bytes of this answer are at hand; raises when there is no room, and the answer ends."""
+
+    def begin(self) -> None:
+        """Say that the answer is sent from here on, piece by piece; raises when there is no room."""
+
+
 class Question(NamedTuple):
-    """Path and query string as they were sent, and the `Authorization` headers."""
+    """Path and query string as they were sent, the `Authorization` headers, and the room there is for an answer."""
 
     path: str
     raw_query: str
     authorization: Sequence[str]
+    room: Room
 
 
 class Answer(NamedTuple):

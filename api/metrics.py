@@ -16,6 +16,8 @@ MULTIPROCESS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 _SHOW_AGAIN_SECONDS: Final = 1.0
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+# The limits that clients can meet.
+LIMITS: Final = ("unfinished bytes", "least rate", "connections", "room for others", "half request")
 _QUERIES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 1024)
 
 
@@ -54,6 +56,14 @@ class Metrics:
             registry=own,
             multiprocess_mode="mostrecent",
         )
+        self._unfinished = Gauge(
+            "api_unfinished_bytes",
+            "Bytes of long answers that were made and not yet taken by their clients.",
+            registry=own,
+            multiprocess_mode="livesum",
+        )
+        met = Counter("api_limits_met", "Clients that met a limit.", ("limit",), registry=own)
+        self._met = {limit: met.labels(limit) for limit in LIMITS}
         self._children: dict[tuple[str, int], Histogram] = {}
         self._shown: tuple[int | None, Collection[str]] = (0, ())
         self._shown_at = 0.0
@@ -73,6 +83,14 @@ class Metrics:
     def redis_error(self, reason: str) -> None:
         """Count a call to Redis that failed."""
         self._errors.labels(reason).inc()
+
+    def limit_met(self, limit: str) -> None:
+        """Count a client that met a limit."""
+        self._met[limit].inc()
+
+    def unfinished(self, size: int) -> None:
+        """Note how many bytes of long answers are unfinished."""
+        self._unfinished.set(size)
 
     def unknown(self) -> None:
         """Note that nobody knows how far the projection is behind."""

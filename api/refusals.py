@@ -4,11 +4,12 @@ from typing import Final
 
 from api.asking.errors import BadQueryError, UnauthorizedError
 from api.projection.errors import UnavailableError
-from api.web.errors import BadRequestError, InternalError, MethodNotAllowedError, NotFoundError
+from api.web.errors import BadRequestError, BusyError, InternalError, MethodNotAllowedError, NotFoundError
 from api.web.headers import METHODS
 from api.web.responses import Refusal, Refusals
 
 RETRY_SECONDS: Final = 1
+BUSY_RETRY_SECONDS: Final = 5
 
 # A class stands for those below it.
 REFUSALS: Final[Refusals] = {
@@ -18,5 +19,6 @@ REFUSALS: Final[Refusals] = {
     NotFoundError: Refusal(404),
     MethodNotAllowedError: Refusal(405, {"Allow": METHODS}),
     InternalError: Refusal(500),
+    BusyError: Refusal(503, {"Retry-After": str(BUSY_RETRY_SECONDS)}),
     UnavailableError: Refusal(503, {"Retry-After": str(RETRY_SECONDS)}),
 }

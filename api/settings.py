@@ -9,7 +9,12 @@ from service.settings import Port, RedisSettings
 
 ANY_ORIGIN: Final = "*"
 
-_TOKEN: Final = re.compile(r"[!-+\--~]{1,4096}")  # what a header can carry, without the comma
+# A shorter token can be guessed.
+MIN_TOKEN_CHARACTERS: Final = 16
+MAX_TOKEN_CHARACTERS: Final = 4096
+
+_TOKEN: Final = re.compile(r"[!-+\--~]+")  # what a header can carry, without the comma
+_QUOTES: Final = "\"'`"
 _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.\[\]:_-]+")
 
 
@@ -18,7 +23,9 @@ class ApiSettings(RedisSettings):
 
     api_host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 for every one.")
     api_port: Port = Field(8080, description="Port to listen on; 0 for a free one.")
-    api_admin_tokens: SecretStr | None = Field(None, description="Bearer tokens of admins, comma-separated.")
+    api_admin_tokens: SecretStr | None = Field(
+        None, description="Bearer tokens of admins, comma-separated, of at least 16 characters each."
+    )
     api_auth: Literal["open", "required"] = Field("open", description="Whether one may ask without credentials.")
     api_cors_origins: str = Field(
         ANY_ORIGIN, description="Origins whose pages may read the API, comma-separated; * for any."
@@ -30,9 +37,9 @@ class ApiSettings(RedisSettings):
     @field_validator("api_admin_tokens")
     @classmethod
     def _tokens_fit_a_header(cls, value: SecretStr | None) -> SecretStr | None:
-        if value and not all(_TOKEN.fullmatch(token) for token in _items(value.get_secret_value())):
-            message = "each token is of printable ASCII characters without spaces"
-            raise ValueError(message)
+        for token in _items(value.get_secret_value()) if value else ():
+            if fault := _token_fault(token):
+                raise ValueError(fault)
         return value
 
     @field_validator("api_cors_origins")
@@ -59,6 +66,17 @@ class ApiSettings(RedisSettings):
     def cors_origins(self) -> frozenset[str]:
         """Return the origins whose pages may read the API."""
         return frozenset(_items(self.api_cors_origins))
+
+
+def _token_fault(token: str) -> str | None:
+    """Return what is wrong with a token, without quoting it."""
+    if token[0] in _QUOTES or token[-1] in _QUOTES:
+        return "a token begins or ends with a quotation mark: a client would have to send that too"
+    if not _TOKEN.fullmatch(token):
+        return "each token is of printable ASCII characters without spaces or line breaks"
+    if not MIN_TOKEN_CHARACTERS <= len(token) <= MAX_TOKEN_CHARACTERS:
+        return f"each token has {MIN_TOKEN_CHARACTERS} to {MAX_TOKEN_CHARACTERS} characters: openssl rand -hex 32"
+    return None
 
 
 def _items(text: str) -> list[str]:

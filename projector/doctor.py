@@ -17,7 +17,7 @@ from projector.settings import ProjectorSettings
 from projector.store.catalog import State
 from projector.store.generation import Generation
 from projector.store.ledger import Ledger
-from projector.store.memory import require_redis, why_incomplete
+from projector.store.memory import Memory, require_redis, why_incomplete
 from schemas.event_time import iso_seconds, sortable_timestamp
 from schemas.redis_layout import (
     DAMAGED_KEY,
@@ -114,14 +114,17 @@ async def _topic(admin: AIOKafkaAdminClient, topic: str, config: dict[str, str])
 
 async def _redis(redis: AnyRedis, settings: ProjectorSettings) -> list[Finding]:
     try:
-        memory = await require_redis(redis, settings)
+        memories = await require_redis(redis, settings)
     except ServiceUnavailableError as error:
         return [Finding("redis", "cannot be used", str(error))]
+    answers = Finding("redis", f"{address(settings)} answers and never evicts")
+    return [answers, *(_memory(memory, address(settings)) for memory in memories)]
+
+
+def _memory(memory: Memory, place: str) -> Finding:
+    node = f"{memory.node}: " if memory.node else ""
     room = f" of {memory.limit}" if memory.limit != "0B" else ", no limit set"
-    return [
-        Finding("redis", f"{address(settings)} answers and never evicts"),
-        Finding("redis memory", f"{memory.used} used{room}", why_incomplete(memory, address(settings))),
-    ]
+    return Finding("redis memory", f"{node}{memory.used} used{room}", why_incomplete(memory, place))
 
 
 async def _projection(redis: AnyRedis, settings: ProjectorSettings) -> list[Finding]:

@@ -2,20 +2,36 @@
 
 import json
 from collections.abc import Mapping
+from importlib.metadata import version
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
 
 from schemas import job_event, job_status, job_timeline
+
+PACKAGE: Final = "operator-status"
+STATUS_PATH: Final = "/api/v1/operator/status"
+TIMELINE_PATH: Final = "/api/v1/operator/status/timeline"
 
 
 def openapi() -> dict[str, Any]:
     """Return the OpenAPI 3.1 description of the HTTP API."""
-    return _document("openapi.json", job_status.SCHEMA, job_timeline.SCHEMA)
+    document = _document("openapi.json", job_status.SCHEMA, job_timeline.SCHEMA)
+    lists, timeline = (document["paths"][path] for path in (STATUS_PATH, TIMELINE_PATH))
+    timeline["get"] = _alike(lists["get"], timeline["get"])
+    document["info"]["version"] = version(PACKAGE)
+    return document
 
 
 def asyncapi() -> dict[str, Any]:
     """Return the AsyncAPI 3.0 description of the topics."""
     return _document("asyncapi.json", job_event.SCHEMA)
+
+
+def _alike(operation: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Return another operation that is as the first one, but for what it says itself of the answer."""
+    responses = dict(operation["responses"])
+    responses["200"] = responses["200"] | other["responses"]["200"]
+    return {**operation, **other, "responses": responses}
 
 
 def _document(name: str, *schemas: Mapping[str, Any]) -> dict[str, Any]:

@@ -55,6 +55,8 @@ FLOOR: Final = "floor:"
 LATEST_MILLISECONDS: Final = 253_402_300_799_999
 # The most digits of an offset, an epoch or a time in milliseconds: Lua counts exactly as far.
 MOST_DIGITS: Final = 15
+# The floor of a partition whose end is not known yet, beyond every offset: until then nobody can tell what is whole.
+UNKNOWN_END: Final = 10**MOST_DIGITS - 1
 
 EPOCH: Final = "epoch"
 LEASE: Final = "lease"

@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Final, NamedTuple
 
 from api.asking.errors import UnauthorizedError
@@ -23,7 +24,7 @@ class Credentials:
     """Knows the admins, and whether one may ask without credentials."""
 
     def __init__(self, admin_tokens: Sequence[bytes], *, is_required: bool) -> None:
-        self._admin_tokens = admin_tokens
+        self._admin_digests = tuple(map(_digest, admin_tokens))
         self._is_required = is_required
 
     def caller(self, authorization: Sequence[str]) -> Caller:
@@ -32,7 +33,7 @@ class Credentials:
         Where none are needed only a Bearer token counts, and only where tokens are configured: what else is sent is
         somebody else's, such as a proxy's. A token that counts and is not good is refused also there.
         """
-        if not self._is_required and not (self._admin_tokens and any(map(_is_bearer, authorization))):
+        if not self._is_required and not (self._admin_digests and any(map(_is_bearer, authorization))):
             return ANYBODY
         if not authorization:
             raise UnauthorizedError("Credentials are required: Authorization: Bearer <token>")
@@ -42,10 +43,14 @@ class Credentials:
 
     def _is_admin(self, authorization: str) -> bool:
         _, _, token = authorization.partition(" ")
-        given = token.strip(" ").encode(errors="surrogateescape")
-        # All are compared, so that the time it takes tells nothing.
-        matches = [hmac.compare_digest(given, admin) for admin in self._admin_tokens]
+        given = _digest(token.strip(" ").encode(errors="surrogateescape"))
+        # All are compared, each of the same length, so that the time it takes tells nothing.
+        matches = [hmac.compare_digest(given, admin) for admin in self._admin_digests]
         return _is_bearer(authorization) and any(matches)
+
+
+def _digest(token: bytes) -> bytes:
+    return sha256(token).digest()
 
 
 def _is_bearer(authorization: str) -> bool:

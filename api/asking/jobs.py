@@ -57,16 +57,16 @@ class Jobs:
         def render(row: Row) -> Item | None:
             return self._render(row, view)
 
-        scan = await self._scan(query)
+        scan = await self._scan(query, first_wanted(query.limit, question.room))
         if query.limit is None:
-            listed = await read_list(scan, render)
+            listed = await read_list(scan, render, question.room)
         else:
-            listed = await read_page(scan, query.limit, render)
+            listed = await read_page(scan, query.limit, render, question.room)
         return Answer(listed.body, self._headers(query, scan, listed))
 
-    async def _scan(self, query: Query) -> Scan:
+    async def _scan(self, query: Query, wanted: int) -> Scan:
         try:
-            return await self._projection.scan(query.search, first_wanted(query.limit))
+            return await self._projection.scan(query.search, wanted)
         except (NotReadyError, StoreUnavailableError, UnconfirmedError):
             self._metrics.unknown()
             raise

@@ -19,6 +19,8 @@ from schemas.redis_layout import HEARTBEATS, JOB, META, POSITIONS, STORED_FIELDS
 _SCRIPT: Final = Script((files("api.projection") / "read.lua").read_text(encoding="utf-8"))
 _KEYS: Final = (META, POSITIONS, HEARTBEATS)
 _HEAD: Final[tuple[str | int, ...]] = (JOB, len(STORED_FIELDS), *STORED_FIELDS)
+# The most bytes of rows that an answer takes from all its buckets at once, but for a row of each.
+READ_BYTES: Final = 1024 * 1024
 # What a reply has before the first lookup's answer.
 _ANSWERS_AT: Final = 4
 _log = structlog.get_logger(__name__)
@@ -39,7 +41,7 @@ class Buckets:
         """Return the answer to each lookup; UnavailableError when there is no right one now."""
         watermark = self._readiness.watermark(bucket)
         keys = [bucket.base + name for name in _KEYS]
-        argv: list[str | int] = [bucket.base, *_HEAD, _argument(lookups)]
+        argv: list[str | int] = [bucket.base, *_HEAD, READ_BYTES // bucket.buckets, _argument(lookups)]
         reply = await self._store.run(_SCRIPT, keys, argv, timeout_seconds)
         self._metrics.round_trip(len(lookups))
         now, milliseconds = _standing(reply), int(reply[0])
@@ -55,13 +57,14 @@ class Buckets:
         if reason == b"damaged":
             self._damage.name_key(answer[1], "it is no index")
             return DamagedKeyError()
-        rows = self._damage.sound(bucket.base, lookup.indexes, answer[1])
-        is_whole = len(rows) == len(answer[1])
+        found, looked_at = answer[1:3]
+        rows = self._damage.sound(bucket.base, lookup.indexes, found)
+        is_whole, passed_over = len(rows) == len(found), looked_at - len(found)
         if reason == b"all":
-            return Portion(rows, None, True, now, milliseconds, is_whole)  # noqa: FBT003 - three times slower by name
-        _, _, score, member = answer
+            return Portion(rows, None, True, now, milliseconds, is_whole, passed_over)  # noqa: FBT003 - three times slower by name
+        score, member = answer[3:]
         after = Place(int(score), member.decode()) if score else None
-        return Portion(rows, after, False, now, milliseconds, is_whole)  # noqa: FBT003 - three times slower by name
+        return Portion(rows, after, False, now, milliseconds, is_whole, passed_over)  # noqa: FBT003 - three times slower by name
 
 
 def _argument(lookups: Iterable[Lookup]) -> str:

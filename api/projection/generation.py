@@ -13,12 +13,13 @@ _SWITCHED: Final = SWITCHED.encode()
 
 
 class Bucket(NamedTuple):
-    """A bucket as the pointer names it; `base` is what each of its keys starts with."""
+    """A bucket as the pointer names it, one of so many `buckets`; `base` is what each of its keys starts with."""
 
     generation: int
     number: int
     base: str
     incarnation: str
+    buckets: int = 1
 
 
 class Generation(NamedTuple):
@@ -53,7 +54,7 @@ def generation(prefix: str, fields: Mapping[bytes, bytes]) -> Generation:
             "upgrade the older of the two"
         )
     buckets = tuple(
-        Bucket(pointer.number, number, bucket_prefix(prefix, pointer.number, number), incarnation)
+        Bucket(pointer.number, number, bucket_prefix(prefix, pointer.number, number), incarnation, pointer.buckets)
         for number, incarnation in enumerate(pointer.incarnations)
     )
     return Generation(pointer.number, buckets, fields.get(_CUTOFF, b""), switched, began)

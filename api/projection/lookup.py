@@ -41,7 +41,8 @@ class Portion(NamedTuple):
     """Rows in order, the place to go on after, whether there are no more; and where the bucket stood, and when.
 
     Redis limits its work, so no rows does not mean that there are no more, and the place may be where it was. The
-    time is in milliseconds of Redis' clock. `is_whole` is False when a row was left out, since it is no job.
+    time is in milliseconds of Redis' clock. `is_whole` is False when a row was left out, since it is no job;
+    `passed_over` counts members that were looked at and are not in every index.
     """
 
     rows: list[Row]
@@ -50,6 +51,7 @@ class Portion(NamedTuple):
     standing: Standing
     milliseconds: int
     is_whole: bool = True
+    passed_over: int = 0
 
 
 def place_of(row: Row) -> Place:

@@ -18,6 +18,7 @@ class Projection:
     def __init__(self, live: Live, reader: Reader) -> None:
         self._live = live
         self._reader = reader
+        self._turn = asyncio.Lock()
 
     async def scan(self, search: Search, count: int) -> Scan:
         """Return a scan that has its first rows, about `count`; UnavailableError when there is no right answer now.
@@ -46,7 +47,7 @@ class Projection:
 
     async def _begun(self, generation: Generation, search: Search, count: int) -> Scan:
         """Return a scan of this generation; one that is sealed or not ready may be replaced at any moment."""
-        scan = Scan(self._reader.ask, generation, search)
+        scan = Scan(self._reader.ask, generation, search, self._turn)
         try:
             await scan.fill(count)
         except NotReadyError:

@@ -7,21 +7,22 @@
 -- ARGV[2]  name of a job's key, to be followed by its member
 -- ARGV[3]  how many fields of a job are wanted, n
 -- ARGV[4 .. 3 + n]  their names
--- ARGV[4 + n]  the lookups, a line for each, in fields with a tab between them (identifiers hold no control characters):
+-- ARGV[4 + n]  the most bytes of rows in a reply; one row may go beyond it
+-- ARGV[5 + n]  the lookups, a line for each, in fields with a tab between them (identifiers hold no control characters):
 --   number of jobs wanted, score and member to go on after (both empty for the start; only the member empty for the
 --   start of that score), then the names of the indexes, all of which must have a job (none: there is nothing to find)
 -- Answers {milliseconds of Redis' clock, meta, positions, heartbeats, answer, answer ...}; the three hashes are flat
 -- arrays, positions without what follows '#'. An answer, one for each lookup, begins with its reason:
---   all {rows}                  there are no more
---   more {rows, score, member}  there may be more after these; perhaps no row was looked at yet
---   damaged {key}               the key of an index is of a wrong type
+--   all {rows, looked at}                  there are no more; how many members were looked at for these rows
+--   more {rows, looked at, score, member}  there may be more after these; perhaps none was looked at yet
+--   damaged {key}                          the key of an index is of a wrong type
 -- A row is the fields in the order given (nil where the job has none; all of them where no job is stored or its key is of
 -- a wrong type), then score and member.
 --
 -- Redis does nothing else meanwhile, so the work is limited: in units of about a microsecond, and in bytes. Whoever is
 -- not served in full asks again with the score and member that were answered.
 
-local WORK, MINIMUM_SHARE, BYTES = 2000, 40, 1048576
+local WORK, MINIMUM_SHARE, SEARCH_SHARE = 2000, 40, 600
 local LOOKUP_COST, ROW_COST, EXAMINED_AT_ONCE = 4, 6, 200
 
 local call, pcall = redis.call, redis.pcall
@@ -29,7 +30,7 @@ local byte, find, gmatch, match = string.byte, string.find, string.gmatch, strin
 local floor, max, min = math.floor, math.max, math.min
 local base, job_key, field_count = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local fields = {unpack(ARGV, 4, field_count + 3)}
-local work, bytes = WORK, BYTES
+local work, bytes = WORK, tonumber(ARGV[field_count + 4])
 
 -- Lua's own > follows the server's locale; members are ordered by their bytes.
 local function is_greater(a, b)
@@ -92,13 +93,15 @@ end
 
 local function look_up(names, wanted, score, member, share)
   work = work - LOOKUP_COST
-  if #names == 0 then return {'all', {}} end
+  if #names == 0 then return {'all', {}, 0} end
   local key, size, others = lead(names)
   if not key then return {'damaged', size} end
   local rows = {}
-  if size == 0 then return {'all', rows} end
+  if size == 0 then return {'all', rows, 0} end
   local rank = score == '' and 0 or rank_after(key, score, member)
-  local stop = work - share
+  local first = rank
+  -- Whoever compares indexes may find nothing for long, and everybody waits for the whole call.
+  local stop = work - (#others == 0 and share or min(share, SEARCH_SHARE))
   while rank < size and #rows < wanted and work > stop and bytes > 0 do
     local count = #others == 0 and min(wanted - #rows, max(1, floor((work - stop) / ROW_COST))) or EXAMINED_AT_ONCE
     local examined = call('ZRANGE', key, rank, rank + count - 1, 'WITHSCORES')
@@ -113,8 +116,8 @@ local function look_up(names, wanted, score, member, share)
       end
     end
   end
-  if rank >= size then return {'all', rows} end
-  return {'more', rows, score, member}
+  if rank >= size then return {'all', rows, rank - first} end
+  return {'more', rows, rank - first, score, member}
 end
 
 local function without_ledger(flat)
@@ -129,7 +132,7 @@ local function without_ledger(flat)
 end
 
 local lookups = {}
-for line in gmatch(ARGV[field_count + 4], '[^\n]+') do
+for line in gmatch(ARGV[field_count + 5], '[^\n]+') do
   local wanted, score, member, rest = match(line, '^(%d+)\t([^\t]*)\t([^\t]*)(.*)$')
   local names = {}
   for name in gmatch(rest, '[^\t]+') do names[#names + 1] = name end
@@ -147,7 +150,7 @@ for i, lookup in ipairs(lookups) do
     local share = max(MINIMUM_SHARE, floor(work / (#lookups - i + 1)))
     reply[#reply + 1] = look_up(names, wanted, score, member, share)
   else
-    reply[#reply + 1] = {'more', {}, score, member}
+    reply[#reply + 1] = {'more', {}, 0, score, member}
   end
 end
 return reply

@@ -12,15 +12,20 @@ from schemas.expiry import is_expired
 NOT_READ: Final = Freshness(None, None)
 FIRST: Final = Place(-(2**63), "")
 LAST: Final = Place(2**63, "")
-# How many jobs are asked for at least once all that came were too old to be shown, as can be many before the next.
+# How many jobs are asked for at least after some were too old to be shown: so can be many before the next.
 SEARCHED_JOBS: Final = 1000
+# A scan searches when so many members were looked at in vain since it was last filled.
+SEARCH_MEMBERS: Final = 100
+# For how many times as long as Redis took for a call of a search none is asked: all of them together leave the most of
+# Redis' time to the others.
+SEARCH_PAUSE_TIMES: Final = 3
 Ask = Callable[[Bucket, Lookup], asyncio.Future[Portion]]
 
 
 class Branch:
     """What one bucket has given of an answer: rows not handed on yet, and the place up to which it was looked at."""
 
-    __slots__ = ("bucket", "is_done", "is_whole", "milliseconds", "reached", "rows", "standing")
+    __slots__ = ("bucket", "is_done", "is_whole", "milliseconds", "passed_over", "reached", "rows", "standing")
 
     def __init__(self, bucket: Bucket, after: Place | None) -> None:
         self.bucket = bucket
@@ -28,14 +33,16 @@ class Branch:
         self.rows: list[Row] = []
         self.is_done = False
         self.is_whole = True
+        self.passed_over = 0
         self.standing: Standing | None = None
         self.milliseconds = 0
 
     def take_in(self, portion: Portion) -> None:
         """Add what was found."""
-        rows, self.reached, self.is_done, self.standing, self.milliseconds, is_whole = portion
+        rows, self.reached, self.is_done, self.standing, self.milliseconds, is_whole, passed_over = portion
         self.rows += rows
         self.is_whole &= is_whole
+        self.passed_over += passed_over
 
 
 def merge(branches: Sequence[Branch]) -> list[Row]:
@@ -55,15 +62,18 @@ def merge(branches: Sequence[Branch]) -> list[Row]:
 class Scan:
     """Reads one answer: `fill` and `take_rows` by turns until it `is_done`.
 
-    Each bucket keeps its own place, so buckets are asked only for what they have not given yet.
+    Each bucket keeps its own place, so buckets are asked only for what they have not given yet. Scans that search take
+    turns; `turn` is the same for all of them.
     """
 
-    def __init__(self, ask: Ask, generation: Generation, search: Search) -> None:
+    def __init__(self, ask: Ask, generation: Generation, search: Search, turn: asyncio.Lock) -> None:
         self.generation = generation
         self._ask = ask
         self._indexes = search.indexes
         self._branches = [Branch(bucket, search.after) for bucket in generation.asked(search.digest)]
-        self._is_searching = False
+        self._after = search.after
+        self._turn = turn
+        self._hidden = 0
         # How fresh all is that was read so far.
         self.freshness = NOT_READ
 
@@ -88,10 +98,36 @@ class Scan:
                 return True
         return False
 
+    @property
+    def is_searching(self) -> bool:
+        """Whether the last fill looked at many jobs that are not to be shown."""
+        return self._hidden + sum([branch.passed_over for branch in self._branches]) >= SEARCH_MEMBERS
+
+    @property
+    def reached(self) -> Place | None:
+        """The place up to which all rows were handed on, once there is one that is further than the start."""
+        places = [branch.reached for branch in self._branches if not branch.is_done]
+        if not places or None in places or min(filter(None, places)) == self._after:
+            return None
+        return min(filter(None, places))
+
     async def fill(self, count: int) -> None:
         """Ask every bucket that has no rows at hand; UnavailableError when one cannot answer or must not be shown."""
-        if self._is_searching:
+        if self._hidden:
             count = max(count, SEARCHED_JOBS)
+        if not self.is_searching:
+            await self._fill(count)
+            return
+        async with self._turn:
+            loop = asyncio.get_running_loop()
+            started = loop.time()
+            await self._fill(count)
+            await asyncio.sleep(SEARCH_PAUSE_TIMES * (loop.time() - started))
+
+    async def _fill(self, count: int) -> None:
+        self._hidden = 0
+        for branch in self._branches:
+            branch.passed_over = 0
         asked = [
             (branch, self._ask(branch.bucket, Lookup(self._indexes, count, branch.reached)))
             for branch in self._branches
@@ -113,5 +149,5 @@ class Scan:
         if not cutoff or not rows:
             return rows
         shown = [row for row in rows if not is_expired(row, cutoff)]
-        self._is_searching = not shown
+        self._hidden += len(rows) - len(shown)
         return shown

@@ -1,10 +1,13 @@
 """Which encoding a client accepts (RFC 9110, section 12.5.3), and which it already has (section 13.1.2)."""
 
+import asyncio
 import re
 import zlib
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
+
+from api.web.budget import SMALL_BYTES
 
 GZIP: Final = "gzip"
 # A smaller body costs more to compress than its bytes cost to send.
@@ -24,9 +27,21 @@ def accepts_gzip(accept_encoding: str) -> bool:
     return qualities.get(GZIP, qualities.get("x-gzip", qualities.get("*", 0.0))) > 0
 
 
-def compressor() -> "zlib._Compress":
-    """Return what makes a gzip stream out of pieces; the same pieces give the same bytes."""
-    return zlib.compressobj(GZIP_LEVEL, wbits=zlib.MAX_WBITS | 16)
+class Compressor:
+    """Makes a gzip stream out of pieces; the same pieces give the same bytes."""
+
+    def __init__(self) -> None:
+        self._stream = zlib.compressobj(GZIP_LEVEL, wbits=zlib.MAX_WBITS | 16)
+
+    async def add(self, piece: bytes) -> bytes:
+        """Return what goes out now that a piece was added; a long one is compressed beside the loop."""
+        if len(piece) <= SMALL_BYTES:
+            return self._stream.compress(piece)
+        return await asyncio.to_thread(self._stream.compress, piece)
+
+    def end(self) -> bytes:
+        """Return the rest."""
+        return self._stream.flush()
 
 
 def gzip(body: bytes) -> bytes:

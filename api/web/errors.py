@@ -28,3 +28,10 @@ class InternalError(WebError):
 
     def __init__(self) -> None:
         super().__init__("Internal error")
+
+
+class BusyError(WebError):
+    """Clients have left too much lying of what was answered."""
+
+    def __init__(self) -> None:
+        super().__init__("Too many long answers are waiting to be read: ask again, or for less at once")

@@ -1,5 +1,6 @@
 """From an answer, or from an error, to the response that goes out."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -7,7 +8,8 @@ import orjson
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
-from api.exchange import JSON, Answer
+from api.exchange import JSON, Answer, Headers, Room
+from api.web.budget import SMALL_BYTES
 from api.web.encoding import GZIP, MIN_GZIP_BYTES, accepts_gzip, etag_of, gzip, has_etag
 from api.web.headers import ETAG
 from api.web.sending import Streamed, Whole
@@ -27,15 +29,25 @@ class Refusal(NamedTuple):
 Refusals = Mapping[type[Exception], Refusal]
 
 
-def respond(request: web.BaseRequest, answer: Answer) -> Whole | Streamed:
+async def respond(request: web.BaseRequest, answer: Answer, room: Room) -> Whole | Streamed:
     """Return an answer in the encoding that the client accepts, or 304 when it has that already.
 
-    The response takes the answer's headers over.
+    The response takes the answer's headers over. A long body is hashed and compressed beside the loop; BusyError when
+    there is no room for it.
     """
     body, headers, content_type = answer
     if not isinstance(body, bytes):
         headers[hdrs.CONTENT_TYPE] = content_type
         return Streamed(headers, body, is_gzip=_wants_gzip(request))
+    if len(body) > SMALL_BYTES:
+        room.hold(len(body))
+        response = await asyncio.to_thread(_respond_whole, request, body, headers, content_type)
+        room.hold(response.size)
+        return response
+    return _respond_whole(request, body, headers, content_type)
+
+
+def _respond_whole(request: web.BaseRequest, body: bytes, headers: Headers, content_type: str) -> Whole:
     is_gzip = len(body) >= MIN_GZIP_BYTES and _wants_gzip(request)
     etag = headers[ETAG] = etag_of(body, is_gzip=is_gzip)
     known = request.headers.getall(hdrs.IF_NONE_MATCH, ())

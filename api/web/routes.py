@@ -15,7 +15,7 @@ def asked(endpoint: Endpoint) -> Route:
     """Return the route of an endpoint."""
 
     async def route(request: web.Request, question: Question) -> web.StreamResponse:
-        return respond(request, await endpoint(question))
+        return await respond(request, await endpoint(question), question.room)
 
     return route
 
@@ -23,8 +23,8 @@ def asked(endpoint: Endpoint) -> Route:
 def document(answer: Answer) -> Route:
     """Return the route of an answer that is always the same."""
 
-    async def route(request: web.Request, _: Question) -> web.StreamResponse:
-        return respond(request, answer._replace(headers=answer.headers.copy()))
+    async def route(request: web.Request, question: Question) -> web.StreamResponse:
+        return await respond(request, answer._replace(headers=answer.headers.copy()), question.room)
 
     return route
 

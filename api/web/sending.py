@@ -1,6 +1,8 @@
 """How a response goes out: in one piece, or piece by piece and whole or not at all."""
 
+import asyncio
 import time
+from collections.abc import Iterator
 from contextlib import aclosing
 from email.utils import formatdate
 from functools import lru_cache
@@ -9,10 +11,13 @@ from typing import Final
 import structlog
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import StreamWriter
 
 from api.exchange import Headers, Pieces
-from api.web.encoding import GZIP, compressor
+from api.web.budget import Holding
+from api.web.encoding import GZIP, Compressor
 from api.web.headers import REQUEST_ID
+from api.web.taking import SLICE_BYTES, WRITE_BUFFER_BYTES, Taking, TooSlowError
 
 _NOT_MODIFIED: Final = 304
 _log = structlog.get_logger(__name__)
@@ -30,6 +35,12 @@ class Whole(web.StreamResponse):
         self._whole_body = body
         self._request: web.BaseRequest | None = None
         self._is_kept = True
+        self._is_sent = False
+
+    @property
+    def size(self) -> int:
+        """How many bytes its body has."""
+        return len(self._whole_body)
 
     @property
     def keep_alive(self) -> bool:
@@ -46,13 +57,26 @@ class Whole(web.StreamResponse):
         self._is_kept = self._is_kept and request.keep_alive
         return None
 
+    async def send(self, request: web.BaseRequest, taking: Taking) -> None:
+        """Send a long response slice by slice, as the client takes it; ConnectionError when the client is gone."""
+        await self.prepare(request)
+        transport = _transport(request)
+        transport.write(self._head(request).encode())
+        self._is_sent = True
+        if request.method != hdrs.METH_HEAD:
+            for piece in slices(self._whole_body):
+                _transport(request).write(piece)
+                await taking.wait(request.writer)
+
     async def write_eof(self, data: bytes = b"") -> None:  # noqa: ARG002 - it has its body already
-        """Write the response; ConnectionResetError when the client is gone."""
+        """Write the response unless it was sent; ConnectionResetError when the client is gone."""
+        if self._is_sent:
+            return
         request = self._request
-        if request is None or request.transport is None or request.transport.is_closing():
+        if request is None:
             raise ConnectionResetError
         body = b"" if request.method == hdrs.METH_HEAD else self._whole_body
-        request.transport.write(self._head(request).encode() + body)
+        _transport(request).write(self._head(request).encode() + body)
         await request.writer.drain()
 
     def _head(self, request: web.BaseRequest) -> str:
@@ -76,17 +100,25 @@ class Streamed(web.StreamResponse):
     def __init__(self, headers: Headers, pieces: Pieces, *, is_gzip: bool) -> None:
         super().__init__(headers=headers)
         self._pieces = pieces
-        self._pack = compressor() if is_gzip else None
+        self._pack = Compressor() if is_gzip else None
         if is_gzip:
             self.headers[hdrs.CONTENT_ENCODING] = GZIP
 
-    async def send(self, request: web.BaseRequest) -> None:
+    async def send(self, request: web.BaseRequest, holding: Holding, taking: Taking) -> None:
         """Send all of it but the end; ConnectionError when the client is gone, or the connection had to be cut."""
-        await self.prepare(request)
-        if request.method == hdrs.METH_HEAD:
+        writer = await self.prepare(request)
+        if not isinstance(writer, StreamWriter) or request.method == hdrs.METH_HEAD:
             return
         try:
-            await self._write_pieces()
+            async with aclosing(self._packed()) as pieces:
+                async for piece in pieces:
+                    holding.hold(len(piece) + WRITE_BUFFER_BYTES)
+                    for part in slices(piece):
+                        await writer.write(part, drain=False)
+                        await taking.wait(writer)
+        except TooSlowError:
+            _log.warning("a client took too little and was cut", request_id=self.headers[REQUEST_ID])
+            raise
         except ConnectionError:
             raise  # the client went away
         except Exception as error:
@@ -95,14 +127,31 @@ class Streamed(web.StreamResponse):
                 request.transport.abort()
             raise ConnectionResetError from error
 
-    async def _write_pieces(self) -> None:
+    async def _packed(self) -> Pieces:
+        """Yield the pieces as they go over the wire; long ones are compressed beside the loop."""
         pack = self._pack
         async with aclosing(self._pieces) as pieces:
             async for piece in pieces:
-                if data := pack.compress(piece) if pack else piece:
-                    await self.write(data)
+                if pack is None:
+                    yield piece
+                elif data := await pack.add(piece):
+                    yield data
         if pack:
-            await self.write(pack.flush())
+            yield pack.end()
+
+
+def slices(body: bytes) -> Iterator[bytes]:
+    """Return a body in parts that a connection can take at once."""
+    if len(body) <= SLICE_BYTES:
+        return iter((body,))
+    return (body[start : start + SLICE_BYTES] for start in range(0, len(body), SLICE_BYTES))
+
+
+def _transport(request: web.BaseRequest) -> asyncio.Transport:
+    transport = request.transport
+    if transport is None or transport.is_closing():
+        raise ConnectionResetError
+    return transport
 
 
 @lru_cache(maxsize=2)

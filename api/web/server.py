@@ -1,21 +1,26 @@
 """The HTTP server under the site: limits on what a client can hold, and errors for what never became a request."""
 
+import asyncio
 import resource
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.http_exceptions import BadHttpMethod, HttpProcessingError
+from aiohttp.streams import EMPTY_PAYLOAD
 
+from api.metrics import Metrics
+from api.web.connections import MAX_CONNECTIONS, Connections
 from api.web.errors import BadRequestError, InternalError, MethodNotAllowedError, WebError
 from api.web.headers import METHODS
-from api.web.site import Site
+from api.web.site import IGNORED_UPGRADE, Site
+from api.web.taking import WRITE_BUFFER_BYTES
 from service.errors import ServiceUnavailableError
 
-MAX_CONNECTIONS: Final = 4096
+HEAD_END: Final = b"\r\n\r\n"
 MAX_LINE_BYTES: Final = 8190
 MAX_FIELD_BYTES: Final = 16 * 1024
 MAX_HEADERS: Final = 100
@@ -26,7 +31,9 @@ LINGERING_SECONDS: Final = 2
 STALLED_MILLISECONDS: Final = 30_000
 # Twice this is what ending takes at most: requests get as long to finish, and then to be cancelled.
 SHUTDOWN_SECONDS: Final = 3
-BACKLOG: Final = 1024
+# So many connections wait in the kernel to be taken, and so many are taken before others are answered.
+BACKLOG: Final = 4096
+TAKEN_AT_ONCE: Final = 64
 
 _SPARE_FILES: Final = 64
 _log = structlog.get_logger(__name__)
@@ -35,11 +42,55 @@ _log = structlog.get_logger(__name__)
 class Connection(web.RequestHandler):
     """A client's connection; answers in the site's form also where aiohttp finds no request."""
 
-    __slots__ = ("_site",)
+    __slots__ = ("_connections", "_site", "_unparsed")
 
-    def __init__(self, server: "Server", site: Site, **options: Any) -> None:
+    def __init__(self, server: "Server", site: Site, connections: Connections, **options: Any) -> None:
         super().__init__(server, **options)
         self._site = site
+        self._connections = connections
+        self._unparsed = b""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether no whole request is at hand."""
+        return not self._request_count or (self._waiter is not None and not self._messages)
+
+    def cut(self) -> None:
+        """End the connection at once."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin, with little that is written and not taken."""
+        super().connection_made(transport)
+        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes in, a head at a time: what is wrong with a request does not concern the one before it.
+
+        The parser forgets whole requests when what comes behind them in the same bytes is none, or when one of them
+        offers another protocol. What cannot be taken yet is kept; then reading is paused.
+        """
+        if self._upgraded:
+            super().data_received(data)
+            return
+        rest = self._unparsed + data if self._unparsed else data
+        start = 0
+        while True:
+            end = rest.find(HEAD_END, start) + len(HEAD_END)
+            if end < len(HEAD_END):
+                end = len(rest)
+            super().data_received(rest[start:end] if start or end < len(rest) else rest)
+            start = end
+            if start >= len(rest) or not self._can_take:
+                break
+        self._unparsed = rest[start:]
+        if rest and self.transport is not None and self._waiter is not None:
+            self._connections.heard(self, is_half=not self._messages)
+
+    @property
+    def _can_take(self) -> bool:
+        return not (self._reading_paused or self._upgraded or len(self._messages) >= self._max_msg_queue_size)
 
     def handle_error(
         self,
@@ -68,37 +119,43 @@ def _error_of(fault: BaseException | None) -> WebError:
 class Server(web.Server):
     """Accepts connections up to a limit."""
 
-    def __init__(self, site: Site, **options: Any) -> None:
-        super().__init__(site.answer, request_factory=self._request, handler_cancellation=True)  # type: ignore[arg-type]
+    def __init__(self, site: Site, connections: Connections, **options: Any) -> None:
+        super().__init__(site.answer, request_factory=_request, handler_cancellation=True)  # type: ignore[arg-type]
         self._site = site
+        self._connections_there_are = connections
         self._options = options
-        self._open = 0
 
     def __call__(self) -> Connection:
         """Return the protocol of a new connection."""
-        return Connection(self, self._site, loop=self._loop, **self._options)
+        return Connection(self, self._site, self._connections_there_are, loop=self._loop, **self._options)
 
     def connection_made(self, handler: web.RequestHandler, transport: Any) -> None:
         """Take a connection, or cut it at once when there are too many."""
         super().connection_made(handler, transport)
-        self._open += 1
-        if self._open > MAX_CONNECTIONS:
-            transport.abort()
+        self._connections_there_are.opened(cast("Connection", handler))
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
         """Let a connection go."""
         super().connection_lost(handler, exc)
-        self._open -= 1
+        self._connections_there_are.closed(cast("Connection", handler))
 
-    def _request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.Request:
-        return web.Request(message, payload, protocol, writer, task, self._loop)
+
+def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.Request:
+    if (message.upgrade or hdrs.EXPECT in message.headers) and payload is not EMPTY_PAYLOAD:
+        # Nobody knows where the next request would begin.
+        message = message._replace(should_close=True)
+    elif message.upgrade and message.headers.get(hdrs.UPGRADE, "").lower() != IGNORED_UPGRADE:
+        message = message._replace(should_close=True)
+    return web.Request(message, payload, protocol, writer, task, asyncio.get_running_loop())
 
 
 @asynccontextmanager
-async def serving(site: Site, listener: socket.socket) -> AsyncIterator[None]:
+async def serving(site: Site, listener: socket.socket, metrics: Metrics) -> AsyncIterator[None]:
     """Serve the site until the block ends, then let requests finish within the limit."""
+    connections = Connections(metrics)
     server = Server(
         site,
+        connections,
         access_log=None,
         keepalive_timeout=KEEPALIVE_SECONDS,
         lingering_time=LINGERING_SECONDS,
@@ -109,10 +166,13 @@ async def serving(site: Site, listener: socket.socket) -> AsyncIterator[None]:
     )
     runner = web.ServerRunner(server, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
+    watching = asyncio.create_task(connections.watch())
     try:
-        await web.SockSite(runner, listener, backlog=BACKLOG).start()
+        await web.SockSite(runner, listener, backlog=TAKEN_AT_ONCE).start()
+        listener.listen(BACKLOG)
         yield
     finally:
+        watching.cancel()
         await runner.cleanup()
 
 

@@ -9,20 +9,22 @@ from time import perf_counter
 from typing import Final
 
 import structlog
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 
-from api.exchange import Question
+from api.exchange import Question, Room
 from api.metrics import Metrics
+from api.web.budget import SMALL_BYTES, Budget, Holding
 from api.web.errors import BadRequestError, InternalError, MethodNotAllowedError, NotFoundError, WebError
 from api.web.headers import METHODS, REQUEST_ID, CommonHeaders
 from api.web.responses import Refusals, refuse
 from api.web.routes import Route, preflight
 from api.web.sending import Streamed, Whole
+from api.web.taking import Taking
 
 _ALLOWED: Final = frozenset(METHODS.split(", "))
 _UNKNOWN_ROUTE: Final = "unknown"
 # Java's client offers HTTP/2 on each connection; RFC 9110 lets a server go on in HTTP/1.1.
-_IGNORED_UPGRADE: Final = "h2c"
+IGNORED_UPGRADE: Final = "h2c"
 _log = structlog.get_logger(__name__)
 
 
@@ -37,28 +39,42 @@ class Site:
         self._expected = tuple(refusals)
         self._common = common
         self._metrics = metrics
+        self._budget = Budget(metrics)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer a request; the one thing it raises is that the client went away."""
-        started = perf_counter()
+        with Holding(self._budget) as holding:
+            started = perf_counter()
+            question = _question(request, holding)
+            route = self._routes.get(question.path)
+            response = await self._response(request, question, route)
+            name = _UNKNOWN_ROUTE if route is None else question.path
+            kind = type(response)  # isinstance is slow with the classes of aiohttp
+            if kind is Streamed:
+                await response.send(request, holding, Taking(request, self._budget))  # type: ignore[attr-defined]
+            self._metrics.request(name, response.status, perf_counter() - started)
+            if kind is Whole and response.size > SMALL_BYTES:  # type: ignore[attr-defined]
+                await response.send(request, Taking(request, self._budget))  # type: ignore[attr-defined]
+            return response
+
+    async def _response(self, request: web.Request, question: Question, route: Route | None) -> web.StreamResponse:
+        """Return the response, with the common headers."""
         common = self._common.of(request)
-        question = _question(request)
-        route = self._routes.get(question.path)
         response: web.StreamResponse
         try:
             response = await _checked(route, request)(request, question)
+            if type(response) is Streamed:
+                question.room.begin()
         except self._expected as error:
-            response = refuse(error, self._refusals)
+            whole = response = refuse(error, self._refusals)
+            if isinstance(error, BadRequestError):
+                whole.force_close()
         except ConnectionError:
             raise
         except Exception:  # noqa: BLE001 - whatever else it is, it is ours: logged, and answered with 500
             _log.exception("a request could not be answered", path=question.path, request_id=common[REQUEST_ID])
             response = refuse(InternalError(), self._refusals)
         response.headers.update(common)
-        if type(response) is Streamed:  # isinstance is slow with the classes of aiohttp
-            await response.send(request)
-        name = _UNKNOWN_ROUTE if route is None else question.path
-        self._metrics.request(name, response.status, perf_counter() - started)
         return response
 
     def refuse(self, request: web.BaseRequest, error: WebError) -> Whole:
@@ -68,20 +84,24 @@ class Site:
         return response
 
 
-def _question(request: web.BaseRequest) -> Question:
+def _question(request: web.BaseRequest, room: Room) -> Question:
     target = request.raw_path
     if not target.startswith("/"):  # the absolute form of RFC 9112, section 3.2.2
         target = request.rel_url.raw_path_qs
     path, _, query = target.partition("?")
-    return Question(path, query.partition("#")[0], request.headers.getall(hdrs.AUTHORIZATION, ()))
+    return Question(path, query.partition("#")[0], request.headers.getall(hdrs.AUTHORIZATION, ()), room)
 
 
 def _checked(route: Route | None, request: web.Request) -> Route:
     """Return what answers the request; WebError when nothing does."""
-    if request.headers.get(hdrs.UPGRADE, _IGNORED_UPGRADE).lower() != _IGNORED_UPGRADE:
+    if request.headers.get(hdrs.UPGRADE, IGNORED_UPGRADE).lower() != IGNORED_UPGRADE:
         raise BadRequestError("Upgrade is not supported")
+    if request.version < HttpVersion10 or request.version > HttpVersion11:
+        raise BadRequestError("This version of HTTP is not spoken here")
+    if request.method == hdrs.METH_OPTIONS:  # also where nothing is, so that a page may read that
+        return preflight
     if route is None:
         raise NotFoundError
     if request.method not in _ALLOWED:
         raise MethodNotAllowedError(METHODS)
-    return preflight if request.method == hdrs.METH_OPTIONS else route
+    return route

@@ -22,7 +22,7 @@ from aiokafka.errors import (
 from projector.fold.batch import MAX_POLL_RECORDS
 from projector.log.codecs import Expansion, require_codecs
 from projector.log.reader import LARGEST_SHARE_BYTES, Polled, Reader
-from schemas.redis_layout import partition_name
+from schemas.redis_layout import UNKNOWN_END, partition_name
 from service.errors import ServiceUnavailableError
 from service.kafka import REQUEST_TIMEOUT_MILLISECONDS, start_client
 from service.settings import KafkaSettings
@@ -164,12 +164,18 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
         return await self._from_leaders(partitions, self._ends)
 
     async def ends(self) -> dict[str, int]:
-        """Return the end of every partition of the topic, by its name: the last stable offset."""
+        """Return the end of every partition of the topic, by its name: the last stable offset.
+
+        It is UNKNOWN_END for one whose leader does not answer; KafkaTimeoutError when none does.
+        """
         numbers = self._consumer.partitions_for_topic(self._topic)
         if not numbers:  # the topic is gone: an empty answer would be taken for an empty log
             raise UnknownTopicOrPartitionError(self._topic)
-        ends = await self._consumer.end_offsets([TopicPartition(self._topic, number) for number in numbers])
-        return {partition_name(item.topic, item.partition): end for item, end in ends.items()}
+        items = [TopicPartition(self._topic, number) for number in numbers]
+        ends = await self._from_leaders(items, self._consumer.end_offsets)
+        if not ends:
+            raise KafkaTimeoutError(f"no broker says where the partitions of {self._topic} end")
+        return {partition_name(item.topic, item.partition): ends.get(item, UNKNOWN_END) for item in items}
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """Read from this offset on."""

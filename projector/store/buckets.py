@@ -82,6 +82,11 @@ class Buckets:
         """Return what every key of a bucket starts with."""
         return bucket_prefix(self._prefix, self.pointer.number, bucket)
 
+    @property
+    def bases(self) -> list[str]:
+        """What the keys of each bucket start with."""
+        return [self.base(bucket) for bucket in self.numbers]
+
     def keys(self, bucket: int, *names: str) -> list[str]:
         """Return keys of a bucket by their names."""
         return [self.base(bucket) + name for name in names]

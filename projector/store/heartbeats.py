@@ -6,7 +6,7 @@ from typing import Final
 
 from projector.store.buckets import Buckets
 from projector.store.calls import Script, check, understood
-from schemas.redis_layout import HEARTBEATS, META, POSITIONS, Heartbeat, number_in
+from schemas.redis_layout import FLOOR, HEARTBEATS, META, POSITIONS, UNKNOWN_END, Heartbeat, number_in
 from service.redis import AnyRedis
 
 PARTITIONS_PER_CALL: Final = 1_000
@@ -27,12 +27,13 @@ class Heartbeats:
     async def beat(self, seen: Mapping[str, int | str], asked_at: Sequence[str]) -> dict[str, tuple[int, ...]]:
         """Record what was seen of partitions, by name; return where each stands in each bucket.
 
-        That is a log end, or what `log_seen` returns. `asked_at` has what `clocks` returned before the log was asked.
+        That is a log end, or what `log_seen` returns; an end becomes the floor where that was unknown. `asked_at` has
+        what `clocks` returned before the log was asked.
         """
         items = list(seen.items())
 
         async def beat(bucket: int) -> list[int]:
-            known = [self._buckets.pointer.incarnations[bucket], asked_at[bucket]]
+            known = [self._buckets.pointer.incarnations[bucket], asked_at[bucket], FLOOR, str(UNKNOWN_END)]
             positions: list[int] = []
             for first in range(0, len(items), PARTITIONS_PER_CALL):
                 some = items[first : first + PARTITIONS_PER_CALL]

@@ -1,8 +1,11 @@
-"""Redis' memory: whether keys may be dropped when it is full, and whether they have been; Redis tells neither."""
+"""Redis' memory, on each node of a cluster: whether keys may be dropped when it is full, and whether they were."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
+
+from redis.asyncio.cluster import RedisCluster
 
 from projector.settings import ProjectorSettings
 from service.diagnosis.redis import diagnose, replica
@@ -19,8 +22,9 @@ _PAUSE_SECONDS: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What Redis says of its memory; of a cluster, what the node says that is worst."""
+    """What Redis, or one node of a cluster by its name, says of its memory."""
 
+    node: str
     policy: str
     evicted_keys: int
     used: str
@@ -32,26 +36,34 @@ class Memory:
         """Whether no key of ours is ever dropped."""
         return self.policy == NO_EVICTION or self.policy.startswith(ONLY_WITH_LIFETIME)
 
+    @property
+    def dropped_keys(self) -> int:
+        """How many keys were dropped that may be ours."""
+        return 0 if self.policy.startswith(ONLY_WITH_LIFETIME) else self.evicted_keys
 
-async def read_memory(redis: AnyRedis) -> Memory:
-    """Return what Redis says of its memory; raises REDIS_FAULTS."""
-    answer: dict[str, Any] = await redis.info("default")  # one section: Redis 6 takes no more
-    memories = [
+
+async def read_memory(redis: AnyRedis) -> list[Memory]:
+    """Return what Redis, or each primary of a cluster, says of its memory; raises REDIS_FAULTS."""
+    return [
         Memory(
+            name,
             str(node.get("maxmemory_policy", NO_EVICTION)),
             int(node.get("evicted_keys", 0)),
             str(node.get("used_memory_human", "?")),
             str(node.get("maxmemory_human", "0B")),
             str(node.get("role", "master")),
         )
-        for node in nodes_of(answer)
+        for name, node in (await info_by_node(redis, "default")).items()
     ]
-    return max(memories, key=lambda memory: (not memory.is_safe, memory.evicted_keys))
 
 
-def nodes_of(answer: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what INFO says of each node: of the one there is, or of those of a cluster."""
-    return [answer] if "used_memory" in answer else list(answer.values())
+async def info_by_node(redis: AnyRedis, *sections: str) -> dict[str, dict[str, Any]]:
+    """Return what INFO says, memory among it: of each primary of a cluster by its name, else under an empty one."""
+    if isinstance(redis, RedisCluster):
+        answer: dict[str, Any] = await redis.info(*sections, target_nodes=RedisCluster.PRIMARIES)
+    else:
+        answer = await redis.info(*sections)
+    return {"": answer} if "used_memory" in answer else answer
 
 
 def why_unsafe(memory: Memory, place: str) -> str | None:
@@ -59,7 +71,7 @@ def why_unsafe(memory: Memory, place: str) -> str | None:
     if memory.is_safe:
         return None
     return (
-        f"Redis at {place} may drop keys without an error (maxmemory-policy is {memory.policy}): "
+        f"Redis at {memory.node or place} may drop keys without an error (maxmemory-policy is {memory.policy}): "
         f"set it to {NO_EVICTION} (`redis-cli CONFIG SET maxmemory-policy {NO_EVICTION}` and in its configuration), or "
         "where its provider has the setting"
     )
@@ -67,33 +79,33 @@ def why_unsafe(memory: Memory, place: str) -> str | None:
 
 def why_incomplete(memory: Memory, place: str) -> str | None:
     """Return what is to be done about a Redis that has dropped keys; None when it has not."""
-    if not memory.evicted_keys or memory.policy.startswith(ONLY_WITH_LIFETIME):
+    if not memory.dropped_keys:
         return None
     return (
-        f"Redis at {place} has dropped {memory.evicted_keys} keys without an error, jobs may be missing: delete the "
-        "keys of the prefix, so that the log is folded again, and then `redis-cli CONFIG RESETSTAT`"
+        f"Redis at {memory.node or place} has dropped {memory.dropped_keys} keys without an error, jobs may be "
+        "missing: delete the keys of the prefix, so that the log is folded again, and then `redis-cli CONFIG RESETSTAT`"
     )
 
 
-async def require_redis(redis: AnyRedis, settings: ProjectorSettings) -> Memory:
+async def require_redis(redis: AnyRedis, settings: ProjectorSettings) -> list[Memory]:
     """Return what Redis says of its memory once it answers, and is set never to drop keys.
 
     Raises ServiceUnavailableError, which says what to do.
     """
-    memory = await _memory(redis, settings)
-    if fault := why_unsafe(memory, address(settings)):
-        raise ServiceUnavailableError(fault)
-    return memory
+    memories = await _memory(redis, settings)
+    if faults := _told(why_unsafe(memory, address(settings)) for memory in memories):
+        raise ServiceUnavailableError(faults)
+    return memories
 
 
 async def require_primary(redis: AnyRedis, settings: ProjectorSettings) -> None:
     """Return when Redis takes writes and is set never to drop keys; ServiceUnavailableError says what to do."""
-    memory = await require_redis(redis, settings)
-    if memory.role == REPLICA:
+    memories = await require_redis(redis, settings)
+    if any(memory.role == REPLICA for memory in memories):
         raise ServiceUnavailableError(sentence(settings, replica()))
 
 
-async def _memory(redis: AnyRedis, settings: ProjectorSettings) -> Memory:
+async def _memory(redis: AnyRedis, settings: ProjectorSettings) -> list[Memory]:
     """Ask until Redis answers; what waiting cannot mend, such as a wrong password, is told at once."""
     fault = failure = None
     try:
@@ -126,9 +138,13 @@ class EvictionWatch:
         """Ask Redis; the next time will do when it does not answer."""
         try:
             async with asyncio.timeout(LOOK_TIMEOUT_SECONDS):
-                memory = await read_memory(self._redis)
+                memories = await read_memory(self._redis)
         except REDIS_FAULTS:
             return
-        self.evicted_keys = memory.evicted_keys
-        faults = (why_unsafe(memory, self._place), why_incomplete(memory, self._place))
-        self.trouble = "; ".join(filter(None, faults)) or None
+        self.evicted_keys = sum(memory.dropped_keys for memory in memories)
+        self.trouble = _told(why(memory, self._place) for why in (why_unsafe, why_incomplete) for memory in memories)
+
+
+def _told(faults: Iterable[str | None]) -> str | None:
+    """Return the faults that there are as one text; None when there is none."""
+    return "; ".join(filter(None, faults)) or None

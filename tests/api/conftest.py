@@ -88,5 +88,5 @@ async def start_api(redis_url: str) -> AsyncIterator[StartApi]:
 
 @pytest.fixture
 async def api(start_api: StartApi, projection: Projection) -> Client:
-    """An API on the test's own projection, in mode open; `sesame` and `mellon` are admins' tokens."""
-    return await start_api(projection.prefix, API_ADMIN_TOKENS="sesame,mellon")
+    """An API on the test's own projection, in mode open; `sesame-sesame-16` and another are admins' tokens."""
+    return await start_api(projection.prefix, API_ADMIN_TOKENS="sesame-sesame-16,mellon-mellon-16")

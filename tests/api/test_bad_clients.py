@@ -14,7 +14,7 @@ from tests.support.api_process import server
 from tests.support.client import STATUS, Client
 from tests.support.seeding import Job, Projection
 from tests.support.waiting import until
-from tests.torture.resources import usage_of
+from tests.torture.system.resources import usage_of
 
 pytestmark = pytest.mark.alone
 

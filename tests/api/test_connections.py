@@ -1,95 +1,105 @@
-"""Connections to Redis: closed by the server, to one that knows no HELLO, and as a user who may only read."""
+"""Connections that ask nothing: those who ask are let in all the same."""
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+import time
+from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.client import StartApi
-from tests.support.links import Direction, Link
-from tests.support.redis_process import RedisProcess, client_of
-from tests.support.seeding import Job, Projection
+from api.web import connections
+from tests.support.client import Client, StartApi
+from tests.support.seeding import Projection
 from tests.support.waiting import until
 
-PREFIX = "test"
-QUERY = "owner=0x1111"
-ALIKE = 20
-READS = ("cmdstat_hgetall", "cmdstat_evalsha_ro")
+PLACES = 60
+KEPT = 10
+FLOOD = 300
+HALF = b"GET /livez HTTP/1.1\r\nHost: x\r\n"
+ASKED_SECONDS = 1.0
+Opened = list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
 
 
 @pytest.fixture
-def strict_redis(tmp_path: Path) -> Iterator[RedisProcess]:
-    """A Redis that closes idle connections after a second, and knows no HELLO."""
-    with RedisProcess(tmp_path, "--timeout", "1", "--rename-command", "HELLO", "") as process:
-        yield process
+async def small(start_api: StartApi, projection: Projection, monkeypatch: pytest.MonkeyPatch) -> Client:
+    """An API that takes few connections."""
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", PLACES)
+    monkeypatch.setattr(connections, "KEPT_CONNECTIONS", KEPT)
+    return await start_api(projection.prefix)
 
 
-async def seeded(client: Any) -> None:
-    """Write a projection with one job."""
-    projection = Projection(client, PREFIX)
-    await projection.begin()
-    await projection.put([Job()])
+@pytest.fixture
+async def opened() -> AsyncIterator[Opened]:
+    """Connections that the test opens; they end with it."""
+    opened: Opened = []
+    yield opened
+    for _, writer in opened:
+        writer.transport.abort()
 
 
-async def others(client: Any) -> list[Any]:
-    """Return the connections of the server but the one that asks."""
-    own = await client.client_id()
-    return [each for each in await client.client_list() if int(each["id"]) != own]
+async def is_closed(reader: asyncio.StreamReader) -> bool:
+    """Tell whether the server has ended a connection, within a moment."""
+    try:
+        async with asyncio.timeout(0.05):
+            return await reader.read(1) == b""
+    except ConnectionError:
+        return True
+    except TimeoutError:
+        return False
 
 
-async def reads(client: Any) -> int:
-    """Return how many reads the server has answered."""
-    told = await client.info("commandstats")
-    return sum(told[name]["calls"] for name in READS)
+async def met(api: Client, limit: str) -> float:
+    """Return how many met a limit."""
+    lines = (await api.get("/metrics")).body.decode().splitlines()
+    [line] = [line for line in lines if line.startswith(f'api_limits_met_total{{limit="{limit}"}}')]
+    return float(line.rpartition(" ")[2])
 
 
-async def test_idle_connections_may_be_closed(start_api: StartApi, strict_redis: RedisProcess) -> None:
-    """What was closed while it was idle, by a server that knows no HELLO, costs no reader anything, nor readiness."""
-    url = f"{strict_redis.url}?protocol=2"
-    async with client_of(url) as client:
-        await seeded(client)
-    api = await start_api(PREFIX, REDIS_URL=strict_redis.url)
-    for target in (f"/api/v1/operator/status?{QUERY}", "/readyz", f"/api/v1/operator/status?{QUERY}"):
-        assert (await api.get(target)).status == 200
-
-        async def is_closed() -> bool:
-            async with client_of(url) as client:
-                return not await others(client)
-
-        await until(is_closed, "the server has closed what is idle")
+@pytest.mark.parametrize("sent", [b"", HALF], ids=("nothing", "half"))
+async def test_a_flood_of_connections_locks_nobody_out(small: Client, opened: Opened, sent: bytes) -> None:
+    """More connections than there may be, none of which asks anything: who asks is answered at once, and it counts."""
+    for _ in range(FLOOD):
+        opened.append(await asyncio.open_connection(small.host, small.port))
+        opened[-1][1].write(sent)
+        if len(opened) % 50 == 0:
+            started = time.monotonic()
+            answer = await small.raw(HALF + b"Connection: close\r\n\r\n")
+            assert b" 200 OK" in answer
+            assert time.monotonic() - started < ASKED_SECONDS
+    assert await met(small, "room for others") > FLOOD - PLACES
 
 
-@pytest.mark.parametrize("protocol", ["", "?protocol=2", "?protocol=3"])
-async def test_all_connections_may_be_killed(start_api: StartApi, own_redis: RedisProcess, protocol: str) -> None:
-    """After CLIENT KILL everybody who asks gets an answer, by either version of the protocol."""
-    async with client_of(own_redis.url) as client:
-        await seeded(client)
-        api = await start_api(PREFIX, REDIS_URL=own_redis.url + protocol)
-        for _ in range(3):
-            answers = await asyncio.gather(*(api.status(f"{QUERY}&x={number}") for number in range(ALIKE)))
-            assert {answer.status for answer in answers} == {200}
-            assert await client.client_kill_filter(skipme=True, _type="normal")
+async def test_the_one_that_waited_longest_makes_room(small: Client, opened: Opened) -> None:
+    """Who asked lately keeps the connection; who never did, or long ago, loses it first."""
+    opened += [await asyncio.open_connection(small.host, small.port) for _ in range(PLACES - KEPT)]
+    reader, writer = opened[0]
+    writer.write(HALF + b"\r\n")
+    await reader.readuntil(b"\r\n\r\n")
+    await reader.read(100)
+    opened.append(await asyncio.open_connection(small.host, small.port))
+    assert await until(lambda: is_closed(opened[1][0]), "the second, which never asked, is closed")
+    assert not await is_closed(reader)
+    assert not await is_closed(opened[2][0])
 
 
-async def test_a_read_is_asked_again_on_another_connection(start_api: StartApi, own_redis: RedisProcess) -> None:
-    """A connection that is cut after the question and before its answer costs nobody anything."""
-    link = Link("redis", own_redis.port)
-    await link.start()
-    async with client_of(own_redis.url) as client:
-        await seeded(client)
-        api = await start_api(PREFIX, REDIS_URL=f"redis://127.0.0.1:{link.port}/0")
-        assert len(await api.jobs(QUERY)) == 1
-        before = await reads(client)
-        link.stall(Direction.REPLIES)
-        asked = asyncio.create_task(api.status(QUERY))
+async def test_half_a_request_has_its_time(
+    small: Client, opened: Opened, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A head that does not arrive in time, also drop by drop, costs the connection; it counts and is logged."""
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(connections, "LOG_SECONDS", 0.1)
+    opened.append(await asyncio.open_connection(small.host, small.port))
+    reader, writer = opened[0]
+    writer.write(HALF)
 
-        async def is_on_its_way() -> bool:
-            return await reads(client) > before
+    async def is_cut_while_it_drips() -> bool:
+        writer.write(b"x")
+        return await is_closed(reader)
 
-        await until(is_on_its_way, "the answer is on its way")
-        link.close_all()
-        link.heal()
-        assert (await asked).status == 200
-    await link.stop()
+    await until(is_cut_while_it_drips, "the connection is cut", 5)
+    assert await met(small, "half request") == 1
+
+    async def is_logged() -> bool:
+        output = capfd.readouterr()
+        return "connections were cut" in output.out + output.err
+
+    await until(is_logged, "it is logged", 5)

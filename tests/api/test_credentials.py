@@ -5,13 +5,16 @@ import pytest
 from api.asking.credentials import ADMIN, ANYBODY, Credentials
 from api.asking.errors import UnauthorizedError
 
-TOKENS = (b"sesame", b"mellon")
+TOKENS = (b"sesame-sesame-16", b"mellon-mellon-16")
 OPEN = Credentials(TOKENS, is_required=False)
 REQUIRED = Credentials(TOKENS, is_required=True)
 
 
 @pytest.mark.parametrize("credentials", [OPEN, REQUIRED])
-@pytest.mark.parametrize("header", ["Bearer sesame", "bearer mellon", "BEARER  sesame", "Bearer sesame "])
+@pytest.mark.parametrize(
+    "header",
+    ["Bearer sesame-sesame-16", "bearer mellon-mellon-16", "BEARER  sesame-sesame-16", "Bearer sesame-sesame-16 "],
+)
 def test_each_admins_token_makes_an_admin(credentials: Credentials, header: str) -> None:
     """Every one of the tokens is good, in both modes, whatever the letter case of the scheme."""
     assert credentials.caller([header]) == ADMIN
@@ -25,7 +28,7 @@ def test_without_credentials_the_mode_decides() -> None:
 
 
 # What others send, such as a proxy, or a page that has no token.
-OTHERS = [[""], ["Basic c2VzYW1l"], ["sesame"], ["undefined"], ["null"], ["Basic x", "Digest y"]]
+OTHERS = [[""], ["Basic c2VzYW1l"], ["sesame-sesame-16"], ["undefined"], ["null"], ["Basic x", "Digest y"]]
 
 
 @pytest.mark.parametrize("headers", OTHERS)
@@ -36,7 +39,7 @@ def test_what_is_no_bearer_token_is_not_looked_at_where_none_is_needed(headers: 
         REQUIRED.caller(headers)
 
 
-@pytest.mark.parametrize("headers", [*OTHERS, ["Bearer"], ["Bearer sesame"], ["Bearer x", "Bearer y"]])
+@pytest.mark.parametrize("headers", [*OTHERS, ["Bearer"], ["Bearer sesame-sesame-16"], ["Bearer x", "Bearer y"]])
 def test_where_no_token_is_configured_none_is_looked_at(headers: list[str]) -> None:
     """Nobody can be an admin, and anybody may ask, whatever a page or a proxy sends along."""
     assert Credentials((), is_required=False).caller(headers) == ANYBODY
@@ -45,10 +48,11 @@ def test_where_no_token_is_configured_none_is_looked_at(headers: list[str]) -> N
 @pytest.mark.parametrize("credentials", [OPEN, REQUIRED])
 @pytest.mark.parametrize(
     "headers",
-    [["Bearer"], ["Bearer "], ["Bearer Sesame"], ["Bearer sesam"],
-     ["Bearer sesame1"], ["Bearer sesame,mellon"], ["Bearer s\u00e9same"], ["Bearer \udcff\udcfe"],
-     ["Bearer " + "x" * 8192], ["Bearer eyJhbGciOiJub25lIn0.e30."], ["Bearer sesame", "Bearer sesame"],
-     ["Basic x", "Bearer sesame"]],
+    [["Bearer"], ["Bearer "], ["Bearer Sesame-sesame-16"], ["Bearer sesame-sesame-1"],
+     ["Bearer sesame-sesame-167"], ["Bearer sesame-sesame-16,mellon-mellon-16"],
+     ["Bearer s\u00e9same-sesame-16"], ["Bearer \udcff\udcfe"],
+     ["Bearer " + "x" * 8192], ["Bearer eyJhbGciOiJub25lIn0.e30."], ["Bearer sesame-sesame-16"] * 2,
+     ["Basic x", "Bearer sesame-sesame-16"]],
 )  # fmt: skip
 def test_bad_credentials_are_refused_in_every_mode(credentials: Credentials, headers: list[str]) -> None:
     """A Bearer token that nobody has is refused, also where none is needed."""

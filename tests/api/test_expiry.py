@@ -95,16 +95,19 @@ async def test_pages_and_streams_pass_over_hidden_jobs(
 
 
 async def test_many_hidden_jobs_cost_few_round_trips(start_api: StartApi, projection: Projection) -> None:
-    """A page that finds only hidden jobs looks further in large steps, and one with nothing to show has no link."""
+    """Hidden jobs are passed over in large steps; a page may end before it found any that is shown, never the last."""
     shown = job("shown", "2020-10-01T00:30:00Z", details={"message": "here"}, detail_time="2020-10-01T02:00:00Z")
     await projection.put([shown])
     hidden = job("", "2020-10-01T00:40:00Z")
     await projection.put_many_alike(hidden, (f"job-{number}" for number in range(10_000)))
     await expire(projection)
     api = await start_api(projection.prefix)
-    first = await api.status("owner=0x1111&limit=1")
-    assert names(first.json()) == ["shown"]
-    assert "Link" not in first.headers
+    found, target = [], f"{STATUS}?owner=0x1111&limit=1"
+    while target:
+        page = await api.get(target)
+        found += names(page.json())
+        target = next_page(page) or ""
+    assert found == ["shown"]
     metrics = (await api.get("/metrics")).body.decode()
     asked = float(metrics.partition("\napi_queries_per_round_trip_count ")[2].partition("\n")[0])
     assert asked < 10_000 / 100

@@ -18,7 +18,7 @@ from tests.support.links import Link
 from tests.support.redis_process import RedisProcess, client_of
 from tests.support.seeding import Job, Projection
 from tests.support.waiting import until
-from tests.torture.resources import usage_of
+from tests.torture.system.resources import usage_of
 
 pytestmark = pytest.mark.alone
 

@@ -64,6 +64,17 @@ async def test_a_page_may_send_whatever_headers_its_libraries_send(api: Client, 
     assert "Access-Control-Allow-Credentials" not in answer.headers
 
 
+@pytest.mark.parametrize("target", ["/nothing", f"{STATUS}/", f"{STATUS}/x?owner=0x1", "/livez"])
+async def test_a_page_may_learn_that_nothing_is_there(api: Client, target: str) -> None:
+    """A preflight is granted for every path, and what is answered afterwards can be read, a 404 too."""
+    origin = {"Origin": "https://example.net", "Access-Control-Request-Headers": "authorization"}
+    preflight = await api.request("OPTIONS", target, origin)
+    assert (preflight.status, preflight.headers["Access-Control-Allow-Headers"]) == (204, "authorization")
+    assert preflight.headers["Access-Control-Allow-Origin"] == "*"
+    answer = await api.get(target, Origin="https://example.net")
+    assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (200 if target == "/livez" else 404, "*")
+
+
 async def test_a_preflight_that_asks_for_no_names_is_answered(api: Client) -> None:
     """What cannot be names of headers is not named back."""
     answer = await api.request("OPTIONS", STATUS, {"Access-Control-Request-Headers": "a<b>"})

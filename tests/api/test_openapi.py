@@ -1,6 +1,9 @@
 """The OpenAPI description says what the code does, and the other way round."""
 
+import json
+import tomllib
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from typing import Any
 from unittest.mock import create_autospec
 
@@ -10,10 +13,12 @@ import pytest
 from api.app import routes
 from api.asking.query import MAX_LIMIT, MAX_VALUE_CHARACTERS, PARAMETERS, parse_query
 from api.metrics import Metrics
+from api.projection.lookup import Place
 from api.projection.projection import Projection as ApiProjection
 from api.settings import ApiSettings
 from schemas.documents import openapi
 from tests.support.client import STATUS, TIMELINE, Client, StartApi
+from tests.support.markdown import PROJECT
 from tests.support.seeding import FINISHED_JOB, Projection
 
 pytestmark = pytest.mark.xdist_group("openapi")
@@ -77,6 +82,33 @@ def test_every_example_is_valid() -> None:
     parse_query(
         f"owner={COMPONENTS['parameters']['owner']['example']}&asOf={COMPONENTS['parameters']['asOf']['example']}"
     )
+
+
+def test_the_cursors_of_the_examples_are_cursors() -> None:
+    """The example of `Link` is the one that the example of an answer has, and its cursor is the parameter's example."""
+    link = COMPONENTS["headers"]["Link"]["example"]
+    place = Place(FINISHED_JOB.score, FINISHED_JOB.member)
+    assert link == f'<?{parse_query("owner=0x1111&limit=1").going_on(place)}>; rel="next"'
+    cursor = COMPONENTS["parameters"]["cursor"]["example"]
+    assert parse_query(f"owner=0x1111&limit=1&cursor={cursor}").search.after == place
+    assert f"cursor={cursor}>" in link
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    """Who reads the description knows which release answers."""
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    assert DOCUMENT["info"]["version"] == project["version"] == version(project["name"])
+
+
+def test_both_lists_are_described_by_one_source() -> None:
+    """What is alike of status and timeline is written once, and described for both."""
+    status, timeline = (DOCUMENT["paths"][path]["get"] for path in LISTS)
+    assert status["parameters"] == timeline["parameters"]
+    assert status["responses"].keys() == timeline["responses"].keys()
+    assert status["responses"]["200"]["headers"] == timeline["responses"]["200"]["headers"]
+    written = json.loads((PROJECT / "schemas" / "openapi.json").read_text())["paths"][TIMELINE]["get"]
+    assert set(written) == {"operationId", "summary", "description", "responses"}
+    assert timeline["operationId"] != status["operationId"]
 
 
 def test_every_reference_leads_somewhere_and_every_component_is_used() -> None:

@@ -97,10 +97,10 @@ async def test_links_open_without_telling_where_from(page: Page, projection: Pro
     await expect(links).to_have_text(["Algorithm log", "Output 1", "Output 2"])
     assert await links.first.get_attribute("rel") == "noopener noreferrer"
     assert await links.first.get_attribute("href") == "http://example.net/logs/algo.log"
-    await page.fill("#token", "sesame")
+    await page.fill("#token", "sesame-sesame-16")
     await page.click("button.main")
     await expect(links).to_have_text(["Algorithm log", "Configuration log", "Publish log", "Output 1", "Output 2"])
-    assert "sesame" not in page.url
+    assert "sesame-sesame-16" not in page.url
     assert await page.evaluate("() => localStorage.length + sessionStorage.length + document.cookie.length") == 0
 
 
@@ -211,3 +211,20 @@ async def test_the_page_runs_its_own_script_and_style_only(api: Client) -> None:
     assert not re.search(r"<[^>]+\s(on\w+|style)=", text)
     assert "innerHTML" not in text
     assert not re.search(r"(src|href)=[\"']?(https?:)?//", text)
+
+
+async def test_a_page_that_found_nothing_yet_leads_on(page: Page) -> None:
+    """A page that ended before it found a job says that there is more to look through, and has a next one."""
+    next_page = {
+        "Link": '<?owner=0x1111&limit=1&cursor=x>; rel="next"',
+        "Projection-Lag": "0",
+        "Projection-Heartbeat": "2020-10-01T01:00:00Z",
+    }
+    await page.route(
+        "**/status?**",
+        lambda route: route.fulfill(status=200, body="[]", content_type="application/json", headers=next_page),
+    )
+    await ask(page, owner="0x1111")
+    await expect(page.get_by_text("None found yet")).to_be_visible()
+    await expect(page.locator("#next")).to_be_enabled()
+    await expect(page.locator("#next")).to_be_visible()

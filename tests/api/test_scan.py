@@ -50,7 +50,7 @@ class Buckets:
 async def read(buckets: Buckets, after: Place | None = None) -> list[Place]:
     """Return the places of a whole scan."""
     named = tuple(Bucket(1, number, f"{number}:", "i") for number in range(len(buckets.places)))
-    scan = Scan(buckets.ask, Generation(1, named), Search(("owner:x",), None, after))
+    scan = Scan(buckets.ask, Generation(1, named), Search(("owner:x",), None, after), asyncio.Lock())
     places = []
     while not scan.is_done:
         await scan.fill(5)

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from api.asking.seen import Seen
+from api.asking import seen
+from api.asking.seen import UNSHELVED_JOBS, Seen
 from api.projection import scan
 from api.projection.lookup import Row, member_of
 from tests.support.client import Client, StartApi
@@ -35,10 +36,16 @@ def moved_at(projection: Projection, monkeypatch: pytest.MonkeyPatch) -> dict[in
     return moves
 
 
+@pytest.mark.parametrize("unshelved", [100, UNSHELVED_JOBS])
 async def test_a_job_that_moves_under_a_stream_is_in_it_once(
-    api: Client, projection: Projection, moved_at: dict[int, list[Job]]
+    api: Client,
+    projection: Projection,
+    moved_at: dict[int, list[Job]],
+    monkeypatch: pytest.MonkeyPatch,
+    unshelved: int,
 ) -> None:
     """Jobs that were told and move to later places are not told again; those that move before they are told, once."""
+    monkeypatch.setattr(seen, "UNSHELVED_JOBS", unshelved)
     jobs = numbered(3000)
     await projection.put(jobs)
     in_order = sorted(jobs, key=lambda job: job.member)
@@ -68,10 +75,10 @@ async def test_a_job_that_moves_under_a_page_is_on_it_once(
 
 def test_a_million_jobs_are_remembered_in_nine_megabytes() -> None:
     """What is remembered of a long answer is small; what was told is known again, and nothing else is."""
-    seen = Seen()
+    told = Seen()
     for start in range(0, 1_000_000, 1000):
-        assert len(seen.new(rows_of(range(start, start + 1000)))) == 1000
-    shelves = seen._shelves  # noqa: SLF001 - its size cannot be seen from outside
+        assert len(told.new(rows_of(range(start, start + 1000)))) == 1000
+    shelves = told._shelves  # noqa: SLF001 - its size cannot be seen from outside
     assert sum(map(sys.getsizeof, shelves)) < 10_000_000
-    again = seen.new(rows_of(range(999_000, 1_001_000)))
+    again = told.new(rows_of(range(999_000, 1_001_000)))
     assert [member_of(row) for row in again] == [member_of(row) for row in rows_of(range(1_000_000, 1_001_000))]

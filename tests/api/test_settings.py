@@ -23,8 +23,13 @@ def test_nothing_has_to_be_set() -> None:
 
 def test_lists_are_comma_separated() -> None:
     """Tokens and origins are lists; spaces around an item and empty items count for nothing."""
-    settings = ApiSettings.load({"API_ADMIN_TOKENS": "a, b,,c ", "API_CORS_ORIGINS": "https://a.example, http://b:81"})
-    assert settings.admin_tokens() == (b"a", b"b", b"c")
+    settings = ApiSettings.load(
+        {
+            "API_ADMIN_TOKENS": ", ".join(("a" * 16, "b" * 17, "", "c" * 4096)),
+            "API_CORS_ORIGINS": "https://a.example, http://b:81",
+        }
+    )
+    assert settings.admin_tokens() == (b"a" * 16, b"b" * 17, b"c" * 4096)
     assert settings.cors_origins() == {"https://a.example", "http://b:81"}
 
 
@@ -38,9 +43,29 @@ def test_all_faults_are_told_together_and_no_secret_with_them() -> None:
 def test_mode_required_needs_somebody_who_can_ask() -> None:
     """Mode required without a token is refused: nobody could ask."""
     assert "nobody could ask" in faults(API_AUTH="required")
-    assert ApiSettings.load({"API_AUTH": "required", "API_ADMIN_TOKENS": "a"}).api_auth == "required"
+    assert ApiSettings.load({"API_AUTH": "required", "API_ADMIN_TOKENS": "a" * 16}).api_auth == "required"
 
 
 def test_tokens_are_not_shown() -> None:
     """The settings can be printed without telling a secret."""
-    assert "sesame" not in repr(ApiSettings.load({"API_ADMIN_TOKENS": "sesame"}))
+    assert "sesame-sesame-16" not in repr(ApiSettings.load({"API_ADMIN_TOKENS": "sesame-sesame-16"}))
+
+
+@pytest.mark.parametrize(
+    ("tokens", "told"),
+    [
+        ("a" * 15, "16 to 4096 characters"),
+        (f"{'a' * 16},b", "16 to 4096 characters"),
+        ("a" * 4097, "16 to 4096 characters"),
+        (f'"{"a" * 16}"', "quotation mark"),
+        (f"'{'a' * 16},{'b' * 16}'", "quotation mark"),
+        (f"{'a' * 16}\n{'b' * 16}", "line breaks"),
+        (f"{'a' * 16} {'b' * 16}", "without spaces"),
+    ],
+)
+def test_a_token_that_is_guessed_or_never_matches_is_told(tokens: str, told: str) -> None:
+    """Short tokens, quotation marks that would belong to the token, and what no header can carry are refused."""
+    fault = faults(API_ADMIN_TOKENS=tokens)
+    assert "API_ADMIN_TOKENS" in fault
+    assert told in fault
+    assert "aaa" not in fault

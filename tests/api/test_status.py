@@ -16,7 +16,7 @@ FIELDS = [
     "owner", "agreementId", "jobId", "dateCreated", "dateFinished", "status", "statusText", "configlogURL",
     "publishlogURL", "algologURL", "outputsURL",
 ]  # fmt: skip
-ADMIN = "Bearer sesame"
+ADMIN = "Bearer sesame-sesame-16"
 TEXTS = ["Job started", "Configuring volumes", "Running algorith", "Uploading results", "Job finished"]
 
 
@@ -145,12 +145,12 @@ async def test_text_that_is_no_owner_matches_nothing(api: Client, projection: Pr
 
 
 async def test_nothing_found_is_an_empty_array(api: Client) -> None:
-    """`[]` when nothing matches, in an answer like any other."""
+    """`[]` when nothing matches, in an answer like any other that says when to ask again: a job may be on its way."""
     answer = await api.status("owner=0x1")
     assert (answer.status, answer.body) == (200, b"[]")
     assert answer.headers["Content-Type"] == "application/json"
     assert "ETag" in answer.headers
-    assert "Retry-After" not in answer.headers
+    assert answer.headers["Retry-After"] == "1"
 
 
 async def test_as_of_shows_what_stood_at_the_end_of_that_second(api: Client, projection: Projection) -> None:
@@ -204,7 +204,7 @@ async def test_lag_is_unknown_without_a_recent_heartbeat(api: Client, projection
 
 
 async def test_retry_after_is_told_while_a_job_is_unfinished(api: Client, projection: Projection) -> None:
-    """An answer says when it pays to ask again while a job in it is unfinished, and only then."""
+    """An answer says when it pays to ask again while a job in it is unfinished, and not once all are finished."""
     await projection.put([FINISHED_JOB])
     assert "Retry-After" not in (await api.status("owner=0x1111")).headers
     await projection.put([Job(job_id="4444")])
@@ -253,7 +253,7 @@ async def test_in_mode_required_an_admin_sees_all_and_nobody_else_anything(
 ) -> None:
     """In mode required one without credentials is refused, and an admin sees every job with its admin URLs."""
     await projection.put([FINISHED_JOB])
-    api = await start_api(projection.prefix, API_AUTH="required", API_ADMIN_TOKENS="sesame")
+    api = await start_api(projection.prefix, API_AUTH="required", API_ADMIN_TOKENS="sesame-sesame-16")
     refused = await api.status("owner=0x1111")
     assert (refused.status, refused.headers["WWW-Authenticate"]) == (401, "Bearer")
     [job] = await api.jobs("owner=0x1111", Authorization=ADMIN)

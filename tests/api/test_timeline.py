@@ -63,7 +63,7 @@ async def test_a_finished_job_has_succeeded_unless_it_says_otherwise(api: Client
 async def test_only_admins_see_where_a_report_is_in_the_log(api: Client, projection: Projection) -> None:
     """The place of each report in the log is for admins."""
     await projection.put([Job()])
-    [job] = (await api.get(f"{TIMELINE}?owner=0x1111", Authorization="Bearer sesame")).json()
+    [job] = (await api.get(f"{TIMELINE}?owner=0x1111", Authorization="Bearer sesame-sesame-16")).json()
     assert job["stages"][0]["record"] == f"{PARTITION}/7"
 
 

@@ -218,6 +218,6 @@ async def test_a_bucket_whose_own_fields_are_damaged_is_not_shown(
 
 async def test_bad_questions_are_refused_before_the_store_is_asked(start_api: StartApi) -> None:
     """A question that is wrong is 400 and not 503, and so are bad credentials 401, whatever the store says."""
-    api = await start_api("test-nothing-here", API_ADMIN_TOKENS="sesame")
+    api = await start_api("test-nothing-here", API_ADMIN_TOKENS="sesame-sesame-16")
     assert (await api.get(STATUS)).status == 400
     assert (await api.status("owner=0x1", Authorization="Bearer x")).status == 401

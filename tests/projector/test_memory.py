@@ -7,7 +7,7 @@ from projector.store.memory import Memory, why_incomplete, why_unsafe
 
 def memory(policy: str, evicted_keys: int = 0) -> Memory:
     """Return what a Redis with this policy says."""
-    return Memory(policy, evicted_keys, "1M", "0B")
+    return Memory("", policy, evicted_keys, "1M", "0B")
 
 
 @pytest.mark.parametrize("policy", ["noeviction", "volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl"])

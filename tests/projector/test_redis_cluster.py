@@ -14,8 +14,13 @@ from redis.exceptions import RedisError
 
 from devstack import Redis as RedisServer
 from devstack import free_port
+from projector.replay.generations.size import require_room
+from projector.settings import ProjectorSettings
 from projector.store.ledger import ledgers
+from projector.store.memory import require_redis
 from schemas.redis_layout import JOB, META, POSITIONS, bucket_prefix, pointer_key
+from service.errors import CommandError, ServiceUnavailableError
+from service.redis import connect
 from tests.support.deployment import Deployment, get, wait_for
 from tests.support.events import event
 from tests.support.health import ready
@@ -28,6 +33,7 @@ SLOTS = 16_384
 PRIMARIES = 3
 BUCKETS = 4
 JOBS = 150
+LIMIT_BYTES = 100 * 1024 * 1024
 RECOVERY_SECONDS = 45.0
 PAUSE_SECONDS = 0.02
 SLOW_SECONDS = 1.5  # the API's second, and some for the machine
@@ -213,3 +219,26 @@ def test_a_cluster_of_which_no_node_answers_is_waited_for(deployment: Deployment
     assert "Redis cannot be reached" in said
     assert "REDIS_URL" in said
     assert "Traceback" not in said
+
+
+async def test_every_node_is_asked_about_its_memory(services: Services, cluster: Cluster) -> None:
+    """One node that may drop keys is enough to refuse the cluster, and each needs room for its own buckets."""
+    settings = ProjectorSettings.load(
+        {"KAFKA_BOOTSTRAP_SERVERS": services.kafka_bootstrap_servers, "REDIS_URL": cluster.url}
+    )
+    names = {cluster.primary_of(base).port: base for base in map(str, range(100))}
+    assert len(names) == PRIMARIES
+    redis = connect(settings)
+    try:
+        for node in cluster.nodes[:PRIMARIES]:
+            ask(node, "CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+            with pytest.raises(ServiceUnavailableError, match=f"Redis at {HOST}:{node.port} may drop keys"):
+                await require_redis(redis, settings)
+            ask(node, "CONFIG", "SET", "maxmemory-policy", "noeviction", "maxmemory", LIMIT_BYTES)
+        assert len(await require_redis(redis, settings)) == PRIMARIES
+        await require_room(redis, LIMIT_BYTES, list(names.values()))
+        for port, base in names.items():
+            with pytest.raises(CommandError, match=f"Redis at {HOST}:{port} has no room"):
+                await require_room(redis, LIMIT_BYTES, [base])
+    finally:
+        await redis.aclose()

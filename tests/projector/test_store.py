@@ -17,7 +17,7 @@ from projector.store.ledger import ledgers
 from projector.store.live import Live
 from schemas.decode import decode
 from schemas.identity import JobIdentity, job_member
-from schemas.redis_layout import bucket_prefix
+from schemas.redis_layout import UNKNOWN_END, bucket_prefix
 from service.redis import read_hash
 from tests.support.events import event, record
 from tests.support.opening import LOG, known
@@ -153,6 +153,18 @@ async def test_a_heartbeat_is_as_old_as_what_it_says(store: Live, redis: Redis, 
     for asked_at, end, kept in ((earlier, 5, f"{earlier} 5"), (later, 7, f"{later} 7"), (earlier, 6, f"{later} 7")):
         await heartbeats.beat({"t/0": end}, [asked_at])
         assert await redis.hget(key, "t/0") == kept.encode()
+
+
+async def test_an_end_that_was_not_known_becomes_the_floor(redis: Redis, prefix: str) -> None:
+    """A partition without an end hides its bucket until there is one; a floor that was known stays as it is."""
+    store = Live(redis, prefix, LOG)
+    await store.open(known({"t/0": 3, "t/1": UNKNOWN_END}))
+    meta, heartbeats = bucket_prefix(prefix, 1, 0) + "meta", store.generation.heartbeats
+    await heartbeats.beat({"t/0": 5}, await heartbeats.clocks())
+    assert await redis.hmget(meta, ["floor:t/0", "floor:t/1"]) == [b"3", str(UNKNOWN_END).encode()]
+    for end in (7, 9):
+        await heartbeats.beat({"t/0": 5, "t/1": end}, await heartbeats.clocks())
+        assert await redis.hmget(meta, ["floor:t/0", "floor:t/1"]) == [b"3", b"7"]
 
 
 async def test_a_heartbeat_by_another_clock_is_replaced(store: Live, redis: Redis, prefix: str) -> None:

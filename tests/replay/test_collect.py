@@ -192,6 +192,21 @@ async def test_a_bucket_that_has_not_caught_up_keeps_its_jobs(redis: Redis, pref
     assert await dump(redis, prefix, 1) == {}
 
 
+@pytest.mark.parametrize("seen", ["1 unreadable", "- no-leader", "-"])
+async def test_a_partition_that_is_held_keeps_its_jobs(redis: Redis, prefix: str, seen: str) -> None:
+    """Behind what holds a partition, and where nobody knows how far the log goes, there may be news."""
+    store = await opened(redis, prefix)
+    await apply(store, event())
+    heartbeats = store.generation.heartbeats
+    await heartbeats.beat({"t/0": seen}, await heartbeats.clocks())
+    before = await dump(redis, prefix, 1)
+    steps = OldJobs(redis, prefix, store.generation.pointer).steps(CUTOFF, Mode.COLLECT)
+    assert await anext(steps) is None
+    assert await dump(redis, prefix, 1) == before
+    await heartbeats.beat({"t/0": 1}, await heartbeats.clocks())
+    assert [step async for step in steps] == [Step(1, 1)]
+
+
 @pytest.mark.parametrize("name", ["jobid:3333", JOB + job_member(JobIdentity("0x1111", "0x2222", "3333", 1))])
 async def test_a_damaged_job_is_left_for_the_repair(redis: Redis, prefix: str, name: str) -> None:
     """A key of a wrong type stops nothing: its job stays as it is, and the others go."""

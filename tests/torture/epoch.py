@@ -1,27 +1,32 @@
 """An epoch: some rounds on one topic and one prefix. A round is faults, then peace, then the comparison."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Coroutine, Iterator
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random
 from typing import Any, Final
 
 import aiohttp
 
-from tests.torture.anomalies import Anomaly, Name
-from tests.torture.calm import InUse, check_usage, wait_until_calm
-from tests.torture.clock import Clock
-from tests.torture.comparison import compare_letters, compare_projection
-from tests.torture.faults import Faults
-from tests.torture.figures import Figures
-from tests.torture.judge import Judge
-from tests.torture.log_reader import records
-from tests.torture.observation import Observation
-from tests.torture.readers import Readers, ask, query_of
-from tests.torture.schedule import Kind, schedule
-from tests.torture.system import PARTITIONS, System
-from tests.torture.traffic import Traffic
-from tests.torture.truth import Truth, rows_of, without_admin_fields
+from tests.torture.clients.observation import Observation
+from tests.torture.clients.readers import Readers, ask, query_of
+from tests.torture.clients.slow_readers import SlowReaders
+from tests.torture.clients.traffic import Traffic
+from tests.torture.clients.walks import Walkers
+from tests.torture.faults.faults import Faults
+from tests.torture.faults.schedule import Kind, Part, schedule
+from tests.torture.judging.anomalies import Anomaly, Name
+from tests.torture.judging.calm import InUse, check_usage, wait_until_calm, wait_until_settled
+from tests.torture.judging.clock import Clock
+from tests.torture.judging.comparison import Letter, compare_letters, compare_projection
+from tests.torture.judging.figures import Figures
+from tests.torture.judging.judge import Judge
+from tests.torture.judging.truth import Truth, digest_of, rows_of, without_admin_fields
+from tests.torture.judging.walks import WalkJudge
+from tests.torture.system.limits import cancelled
+from tests.torture.system.log_reader import log_ends, records
+from tests.torture.system.system import System
 
 SLOW_SECONDS: Final = 1.5
 SAMPLED_JOBS: Final = 150
@@ -42,23 +47,30 @@ class Epoch:
         faults: Faults,
         clock: Clock,
         figures: Figures,
+        say: Callable[[str], None],
+        taking_part: frozenset[Kind | Part],
         buckets: int = 1,
-        only: Collection[Kind] = (),
     ) -> None:
         self._system = system
         self._traffic = traffic
         self._faults = faults
         self._clock = clock
         self._figures = figures
-        self._only = only
+        self._say = say
+        self._taking_part = taking_part
         self._truth = Truth()
         self._buckets = buckets
-        self._judge = Judge(self._truth, buckets)
-        self._letters: list[Any] = []
+        self._judge = Judge(self._truth, buckets, traffic.acknowledged)
+        self._letters: list[Letter] = []
+        self._letters_read: Mapping[int, int] = {}
         self._readers = Readers(system, traffic, figures.seed)
+        self._slow_readers = SlowReaders(system, traffic)
+        self._walkers = Walkers(system, traffic, figures.seed)
+        self._walk_judge = WalkJudge(self._truth)
 
     async def warm_up(self) -> None:
         """Work in peace for a while; raises RuntimeError when even that fails."""
+        await self._traffic.begin()
         async with working(self._readers.run()), working(self._traffic.run()):
             await asyncio.sleep(WARM_UP_SECONDS)
         await self._traffic.flush()
@@ -71,29 +83,48 @@ class Epoch:
     async def round(self, number: int, seconds: float, base: InUse) -> list[Anomaly]:
         """Break things for so long, let them recover, and return what is wrong then or was meanwhile."""
         async with working(self._readers.run()):
-            async with working(self._traffic.run()):
-                await self._faults.run(schedule(self._figures.seed, number, seconds, self._only))
+            async with AsyncExitStack() as going_on:
+                await going_on.enter_async_context(working(self._traffic.run()))
+                if Part.WALKS in self._taking_part:
+                    await going_on.enter_async_context(working(self._walkers.run()))
+                if Part.SLOW_READERS in self._taking_part:
+                    await going_on.enter_async_context(working(self._slow_readers.run()))
+                await self._faults.run(schedule(self._figures.seed, number, seconds, self._taking_part))
                 await self._system.heal()
+            self._say("peace")
             await self._traffic.flush()
+            await wait_until_settled(self._system)
+            self._say("all that was sent is in the log")
             recovery_seconds, stuck = await wait_until_calm(self._system)
+            self._say(f"calm after {recovery_seconds:.1f} s")
         figures = self._figures
         figures.slowest_recovery_seconds = max(figures.slowest_recovery_seconds, recovery_seconds)
         await self._read_log()
         anomalies = [*stuck, *self._judge_observations()]
+        self._say("the log is read, and all answers are judged")
         if not stuck:
             anomalies += await self._compare()
+            self._say("the projection is compared")
             anomalies += await check_usage(self._system, base, self._buckets)
         return anomalies
 
     async def _read_log(self) -> None:
         servers, topic = self._system.bootstrap_servers, self._system.topic
         before = sum(self._truth.ends.values())
-        async for record in records(servers, topic, PARTITIONS, self._truth.ends):
+        ends = await log_ends(servers, topic, self._system.partitions)
+        async for record in records(servers, topic, ends, self._truth.ends):
             self._truth.add(record)
-        async for letter in records(servers, f"dlq.{topic}", 1, {0: len(self._letters)}):
-            self._letters.append(letter)
-            self._figures.dead_letters += 1
+        for partition, end in ends.items():
+            self._truth.reach(partition, end, time.time())
+        await self._read_letters(f"dlq.{topic}")
         self._figures.events += sum(self._truth.ends.values()) - before
+
+    async def _read_letters(self, topic: str) -> None:
+        ends = await log_ends(self._system.bootstrap_servers, topic, 1)
+        async for letter in records(self._system.bootstrap_servers, topic, ends, self._letters_read):
+            self._letters.append(Letter(letter.key, digest_of(letter.value), letter.headers))
+            self._figures.dead_letters += 1
+        self._letters_read = ends
 
     async def _compare(self) -> list[Anomaly]:
         topic = self._system.topic
@@ -121,7 +152,13 @@ class Epoch:
     def _judge_observations(self) -> Iterator[Anomaly]:
         observations, self._readers.observations = self._readers.observations, []
         self._figures.count(observations)
+        self._figures.slow_readers += self._slow_readers.asked
+        self._slow_readers.asked = 0
+        walks, self._walkers.walks = self._walkers.walks, []
+        self._figures.walks.update(self._walkers.counts)
+        self._walkers.counts.clear()
         yield from self._judge.judge(observations, self._faults.losses)
+        yield from self._walk_judge.judge(walks)
         for seen in observations:
             if seen.status not in {0, OK, UNAVAILABLE}:
                 yield Anomaly(Name.WRONG_ANSWER, f"{seen}")
@@ -150,8 +187,6 @@ async def working(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        is_broken = task.done()
-        task.cancel()
-        outcome = (await asyncio.gather(task, return_exceptions=True))[0]
-        if is_broken and isinstance(outcome, Exception):
-            raise outcome
+        wrong = await cancelled("what was going on", task)
+        if isinstance(wrong, Exception):
+            raise wrong

@@ -1,4 +1,4 @@
-"""Two minutes of torture, always the same: the long run is `make torture`."""
+"""Some torture, always the same, two minutes with its beginning and its end: the long run is `make torture`."""
 
 import json
 import subprocess
@@ -6,19 +6,22 @@ import sys
 
 import pytest
 
-from tests.torture.schedule import Kind
+from tests.torture.faults.schedule import Kind
 
 # Alone: answers that are late because other tests keep the machine busy would be anomalies.
 pytestmark = [pytest.mark.server, pytest.mark.alone]
 
-SEED = 2461
-MINUTES = 2
+SEED = 4864
+MINUTES = 1.4
+# What needs more time than this to be seen at all, or to recover from.
+FOR_LONG_RUNS = ("LETTERS", "FLOOD", "TRANSACTION", "THIN", "DAMAGE", "JUMP", "SLOW_READERS", "NEW_LOG")
 
 
 @pytest.mark.timeout(600)
 def test_two_minutes_of_torture() -> None:
     """Whatever dies, no answer is wrong, nothing is lost, and all is right again within seconds."""
-    command = [sys.executable, "-m", "tests.torture", "--minutes", str(MINUTES), "--seed", str(SEED)]
+    left_out = [word for name in FOR_LONG_RUNS for word in ("--without", name)]
+    command = [sys.executable, "-m", "tests.torture", "--minutes", str(MINUTES), "--seed", str(SEED), *left_out]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     figures = json.loads(done.stdout.splitlines()[-1])

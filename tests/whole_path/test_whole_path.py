@@ -17,7 +17,7 @@ from worker.simulated_job import owner_address
 from worker.simulation import Mix, SimulatedRecord, events
 
 STATUS = "/api/v1/operator/status"
-TOKEN = "let-me-see"  # noqa: S105 - nothing is protected by it
+TOKEN = "let-me-see-and-all-the-rest"  # noqa: S105 - nothing is protected by it
 # 100,000 for an acceptance run: `make acceptance`.
 JOBS = int(os.environ.get("WHOLE_PATH_JOBS", "5000"))
 SECONDS_PER_JOB = 0.005

@@ -1,11 +1,14 @@
 """Sizes: how much memory a generation takes, and whether another one fits beside it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from redis.asyncio.cluster import RedisCluster
+
 from projector.store.calls import limited
 from projector.store.keys import keys_of
-from projector.store.memory import nodes_of
+from projector.store.memory import info_by_node
 from schemas.redis_layout import INDEXES, JOB, Pointer
 from service.errors import CommandError
 from service.redis import AnyRedis
@@ -42,19 +45,30 @@ async def size_of(redis: AnyRedis, prefix: str, pointer: Pointer) -> Size:
     return Size(jobs, int(size))
 
 
-async def require_room(redis: AnyRedis, needed_bytes: int = 0) -> None:
-    """Raise CommandError when so much more would not leave enough of Redis' memory to live events."""
+async def require_room(redis: AnyRedis, needed_bytes: int = 0, buckets: Sequence[str] = ("",)) -> None:
+    """Raise CommandError when so much more would not leave enough of Redis' memory to live events.
+
+    `buckets` has what the keys of each bucket begin with that it is divided into: one lives on one node of a cluster.
+    """
     async with limited():
-        nodes = nodes_of(await redis.info("memory"))
-    used = sum(int(node["used_memory"]) for node in nodes)
-    limit = sum(int(node.get("maxmemory") or node.get("total_system_memory") or 0) for node in nodes)
-    needed = int(needed_bytes * _MARGIN)
-    if limit and used + needed > limit * SHARE:
-        raise CommandError(
-            f"Redis has no room for another generation: {_mib(used)} of {_mib(limit)} are used, about "
-            f"{_mib(needed)} more are needed and {1 - SHARE:.0%} must stay free for live events: raise maxmemory, "
-            "or drop a generation that is kept (`python -m projector generations`)"
-        )
+        nodes = await info_by_node(redis, "memory")
+        homes = [_home(redis, bucket) for bucket in buckets]
+    for name, node in nodes.items():
+        used = int(node["used_memory"])
+        limit = int(node.get("maxmemory") or node.get("total_system_memory") or 0)
+        needed = int(needed_bytes * _MARGIN * homes.count(name) / len(homes))
+        if limit and used + needed > limit * SHARE:
+            raise CommandError(
+                f"Redis{name and f' at {name}'} has no room for another generation: {_mib(used)} of {_mib(limit)} are "
+                f"used, about {_mib(needed)} more are needed and {1 - SHARE:.0%} must stay free for live events: raise "
+                "maxmemory, or drop a generation that is kept (`python -m projector generations`)"
+            )
+
+
+def _home(redis: AnyRedis, key: str) -> str:
+    """Return the name of the node of a cluster that a key lives on; empty without a cluster."""
+    node = redis.get_node_from_key(key) if isinstance(redis, RedisCluster) else None
+    return str(node.name) if node else ""
 
 
 def _mib(size: float) -> str:

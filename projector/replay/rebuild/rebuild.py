@@ -133,7 +133,7 @@ async def _target(
             await remove(change, kept)
     if target is None:
         size = await size_of(change.redis, change.prefix, live)
-        await require_room(change.redis, size.bytes)
+        await require_room(change.redis, size.bytes, change.generation(wanted).buckets.bases)
         target = await make(change, wanted, BUILDING, starts)
     await begin_buckets(change, target.pointer)
     await _go_to(change, target)

@@ -1,7 +1,7 @@
 """Once all is calm: what Redis holds and what the dead letters say, held against the truth."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from redis.asyncio import Redis as RedisClient
 
@@ -11,12 +11,20 @@ from projector.store.ledger import ledgers
 from schemas.redis_layout import INDEXES, JOB, POSITIONS, Pointer, bucket_prefix, partition_name, pointer_key
 from service.redis import read_hash
 from tests.support.refold import Content, content_of
-from tests.torture.anomalies import Anomaly, Name
-from tests.torture.servers import client
-from tests.torture.truth import Truth
+from tests.torture.judging.anomalies import Anomaly, Name
+from tests.torture.judging.truth import Truth
+from tests.torture.system.servers import client
 
 KEYS_AT_ONCE: Final = 1_000
 MOST_DIFFERENCES: Final = 5  # are told in full
+
+
+class Letter(NamedTuple):
+    """A dead letter, its value by what it is known by."""
+
+    key: bytes | None
+    digest: bytes | None
+    headers: Sequence[tuple[str, bytes]]
 
 
 async def compare_projection(server: Redis, topic: str, truth: Truth) -> list[Anomaly]:
@@ -50,15 +58,15 @@ async def positions_of(server: Redis, topic: str) -> dict[int, int]:
     }
 
 
-def compare_letters(letters: Sequence[Any], topic: str, truth: Truth) -> Iterator[Anomaly]:
+def compare_letters(letters: Sequence[Letter], topic: str, truth: Truth) -> Iterator[Anomaly]:
     """Yield how the dead letters differ from the garbage in the log; a letter may be there twice."""
-    found: dict[tuple[int, int], Any] = {}
+    found: dict[tuple[int, int], tuple[bytes | None, bytes | None]] = {}
     for letter in letters:
         headers = dict(letter.headers)
         place = [headers[HEADER_PREFIX + part].decode() for part in ("topic", "partition", "offset")]
         if place[0] != topic:
             yield Anomaly(Name.WRONG_LETTERS, f"a letter of the topic {place[0]}")
-        found[int(place[1]), int(place[2])] = letter.key, letter.value
+        found[int(place[1]), int(place[2])] = letter.key, letter.digest
     for where in sorted(found.keys() | truth.garbage.keys()):
         if found.get(where) != truth.garbage.get(where):
             state = "differs" if where in found and where in truth.garbage else "is missing or one too many"

@@ -11,14 +11,16 @@ import aiohttp
 from redis.exceptions import RedisError
 
 from tests.support.links import HOST
-from tests.torture.anomalies import Anomaly, Name
-from tests.torture.comparison import positions_of
-from tests.torture.log_reader import log_ends
-from tests.torture.resources import Usage, excess, usage_of
-from tests.torture.servers import client
-from tests.torture.system import PARTITIONS, System
+from tests.torture.judging.anomalies import Anomaly, Name
+from tests.torture.judging.comparison import positions_of
+from tests.torture.system.limits import TooLongError
+from tests.torture.system.log_reader import log_ends
+from tests.torture.system.resources import Usage, excess, usage_of
+from tests.torture.system.servers import client
+from tests.torture.system.system import System
 
 RECOVERY_LIMIT_SECONDS: Final = 30.0
+OPEN_TRANSACTION_SECONDS: Final = 60.0
 LETTING_GO_SECONDS: Final = 20.0
 POLL_SECONDS: Final = 0.1
 MORE_CONNECTIONS: Final = 8  # to Redis for each bucket, than at first: a pool keeps as many as were needed at once
@@ -26,10 +28,23 @@ _TASKS: Final = re.compile(r"^asyncio_tasks (\S+)$", re.MULTILINE)
 _ASK: Final = aiohttp.ClientTimeout(total=2)
 
 
+async def wait_until_settled(system: System) -> None:
+    """Wait until no transaction is open any more: those that nobody ended are ended by Kafka."""
+    deadline = time.monotonic() + OPEN_TRANSACTION_SECONDS
+    while await _ends(system, committed=True) != await _ends(system, committed=False):
+        if time.monotonic() > deadline:
+            raise TooLongError(f"transactions are open for more than {OPEN_TRANSACTION_SECONDS:.0f} s")
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def _ends(system: System, *, committed: bool) -> dict[int, int]:
+    return await log_ends(system.bootstrap_servers, system.topic, system.partitions, committed=committed)
+
+
 async def wait_until_calm(system: System) -> tuple[float, list[Anomaly]]:
     """Wait until everything in the log is shown and everybody is ready; return how long it took, or what is stuck."""
     began = time.monotonic()
-    ends = await log_ends(system.bootstrap_servers, system.topic, PARTITIONS)
+    ends = await log_ends(system.bootstrap_servers, system.topic, system.partitions)
     hindrance: str | None = "not asked yet"
     async with aiohttp.ClientSession(timeout=_ASK) as session:
         while hindrance and time.monotonic() - began < RECOVERY_LIMIT_SECONDS:

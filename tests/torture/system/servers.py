@@ -37,6 +37,8 @@ def broker(directory: Path, log_path: Path, links: Sequence[Link]) -> Kafka:
             "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in own),
             "listeners": _listeners(own),
             "advertised.listeners": _listeners({name: advertised[name] for name in own if name != "CONTROLLER"}),
+            # Transactions that nobody ends are ended soon after their time.
+            "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
             "controller.quorum.voters": f"1@{HOST}:{own['CONTROLLER']}",
         },
     )

@@ -2,14 +2,16 @@
 
 import asyncio
 import time
+from datetime import datetime
+from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
 
-from tests.torture.observation import Observation, Query
-from tests.torture.system import ADMIN_TOKEN, System
-from tests.torture.traffic import SentJob, Traffic
+from tests.torture.clients.observation import Observation, Query
+from tests.torture.clients.traffic import SentJob, Traffic
+from tests.torture.system.system import ADMIN_TOKEN, System
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 READERS: Final = 6
 STATUS_PATH: Final = "/api/v1/operator/status"
 LAG: Final = "Projection-Lag"
+HEARTBEAT: Final = "Projection-Heartbeat"
 UNKNOWN: Final = "unknown"
 PATIENCE_SECONDS: Final = 5.0
 PAUSE_SECONDS: Final = (0.01, 0.15)
@@ -34,6 +37,7 @@ class Readers:
         self._system = system
         self._traffic = traffic
         self._seed = seed
+        self._listed: list[SentJob] = []
 
     async def run(self) -> None:
         """Ask until cancelled."""
@@ -50,6 +54,11 @@ class Readers:
             await asyncio.sleep(random.uniform(*PAUSE_SECONDS))
             if not self._traffic.recent:
                 continue
+            if len(self._listed) < LISTED_JOBS:
+                others = (job for job in self._traffic.older if job.owner != self._traffic.largest_owner)
+                self._listed = list(islice(others, LISTED_JOBS))
+            if not self._listed:
+                continue
             query = self._choose(random)
             for _ in range(random.randint(1, LONGEST_WATCH if query.is_of_one_job else 2)):
                 seen = await ask(session, self._system, query)
@@ -60,7 +69,7 @@ class Readers:
         """Return what to watch: mostly a job that is under way."""
         is_admin = random.random() < 0.5
         if random.random() < LISTING:
-            job = random.choice(self._traffic.older[:LISTED_JOBS])
+            job = random.choice(self._listed)
             if random.random() < OWNER:
                 return Query("owner", job.owner, is_admin)
             return Query("agreementId", job.agreement_id, is_admin)
@@ -89,5 +98,8 @@ async def ask(session: aiohttp.ClientSession, system: System, query: Query) -> O
     if life != system.api.number:
         return Observation(query, started, ended, life, 0, None, b"", "the API was started again meanwhile")
     system.api.answers()
-    lag = response.headers.get(LAG, UNKNOWN)
-    return Observation(query, started, ended, life, response.status, None if lag == UNKNOWN else int(lag), body)
+    lag, heartbeat = (response.headers.get(name, UNKNOWN) for name in (LAG, HEARTBEAT))
+    return Observation(
+        *(query, started, ended, life, response.status, None if lag == UNKNOWN else int(lag), body),
+        heartbeat=None if heartbeat == UNKNOWN else datetime.fromisoformat(heartbeat).timestamp(),
+    )

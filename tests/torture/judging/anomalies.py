@@ -15,10 +15,14 @@ class Name(StrEnum):
     REGRESSED_STATUS = "regressed status"
     REGRESSED_ANSWER = "regressed answer"
     FALSE_EMPTY = "false empty answer"
+    TWICE = "job twice in a list"
+    MISSED = "job missing in a list"
     STALE = "stale answer not marked stale"
+    FALSE_LAG = "lag smaller than the truth"
     SLOW = "slow answer"
     STUCK = "stuck"
     LEAKED = "leaked"
+    TOO_LARGE = "too much memory"
     CRASHED = "crashed"
 
 

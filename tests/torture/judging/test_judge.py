@@ -6,11 +6,12 @@ import orjson
 import pytest
 
 from tests.support.events import PolledRecord, event
-from tests.torture.anomalies import Name
-from tests.torture.faults import Loss
-from tests.torture.judge import STALE_SECONDS, Judge
-from tests.torture.observation import Observation, Query
-from tests.torture.truth import Rows, Truth, without_admin_fields
+from tests.torture.clients.acknowledged import Acknowledged
+from tests.torture.clients.observation import Observation, Query
+from tests.torture.faults.faults import Loss
+from tests.torture.judging.anomalies import Name
+from tests.torture.judging.judge import STALE_SECONDS, Judge
+from tests.torture.judging.truth import Rows, Truth, without_admin_fields
 
 JOB, OTHER = "3333", "4444"
 QUERY = Query("jobId", JOB, is_admin=True)
@@ -55,6 +56,16 @@ def test_versions_cover_every_position(truth: Truth) -> None:
     assert [[row["status"] for row in one.rows] for one in versions] == [[], [1], [5]]
     assert [one.first for one in versions] == [0, 1, 3]
     assert [one.last for one in versions[:-1]] == [0, 2]
+
+
+def test_the_earliest_report_of_a_stage_counts(truth: Truth) -> None:
+    """A job that is reported to have begun earlier is older from then on, whichever report came last."""
+    for offset, when in [(3, "2020-10-01T00:00:07.5Z"), (4, "2020-10-01T00:00:08Z")]:
+        one = event("started", job=JOB, event_id="d", attempt=1) | {"time": when}
+        truth.add(PolledRecord("t", 0, offset, orjson.dumps(one), key=b"k", timestamp=int(APPENDED * 1000)))
+    dates = [[row["dateCreated"] for row in one.rows] for one in truth.versions(JOB)]
+    assert dates[-1] == ["2020-10-01T00:00:07Z"]
+    assert dates[-2] != dates[-1]
 
 
 def test_answers_that_go_forward_are_right(truth: Truth) -> None:
@@ -120,6 +131,18 @@ def test_old_events_that_are_missing_must_be_owned_up_to(truth: Truth) -> None:
     stale = [seen(version(truth, 1), late, lag=lag) for lag in (0, 1, None)]
     assert [names(truth, [one]) for one in stale] == [[Name.STALE], [], []]
     assert names(truth, [seen(version(truth, 1), STALE_SECONDS - 1, lag=0)]) == []
+
+
+def test_the_lag_is_that_of_the_heartbeat(truth: Truth) -> None:
+    """What was acknowledged before the time at which the lag was known is shown, or counted in it."""
+    acknowledged = Acknowledged()
+    for offset in range(3):
+        acknowledged.note(0, offset, APPENDED + offset)
+    for known_at, lag, found in [(2.5, 0, [Name.FALSE_LAG]), (2.5, 1, []), (1.5, 0, []), (2.5, None, []), (9, 0, [])]:
+        one = seen(version(truth, 1), 3, lag=lag)._replace(heartbeat=APPENDED + known_at)
+        assert [it.name for it in Judge(truth, 1, acknowledged).judge([one], ())] == found
+    whole = seen(version(truth, 2), 3, lag=0)._replace(heartbeat=APPENDED + 2.5)
+    assert list(Judge(truth, 1, acknowledged).judge([whole], ())) == []
 
 
 def test_a_listing_must_have_every_job(truth: Truth) -> None:

@@ -6,8 +6,8 @@ import time
 from collections import deque
 from typing import Final, NamedTuple
 
-from tests.torture.programs import Program
-from tests.torture.resources import waited_seconds
+from tests.torture.system.programs import Program
+from tests.torture.system.resources import waited_seconds
 
 TICK_SECONDS: Final = 0.05
 TICKS: Final = 4_000

@@ -28,7 +28,8 @@ class Query(NamedTuple):
 class Observation(NamedTuple):
     """A query, when it was asked and answered (Unix seconds), by which life of the API, and the answer.
 
-    `status` is 0 when there was none; `lag_events` is None when the answer says that it is not known.
+    `status` is 0 when there was none; `lag_events` is None when the answer says that it is not known, and so is
+    `heartbeat`, the time (Unix seconds) at which the lag is said to have been known.
     """
 
     query: Query
@@ -39,3 +40,4 @@ class Observation(NamedTuple):
     lag_events: int | None
     body: bytes
     fault: str = ""
+    heartbeat: float | None = None

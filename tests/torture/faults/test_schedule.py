@@ -2,7 +2,7 @@
 
 from itertools import combinations
 
-from tests.torture.schedule import RECIPES, RECOVERY_SECONDS, Kind, schedule
+from tests.torture.faults.schedule import RECIPES, RECOVERY_SECONDS, Kind, schedule
 
 SECONDS = 30.0
 ROUNDS = 60
@@ -27,6 +27,12 @@ def test_faults_of_one_target_follow_each_other() -> None:
         for one, other in combinations(schedule(1, number, SECONDS), 2):
             if set(one.targets) & set(other.targets):
                 assert one.at_seconds + one.seconds + RECOVERY_SECONDS * one.is_kill <= other.at_seconds
+
+
+def test_of_few_kinds_none_is_left_out() -> None:
+    """Who looks into something sees it in every round."""
+    wanted = {Kind.FLUSH, Kind.STALL}
+    assert {fault.kind for number in range(3) for fault in schedule(1, number, SECONDS, wanted)} == wanted
 
 
 def test_only_some_kinds() -> None:

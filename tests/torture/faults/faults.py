@@ -9,14 +9,17 @@ from random import Random
 from typing import Final, NamedTuple
 
 from tests.support.links import Direction, Link
-from tests.torture.programs import Program
-from tests.torture.schedule import Fault, Kind
-from tests.torture.servers import LONGEST_LOSS_SECONDS
-from tests.torture.system import System
+from tests.torture.faults.mischief import HINDRANCES, MISCHIEF
+from tests.torture.faults.schedule import Fault, Kind
+from tests.torture.system.names import PROJECTORS
+from tests.torture.system.programs import Program
+from tests.torture.system.servers import LONGEST_LOSS_SECONDS
+from tests.torture.system.system import System
 
 IN_FLIGHT_SECONDS: Final = 0.6  # in which a projector surely begins to write
 STORM_GAP_SECONDS: Final = (1.0, 2.0)
 SHORTEST_CUT_BYTES, LONGEST_CUT_BYTES = 1, 30_000
+THIN_SECONDS: Final = 3.0  # for each piece
 SHORTEST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.005, 0.25
 
 
@@ -52,7 +55,9 @@ class Faults:
             Kind.FLUSH: self._flush,
             Kind.FAIL_OVER: self._fail_over,
             Kind.STORM: self._storm,
+            Kind.JUMP: self._jump,
         }
+        self._actions |= dict.fromkeys(MISCHIEF.keys() - self._actions.keys(), self._do_mischief)
 
     async def run(self, faults: Sequence[Fault]) -> None:
         """Do each fault when it is due and return when the last one is over."""
@@ -140,6 +145,20 @@ class Faults:
         else:
             self.counts[fault.kind] -= 1
 
+    async def _jump(self, fault: Fault) -> None:
+        """While nobody projects, nobody puts right what was written by a clock that was off."""
+        programs = [self._system.programs[name] for name in PROJECTORS]
+        self.kills += sum(await asyncio.gather(*(program.kill(fault.seconds) for program in programs)))
+        await self._do_mischief(fault)
+        await asyncio.sleep(fault.seconds)
+
+    async def _do_mischief(self, fault: Fault) -> None:
+        try:
+            await MISCHIEF[fault.kind](self._system, fault)
+        except HINDRANCES as error:
+            self.counts[fault.kind] -= 1
+            self._say(f"{fault.kind} came to nothing: {error!r}")
+
     async def _harm_link(self, fault: Fault) -> None:
         link = self._system.links[fault.targets[0]]
         await _harm(link, fault.kind, Random(fault.seed), fault.seconds)
@@ -163,6 +182,8 @@ async def _harm(link: Link, kind: Kind, random: Random, seconds: float) -> None:
             link.stall(Direction.REQUESTS)
         case Kind.DELAY:
             link.delay(random.uniform(SHORTEST_DELAY_SECONDS, LONGEST_DELAY_SECONDS))
+        case Kind.THIN:
+            link.delay(THIN_SECONDS)
         case Kind.HALF_OPEN:
             link.abandon_all()
         case _:

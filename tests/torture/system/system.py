@@ -10,12 +10,14 @@ from typing import Final
 
 from devstack import free_port
 from tests.support.links import HOST, Link
-from tests.torture.programs import Program
-from tests.torture.schedule import API, LINKS, PROJECTORS
-from tests.torture.servers import RedisPair, broker
+from tests.torture.system.limits import TooLongError, cancelled, stopped, within
+from tests.torture.system.names import API, LINKS, PROJECTORS
+from tests.torture.system.programs import Program
+from tests.torture.system.servers import RedisPair, broker
 
-PARTITIONS: Final = 4
-ADMIN_TOKEN: Final = "let-me-see"  # noqa: S105 - nothing is protected by it
+COMMAND_SECONDS: Final = 120.0
+SERVER_SECONDS: Final = 90.0
+ADMIN_TOKEN: Final = "let-me-see-and-all-the-rest"  # noqa: S105 - nothing is protected by it
 KAFKA_LINKS: Final = LINKS[:2]
 PROJECTOR_REDIS_LINKS: Final = LINKS[2:4]
 API_LINK: Final = LINKS[4]
@@ -35,6 +37,7 @@ class System:
         self.programs = {name: Program(name, words, logs / f"{name}.log", say) for name, words in arguments.items()}
         self.ports = {name: free_port() for name in self.programs}
         self.topic = ""
+        self.partitions = 0
 
     @property
     def api(self) -> Program:
@@ -64,21 +67,24 @@ class System:
             yield
         finally:
             for keeper in keepers:
-                keeper.cancel()
-            await asyncio.gather(*keepers, return_exceptions=True)
-            await asyncio.gather(*(program.stop() for program in self.programs.values()))
+                await cancelled("a keeper", keeper)
+            await asyncio.gather(*(stopped(program.name, program.stop()) for program in self.programs.values()))
             for link in self.links.values():
-                await link.stop()
-            await asyncio.to_thread(self.redis.stop)
-            await asyncio.to_thread(self.kafka.stop)
+                await stopped(link.name, link.stop())
+            await within(SERVER_SECONDS, "Redis to end", asyncio.to_thread(self.redis.stop))
+            await within(SERVER_SECONDS, "Kafka to end", asyncio.to_thread(self.kafka.stop))
 
-    async def begin(self, topic: str) -> None:
+    async def begin(self, topic: str, partitions: int) -> None:
         """Create a topic and start every program on it, with a prefix of the same name."""
-        self.topic = topic
-        await self._command("topics", "create", "--partitions", str(PARTITIONS))
+        self.topic, self.partitions = topic, partitions
+        await self.create_topic()
         for name, program in self.programs.items():
             program.configure(self._environment(name))
             program.start()
+
+    async def create_topic(self) -> None:
+        """Create the topic, and that of its dead letters if that is missing."""
+        await self.command("topics", "create", "--partitions", str(self.partitions))
 
     async def end(self) -> None:
         """End every program and delete what is in Redis."""
@@ -94,9 +100,9 @@ class System:
 
     async def divide(self, buckets: int) -> None:
         """Have the projection in so many buckets."""
-        await self._command("rebuild", "--buckets", str(buckets))
+        await self.command("rebuild", "--buckets", str(buckets))
 
-    async def _command(self, *words: str) -> None:
+    async def command(self, *words: str) -> None:
         """Run one of the projector's commands, without a link in front of the servers."""
         command = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "projector", *words),
@@ -108,7 +114,11 @@ class System:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        said, _ = await command.communicate()
+        try:
+            said, _ = await within(COMMAND_SECONDS, " ".join(words), command.communicate())
+        except TooLongError:
+            command.kill()
+            raise
         if command.returncode:
             raise RuntimeError(f"{' '.join(words)}: {said.decode()}")
 

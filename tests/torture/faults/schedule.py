@@ -10,21 +10,12 @@ from enum import StrEnum
 from random import Random
 from typing import Final, NamedTuple
 
-PROJECTORS: Final = ("projector-1", "projector-2")
-API: Final = "api"
-KAFKA: Final = "kafka"
-REDIS: Final = "redis"
-LINKS: Final = (
-    "projector-1 to kafka",
-    "projector-2 to kafka",
-    "projector-1 to redis",
-    "projector-2 to redis",
-    "api to redis",
-    "replica to redis",
-)
+from tests.torture.system.names import API, KAFKA, LINKS, PROJECTORS, REDIS
+
 # A program that was killed needs so long until it is worth killing again.
 RECOVERY_SECONDS: Final = 2.0
 CALM: Final = 0.35  # the share of kinds that a round leaves out
+FEW_KINDS: Final = 6  # of which none is left out
 
 
 class Kind(StrEnum):
@@ -51,6 +42,20 @@ class Kind(StrEnum):
     DELAY = "link slow"
     HALF_OPEN = "link half open"
     STORM = "rebalance storm"
+    LETTERS = "thousands of letters at once"
+    FLOOD = "flood of large garbage"
+    TRANSACTION = "transaction left open"
+    THIN = "link so thin that no batch passes"
+    DAMAGE = "position damaged"
+    JUMP = "Redis' clock an hour off, and nobody to notice"
+
+
+class Part(StrEnum):
+    """What else a run does, besides the faults of its schedule."""
+
+    WALKS = "long lists are read"
+    SLOW_READERS = "some read next to nothing of what they ask for"
+    NEW_LOG = "the log is made anew"
 
 
 class Recipe(NamedTuple):
@@ -89,6 +94,12 @@ RECIPES: Final = {
     Kind.DELAY: Recipe(2, _EACH_LINK, (2, 8)),
     Kind.HALF_OPEN: Recipe(4, _EACH_LINK, (1, 10)),
     Kind.STORM: Recipe(1, _EACH_PROJECTOR, (6, 12)),
+    Kind.LETTERS: Recipe(1.5, [("letters",)], (0, 0)),
+    Kind.FLOOD: Recipe(1, [("flood",)], (0, 0)),
+    Kind.TRANSACTION: Recipe(2, [("transaction",)], (5, 20)),
+    Kind.THIN: Recipe(1.5, [(link,) for link in LINKS[2:4]], (4, 10)),
+    Kind.DAMAGE: Recipe(1, [(REDIS,)], (0, 0)),
+    Kind.JUMP: Recipe(1, [(*PROJECTORS, REDIS)], (9, 12), is_kill=True),
 }
 
 
@@ -112,10 +123,10 @@ class Fault:
         return f"{self.at_seconds:5.1f} s {self.kind}: {', '.join(self.targets)}, {self.seconds:.1f} s"
 
 
-def schedule(seed: int, round_number: int, seconds: float, only: Collection[Kind] = ()) -> list[Fault]:
-    """Return the faults of a round, of some kinds only if any are given; no two harm one target at the same time."""
+def schedule(seed: int, round_number: int, seconds: float, kinds: Collection[StrEnum] = tuple(Kind)) -> list[Fault]:
+    """Return the faults of a round, of these kinds only; no two harm one target at the same time."""
     random = Random(f"{seed}/{round_number}")
-    weather = {kind: RECIPES[kind].weight for kind in only} or _weather(random)
+    weather = _weather(random, [kind for kind in RECIPES if kind in kinds])
     mean_gap = random.uniform(1.0, 2.0)
     busy_until: dict[str, float] = {}
     faults: list[Fault] = []
@@ -132,7 +143,7 @@ def schedule(seed: int, round_number: int, seconds: float, only: Collection[Kind
     return faults
 
 
-def _weather(random: Random) -> dict[Kind, float]:
-    """Return the weights of the kinds that happen in a round; projectors are killed in every one."""
-    chosen = {kind: recipe.weight for kind, recipe in RECIPES.items() if random.random() > CALM}
-    return chosen | {Kind.KILL_PROJECTOR: RECIPES[Kind.KILL_PROJECTOR].weight}
+def _weather(random: Random, kinds: Sequence[Kind]) -> dict[Kind, float]:
+    """Return the weights of the kinds that happen in a round; if there are many, projectors are killed in every one."""
+    chosen = [kind for kind in kinds if random.random() > CALM or kind is Kind.KILL_PROJECTOR]
+    return {kind: RECIPES[kind].weight for kind in (kinds if len(kinds) <= FEW_KINDS else chosen)}

@@ -9,6 +9,9 @@ follows.
   eyes. Between processes, or lives of one, that is allowed only after Redis lost writes, of which they cannot know.
 - It ends below where the log ended `HEARTBEAT_VALID_SECONDS` ago, by more events than the answer owns up to: the
   answer is stale and says that it is not.
+- It ends below what was acknowledged before the heartbeat that it names, by more events than the answer owns up to:
+  the lag it tells is smaller than it was even then. This holds whatever became of those events, those behind an open
+  transaction too; only a heartbeat from a time to come, as a clock that jumps makes them, says nothing.
 """
 
 import heapq
@@ -16,10 +19,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from schemas.identity import bucket_of
-from tests.torture.anomalies import Anomaly, Name
-from tests.torture.faults import Loss
-from tests.torture.observation import Observation, Query
-from tests.torture.truth import Row, Rows, Truth, rows_of, without_admin_fields
+from tests.torture.clients.acknowledged import Acknowledged
+from tests.torture.clients.observation import Observation, Query
+from tests.torture.faults.faults import Loss
+from tests.torture.judging.anomalies import Anomaly, Name
+from tests.torture.judging.truth import Row, Rows, Truth, rows_of, without_admin_fields
 
 # A heartbeat counts for 5 s, is a second old when the next one comes, and needs some time to be written.
 STALE_SECONDS: Final = 8.0
@@ -56,8 +60,9 @@ class _Shown(NamedTuple):
 class Judge:
     """Judges the answers about one topic, in the order in which they were asked for."""
 
-    def __init__(self, truth: Truth, buckets: int = 1) -> None:
+    def __init__(self, truth: Truth, buckets: int = 1, acknowledged: Acknowledged | None = None) -> None:
         self._truth = truth
+        self._acknowledged = acknowledged or Acknowledged()
         self._buckets = buckets
         # Life of the API, place -> the answer read at the highest position; ANY_LIFE: since the last loss.
         self._highest: dict[tuple[int, tuple[int, int]], _Shown] = {}
@@ -90,6 +95,7 @@ class Judge:
         if seen.query.is_of_one_job and seen.lag_events is not None:
             for interval, _ in intervals.values():
                 yield from self._staleness(seen, interval, seen.lag_events)
+                yield from self._false_lag(seen, interval, seen.lag_events)
 
     def _intervals(self, seen: Observation) -> dict[str, tuple[Interval, Rows]]:
         """Return for each job that the answer is about where it was read, and its rows; ValueError when it is wrong."""
@@ -146,6 +152,18 @@ class Judge:
                 Name.STALE,
                 f"{_about(seen)}: {missing} events older than {STALE_SECONDS:.0f} s are not shown (the oldest is "
                 f"{age:.1f} s old), Projection-Lag says {lag_events}",
+            )
+
+    def _false_lag(self, seen: Observation, interval: Interval, lag_events: int) -> Iterator[Anomaly]:
+        if seen.heartbeat is None or seen.heartbeat > seen.started:
+            return
+        missing = self._acknowledged.end_at(interval.partition, seen.heartbeat) - interval.last
+        if missing > lag_events:
+            yield Anomaly(
+                Name.FALSE_LAG,
+                f"{_about(seen)}: {missing} events of partition {interval.partition} that were acknowledged before the "
+                f"heartbeat, {seen.started - seen.heartbeat:.1f} s ago, are not shown, "
+                f"Projection-Lag says {lag_events}",
             )
 
     def _remember_given(self, until: float) -> None:

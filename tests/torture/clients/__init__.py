@@ -1,0 +1,1 @@
+"""Workers that report and readers that ask, all the time."""

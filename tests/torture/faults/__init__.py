@@ -1,0 +1,1 @@
+"""Which faults happen when, and how each is done."""

@@ -1,0 +1,1 @@
+"""What is right, and whether it was."""

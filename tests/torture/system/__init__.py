@@ -1,0 +1,1 @@
+"""What is tortured: the servers, the programs, and the links between them."""
