@@ -13,6 +13,8 @@ from tests.support.redis_process import RedisProcess, client_of
 from tests.support.seeding import Job, Projection
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.server
+
 PREFIX = "test"
 QUERY = "owner=0x1111"
 ALIKE = 20
@@ -93,3 +95,21 @@ async def test_a_read_is_asked_again_on_another_connection(start_api: StartApi, 
         link.heal()
         assert (await asked).status == 200
     await link.stop()
+
+
+async def test_the_log_names_what_is_wrong_at_the_start(
+    start_api: StartApi, own_redis: RedisProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An API that cannot read Redis logs why and what to change, once at its start; who asks is told that it cannot."""
+    url = own_redis.url.replace("redis://", "redis://eve:no@")
+    api = await start_api(PREFIX, REDIS_URL=url)
+    assert (await api.status(QUERY)).error == "The store cannot be read: it refuses access"
+
+    said: list[str] = []
+
+    async def is_said() -> bool:
+        said.append("".join(capsys.readouterr()))
+        return "correct user and password in REDIS_URL" in said[-1]
+
+    await until(is_said, "the log names the cause")
+    assert "Redis cannot be used at" in "".join(said)

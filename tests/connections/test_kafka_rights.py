@@ -12,7 +12,7 @@ from tests.support.events import event
 from tests.support.secured_kafka import PASSWORDS, Operation, Resource, Right, SecuredKafka
 from tests.support.services import Services
 
-pytestmark = [pytest.mark.xdist_group("secured-kafka"), pytest.mark.long(30)]
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("secured-kafka"), pytest.mark.long(30)]
 
 PROJECTOR, WORKER = "bob", "alice"
 
@@ -87,7 +87,8 @@ def test_a_right_that_a_worker_lacks_is_named(guarded: Deployment, secured_kafka
     """A worker that may not write is told so."""
     secured_kafka.grant(WORKER, [Right(Operation.DESCRIBE, Resource.TOPIC, guarded.topic)])
     reported = ["publish", "started", "--owner", "0x1111", "--agreement-id", "0x2222", "--job-id", "3333"]
-    said = guarded.command("worker", *reported, code=75, **as_user(secured_kafka, WORKER))
+    hurried = as_user(secured_kafka, WORKER) | {"START_TIMEOUT_SECONDS": "3"}
+    said = guarded.command("worker", *reported, code=75, **hurried)
     assert "the user 'alice' lacks a right" in said, said
     assert "grant Write" in said
 
@@ -102,3 +103,36 @@ def test_letters_that_may_not_be_written_hold_their_partition(guarded: Deploymen
     guarded.start_projector(**as_user(secured_kafka, PROJECTOR))
     wait_for(lambda: "TopicAuthorizationFailed" in guarded.logs(), "the log names the refusal")
     assert guarded.positions().get("0", 0) <= 1
+
+
+def rights_of(command: str, name: str) -> list[Right]:
+    """Return what docs/operations.md lists for a command."""
+    log, letters = ((Resource.TOPIC, topic) for topic in (name, f"dlq.{name}"))
+    listed = {
+        "verify": [Right(Operation.READ, *log), Right(Operation.DESCRIBE, *letters)],
+        "rebuild": [Right(Operation.READ, *log), Right(Operation.DESCRIBE, *letters)],
+        "dead-letters": [Right(Operation.READ, *letters), Right(Operation.DESCRIBE, *log)],
+        "topics": [
+            Right(operation, *topic)
+            for topic in (log, letters)
+            for operation in (Operation.CREATE, Operation.DESCRIBE_CONFIGS)
+        ],
+        "doctor": [
+            Right(operation, *topic)
+            for topic in (log, letters)
+            for operation in (Operation.READ, Operation.DESCRIBE_CONFIGS)
+        ],
+    }
+    return listed[command]
+
+
+def test_the_listed_rights_of_commands_are_enough(guarded: Deployment, secured_kafka: SecuredKafka) -> None:
+    """Each command works as a user that has what is listed for it, and nothing else."""
+    secured_kafka.grant(PROJECTOR, projector_rights(guarded.topic).values())
+    guarded.publish([(b"k", json.dumps(event()).encode(), []), (b"k", b"rubbish", [])])
+    guarded.start_projector(**as_user(secured_kafka, PROJECTOR))
+    guarded.wait_until_applied()
+    wait_for(guarded.heartbeats, "the projector confirms how far it is")
+    for words in (("doctor",), ("topics", "create"), ("dead-letters", "list"), ("verify",), ("rebuild",)):
+        secured_kafka.grant(WORKER, rights_of(words[0], guarded.topic))
+        guarded.command("projector", *words, **as_user(secured_kafka, WORKER))

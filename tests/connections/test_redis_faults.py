@@ -17,6 +17,8 @@ from tests.support.certificates import Certificates
 from tests.support.redis_process import RedisProcess, client_of
 from tests.support.tls_redis import TlsRedis
 
+pytestmark = pytest.mark.server
+
 AT_ONCE_SECONDS = 15  # and not START_TIMEOUT_SECONDS; where TLS is not understood, connecting takes five of them
 
 

@@ -19,7 +19,7 @@ from tests.support.markdown import DOCS, table
 from tests.support.redis_process import RedisProcess
 from tests.support.services import Services
 
-pytestmark = pytest.mark.long(20)
+pytestmark = [pytest.mark.server, pytest.mark.long(20)]
 
 STATUS = "/api/v1/operator/status?owner=0x1111"
 API, PROJECTOR = ("the API", "projectors and their commands")

@@ -17,6 +17,8 @@ from tests.support.redis_process import client_of
 from tests.support.secured_kafka import PASSWORDS, Operation, Resource, Right, SecuredKafka
 from tests.support.tls_redis import TlsRedis
 
+pytestmark = pytest.mark.server
+
 TOPIC = "seen"
 AS_ALICE = {"KAFKA_SASL_PLAIN_USERNAME": "alice", "KAFKA_SASL_PLAIN_PASSWORD": PASSWORDS["alice"]}
 # Whom Kafka takes the client for, the listener, and the settings.

@@ -17,6 +17,8 @@ from tests.support.deployment import wait_for
 from tests.support.redis_process import RedisProcess
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.server
+
 NAME = "projection"
 
 
