@@ -33,10 +33,13 @@ CALL_TIMEOUT_SECONDS: Final = 0.5
 NODE_SECONDS: Final = 0.26
 NODE_RETRIES: Final = 1
 
+_REFUSED: Final = "it refuses access"
+# What Redis says to a long command of somebody who has given no password; to a short one it says NOAUTH.
+_UNAUTHENTICATED: Final = "unauthenticated"
 _REASONS: Final = (
     ((TimeoutError, RedisTimeoutError), NO_ANSWER_IN_TIME),
     (BusyLoadingError, "it is loading its data"),
-    ((AuthenticationError, NoPermissionError), "it refuses access"),
+    ((AuthenticationError, NoPermissionError), _REFUSED),
     ((RedisConnectionError, RedisClusterException, OSError), "no connection"),
 )
 # What a server says that has no scripts that only read (before Redis 7), or does not let this user run them.
@@ -102,6 +105,8 @@ class Store:
 
     def _failed(self, error: Exception) -> StoreUnavailableError:
         reason = next((reason for kinds, reason in _REASONS if isinstance(error, kinds)), "it reports an error")
+        if _UNAUTHENTICATED in str(error):
+            reason = _REFUSED
         self._metrics.redis_error(reason)
         if not self._is_away:
             self._is_away = True

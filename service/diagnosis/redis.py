@@ -18,6 +18,7 @@ _USER: Final = "user and password in REDIS_URL (redis://user:password@host:port/
 _TEXTS: Final = (
     ("without any password configured", "it has no password, and REDIS_URL has one", "take it out, or set requirepass"),
     ("authentication required", "it wants a password", f"give {_USER}"),
+    ("unauthenticated", "it wants a password", f"give {_USER}"),  # what it says to a long command
     ("wrongpass", "it refuses user or password", f"correct {_USER}"),
     ("invalid username-password pair", "it refuses user or password", f"correct {_USER}"),
     ("db index is out of range", "it has no database of this number", "correct the number at the end of REDIS_URL"),
