@@ -74,6 +74,8 @@ class Jobs:
             listed = await read_list(scan, render, question.room)
         else:
             listed = await read_page(scan, query.limit, render, question.room)
+            if listed.met:
+                self._metrics.limit_met(listed.met)
         return Answer(listed.body, self._headers(query, scan, listed))
 
     async def _scan(self, query: Query, wanted: int) -> Scan:
