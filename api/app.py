@@ -32,6 +32,7 @@ from schemas.documents import STATUS_PATH, TIMELINE_PATH
 from service.health import Check, health_routes
 from service.redis import connect
 from service.signals import stop_on_signals
+from service.version import __version__
 
 # Requests make no cycles to speak of, and a collection stops everything.
 GARBAGE_THRESHOLDS: Final = (20_000, 20, 100)
@@ -51,7 +52,7 @@ async def serve_until(is_asked_to_end: asyncio.Event, settings: ApiSettings, lis
     """Serve on a listening socket until the event is set, then finish the requests at hand."""
     async with running(settings, listener):
         _tune_garbage_collection()
-        _log.info("listening", address=address_of(listener))
+        _log.info("listening", version=__version__, address=address_of(listener))
         await is_asked_to_end.wait()
 
 

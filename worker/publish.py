@@ -6,7 +6,7 @@ from typing import Any, Final
 import click
 
 from schemas.lifecycle import DEFAULT_OUTCOME, OUTCOME_OF_ERROR, OUTCOMES, STAGE_BY_NAME, STAGE_NAMES
-from service.command_line import run_async, settings_options
+from service.command_line import SettingsCommand, run_async, settings_options
 from service.kafka import quiet_connection_attempts
 from service.logs import configure_logs
 from service.settings import KafkaSettings
@@ -18,8 +18,8 @@ from worker.reporter import Reporter
 _OUTCOME_HELP: Final = f"With finished; {DEFAULT_OUTCOME} by default, {OUTCOME_OF_ERROR} when there is an --error."
 
 
-@click.command()
-@click.argument("stage", type=click.Choice(STAGE_NAMES))
+@click.command(cls=SettingsCommand)
+@click.argument("stage", metavar="STAGE", type=click.Choice(STAGE_NAMES))
 @settings_options(KafkaSettings)
 @click.option("--owner", metavar="0x...", help="ETH address of the job's owner.")
 @click.option("--agreement-id", metavar="ID", help="Agreement.")
@@ -37,6 +37,8 @@ _OUTCOME_HELP: Final = f"With finished; {DEFAULT_OUTCOME} by default, {OUTCOME_O
 @click.option("--dry-run", is_flag=True, help="Print the event and send nothing.")
 def publish(settings: KafkaSettings, stage: str, *, dry_run: bool, **given: Any) -> None:
     """Report that a job reached STAGE, and wait until Kafka has acknowledged it.
+
+    Stages: started, configuring, running, uploading, finished.
 
     Reporting the same again is harmless. Exit codes: 0 done, 2 bad input, 75 Kafka or the topic is not there.
     """

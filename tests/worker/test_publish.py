@@ -14,7 +14,7 @@ from schemas.job_event import DETAIL_NAMES
 from schemas.lifecycle import STAGE_NAMES
 from tests.support.topics import read_topic
 from tests.support.worker_process import run_worker
-from worker.__main__ import worker
+from worker.command_line import worker
 from worker.errors import InvalidEventError
 from worker.job import NAMES_IN_EVENTS
 from worker.publish import publish

@@ -1,0 +1,30 @@
+"""Command: `python -m projector topics create`."""
+
+import click
+
+from projector.log.topics import create_topics
+from projector.settings import ProjectorSettings
+from service.command_line import Group, run_async, settings_options
+from service.logs import configure_logs
+
+DEFAULT_PARTITIONS = 4
+
+
+@click.group(cls=Group)
+def topics() -> None:
+    """Make the topics that the system needs."""
+
+
+@topics.command()
+@click.option("--partitions", default=DEFAULT_PARTITIONS, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--replicas", default=1, show_default=True, type=click.IntRange(1, 100), help="Copies of each partition.")
+@settings_options(ProjectorSettings)
+def create(settings: ProjectorSettings, partitions: int, replicas: int) -> None:
+    """Create the log and the dead-letter topic; harmless when repeated."""
+    configure_logs(settings.log_format)
+
+    async def main() -> None:
+        for sentence in await create_topics(settings, partitions, replicas):
+            click.echo(sentence)
+
+    run_async(main())
