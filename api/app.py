@@ -52,7 +52,7 @@ async def serve_until(is_asked_to_end: asyncio.Event, settings: ApiSettings, lis
     """Serve on a listening socket until the event is set, then finish the requests at hand."""
     async with running(settings, listener):
         _tune_garbage_collection()
-        _log.info("listening", version=__version__, address=address_of(listener))
+        _log.info("listening", address=address_of(listener), version=__version__)
         await is_asked_to_end.wait()
 
 

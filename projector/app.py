@@ -73,7 +73,7 @@ async def run_projector(settings: ProjectorSettings) -> None:
         is_asked_to_end = stop_on_signals()
         cycles.free_only_when_told()
         await _join(log, settings)
-        _log.info("projecting", version=__version__, topic=settings.kafka_topic, group=settings.kafka_group_id)
+        _log.info("projecting", topic=settings.kafka_topic, group=settings.kafka_group_id, version=__version__)
         await _run_together(projector, is_asked_to_end, upkeep.keep_up(duties), collector.run(), retention.run())
         _log.info("stopped", applied=assignment.applied)
 
