@@ -22,7 +22,7 @@ from api.projection.reader import Reader
 from api.projection.store import NODE_RETRIES, NODE_SECONDS, Store
 from api.refusals import REFUSALS
 from api.settings import ApiSettings
-from api.web.documents import openapi_document, status_page
+from api.web.documents import asyncapi_document, event_schema_document, openapi_document, status_page
 from api.web.headers import CommonHeaders
 from api.web.routes import Route, asked, document, handled
 from api.web.server import address_of, listen, serving
@@ -85,6 +85,8 @@ def routes(settings: ApiSettings, projection: Projection, metrics: Metrics) -> M
         STATUS_PATH: asked(Jobs(projection, credentials, metrics, job_status.render).answer),
         TIMELINE_PATH: asked(Jobs(projection, credentials, metrics, job_timeline.render).answer),
         "/openapi.json": document(openapi_document()),
+        "/asyncapi.json": document(asyncapi_document()),
+        "/schemas/job-event.json": document(event_schema_document()),
         "/": document(status_page()),
         **health,
     }
