@@ -1,6 +1,7 @@
 """Command lines: an option for each setting, help that begins with a command's own options, and exit codes."""
 
 import asyncio
+import errno
 import os
 import sys
 from collections.abc import Callable, Coroutine
@@ -25,6 +26,7 @@ Command = Callable[..., Any]
 HELP_COLUMNS: Final = 100
 SUMMARY_CHARACTERS: Final = 500  # no summary is so long, so none is cut
 HELP: Final[dict[str, Any]] = {"help_option_names": ["-h", "--help"], "max_content_width": HELP_COLUMNS}
+_NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _METAVARS: Final = {int: "INTEGER", float: "NUMBER", bool: "true|false"}
 
 
@@ -121,6 +123,12 @@ def run_command(command: click.Command, name: str | None = None) -> NoReturn:
         else:
             error.show()
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        drop_output()
+        _tell(speech, CommandError(f"what was to be said or kept cannot be written: {error.strerror}"))
+        sys.exit(CommandError.exit_code)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(StoppedError.exit_code)
     sys.exit(ended if isinstance(ended, int) else 0)  # an int: of --help, --version and the like
@@ -134,6 +142,13 @@ def run_async(main: Coroutine[Any, Any, None]) -> None:
         asyncio.run(main)
     else:
         uvloop.run(main)
+
+
+def drop_output() -> None:
+    """Send what is left for standard output nowhere, so that Python does not fail at it once more at the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _tell(speech: _Speech, error: CommandError) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Final
 import click
 
 from schemas.lifecycle import DEFAULT_OUTCOME, OUTCOME_OF_ERROR, OUTCOMES, STAGE_BY_NAME, STAGE_NAMES
-from service.command_line import SettingsCommand, run_async, settings_options
+from service.command_line import SettingsCommand, drop_output, run_async, settings_options
 from service.kafka import quiet_connection_attempts
 from service.logs import configure_logs
 from service.settings import KafkaSettings
@@ -69,4 +69,13 @@ async def _publish(settings: KafkaSettings, report: Report) -> None:
     with quiet_connection_attempts():
         async with Reporter(settings=settings, delivery_timeout_seconds=settings.start_timeout_seconds) as reporter:
             place = await reporter.hand_over(report)
-    click.echo(f"{report}: acknowledged in topic {place.topic}, partition {place.partition}, offset {place.offset}")
+    _say(f"{report}: acknowledged in topic {place.topic}, partition {place.partition}, offset {place.offset}")
+
+
+def _say(sentence: str) -> None:
+    """Print it; that nobody could read it does not make the event less delivered."""
+    try:
+        click.echo(sentence)
+    except OSError as error:
+        drop_output()
+        click.echo(f"{sentence}; standard output could not be written: {error.strerror}", err=True)

@@ -3,6 +3,9 @@
 import asyncio
 import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,6 +16,8 @@ from pydantic import Field, SecretStr
 from service.command_line import Group, SettingsCommand, run_async, run_command, settings_options, version_option
 from service.errors import CommandError, ServiceUnavailableError, SettingsError, StoppedError
 from service.settings import Settings
+
+PROJECT = Path(__file__).parents[2]
 
 
 class ExampleSettings(Settings):
@@ -172,6 +177,21 @@ def test_what_is_passed_over_is_said(monkeypatch: pytest.MonkeyPatch, capsys: py
     said = capsys.readouterr()
     assert said.out == "80 1 None\n"
     assert [json.loads(line)["variables"] for line in said.err.splitlines()] == [["API_PORT"]]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_output_that_cannot_be_written_is_told() -> None:
+    """A full disk under standard output is a sentence and exit code 1, whatever is left in buffers."""
+    code = (
+        "import click; from service.command_line import run_command; "
+        "run_command(click.Command('example', callback=lambda: click.echo('x' * 100)))"
+    )
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=PROJECT, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.stderr == "error: what was to be said or kept cannot be written: No space left on device\n"
+    assert done.returncode == 1
 
 
 def test_a_coroutine_runs_to_its_end() -> None:
