@@ -36,6 +36,7 @@ from service.health import Check, Remark, health_routes
 from service.kafka import start_client, unreachable
 from service.redis import AnyRedis, address, connect
 from service.signals import stop_on_signals
+from service.version import __version__
 
 # With CLOSE_SECONDS for each client less than the 10 seconds that a supervisor waits.
 FINISH_SECONDS: Final = 4.0
@@ -75,7 +76,7 @@ async def run_projector(settings: ProjectorSettings) -> None:
         is_asked_to_end = stop_on_signals()
         cycles.free_only_when_told()
         await _join(log, settings)
-        _log.info("projecting", topic=settings.kafka_topic, group=settings.kafka_group_id)
+        _log.info("projecting", topic=settings.kafka_topic, group=settings.kafka_group_id, version=__version__)
         beside = (upkeep.keep_up(beats), upkeep.keep_up(duties), collector.run(), retention.run())
         await _run_together(projector, is_asked_to_end, *beside)
         _log.info("stopped", applied=assignment.applied)
