@@ -22,7 +22,7 @@ from api.projection.reader import Reader
 from api.projection.store import NODE_RETRIES, NODE_SECONDS, Store
 from api.refusals import REFUSALS
 from api.settings import ApiSettings
-from api.web.documents import openapi_document, status_page
+from api.web.documents import asyncapi_document, event_schema_document, openapi_document, status_page
 from api.web.headers import CommonHeaders
 from api.web.routes import Route, asked, document, handled
 from api.web.server import address_of, listen, serving
@@ -34,6 +34,7 @@ from service.diagnosis.redis import diagnose
 from service.health import Check, health_routes
 from service.redis import REDIS_FAULTS, AnyRedis, connect, read_hash, sentence
 from service.signals import stop_on_signals
+from service.version import __version__
 
 # Requests make no cycles to speak of, and a collection stops everything.
 GARBAGE_THRESHOLDS: Final = (20_000, 20, 100)
@@ -55,7 +56,7 @@ async def serve_until(is_asked_to_end: asyncio.Event, settings: ApiSettings, lis
     """Serve on a listening socket until the event is set, then finish the requests at hand."""
     async with running(settings, listener):
         _tune_garbage_collection()
-        _log.info("listening", address=address_of(listener))
+        _log.info("listening", address=address_of(listener), version=__version__)
         await is_asked_to_end.wait()
 
 
@@ -99,6 +100,8 @@ def routes(settings: ApiSettings, projection: Projection, metrics: Metrics) -> M
         STATUS_PATH: asked(Jobs(projection, credentials, metrics, job_status.render).answer),
         TIMELINE_PATH: asked(Jobs(projection, credentials, metrics, job_timeline.render).answer),
         "/openapi.json": document(openapi_document()),
+        "/asyncapi.json": document(asyncapi_document()),
+        "/schemas/job-event.json": document(event_schema_document()),
         "/": document(status_page()),
         **health,
     }

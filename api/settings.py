@@ -21,7 +21,9 @@ _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.\[\]:_-]+")
 class ApiSettings(RedisSettings):
     """Where the API listens, whom it trusts, and which pages may read it."""
 
-    api_host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 for every one.")
+    api_host: str = Field(
+        "127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 for every one, :: for those of IPv6 too."
+    )
     api_port: Port = Field(8080, description="Port to listen on; 0 for a free one.")
     api_admin_tokens: SecretStr | None = Field(
         None, description="Bearer tokens of admins, comma-separated, of at least 16 characters each."

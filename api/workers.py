@@ -7,6 +7,7 @@ A worker whose parent is gone ends itself.
 import asyncio
 import multiprocessing
 import os
+import signal
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -19,7 +20,7 @@ import structlog
 from api.app import serve_until
 from api.metrics import MULTIPROCESS_VARIABLE
 from api.settings import ApiSettings
-from api.web.server import listen
+from api.web.server import is_any_address, listen
 from service.command_line import run_async
 from service.logs import configure_logs
 from service.signals import stop_on_signals
@@ -52,8 +53,14 @@ async def _keep_running(settings: ApiSettings, port: int, is_asked_to_end: async
             if asked.done():
                 await _end(worker, ended)
             else:
-                _log.error("a worker died and is started again", pid=worker.pid, exit_code=worker.exitcode)
+                worker.join()  # it closes what we watch a moment before its exit code is there
+                _log.error("a worker died and is started again", pid=worker.pid, ended=_ending(worker.exitcode))
                 await asyncio.wait((asked,), timeout=RESTART_PAUSE_SECONDS)
+
+
+def _ending(exit_code: int | None) -> str:
+    """Return how a process ended: by which signal, or with which exit code."""
+    return signal.Signals(-exit_code).name if exit_code and exit_code < 0 else f"exit code {exit_code}"
 
 
 async def _end(worker: BaseProcess, ended: asyncio.Task[bool]) -> None:
@@ -89,6 +96,10 @@ def _reserved_port(host: str, port: int) -> Iterator[int]:
         port = alone.getsockname()[1]
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as reserved:
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        # Else connections of an API that has just ended keep the port for a minute.
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_any_address(host):
+            reserved.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         reserved.bind((host, port))
         yield port
 

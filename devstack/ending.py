@@ -25,13 +25,13 @@ class Interrupted(BaseException):
 
 @contextmanager
 def ending() -> Iterator[None]:
-    """Exit with 0 on Ctrl-C or SIGTERM, with 75 and a sentence on a DevstackError, after the block has cleaned up."""
+    """Exit with 0 on Ctrl-C or SIGTERM, with 75 and a sentence on what went wrong, after the block has cleaned up."""
     _listen()
     try:
         yield
     except Interrupted:
         sys.exit(EXIT_DONE)
-    except DevstackError as error:
+    except (DevstackError, OSError) as error:  # an OSError: the disk is full, a file may not be read
         click.echo(f"error: {error}", err=True)
         sys.exit(EXIT_UNAVAILABLE)
 

@@ -17,6 +17,10 @@ class DirectoryInUseError(DevstackError):
     """{directory} is in use by process {pid}: end that one first, or name another directory."""
 
 
+class DirectoryUnusableError(DevstackError):
+    """{directory} cannot be used ({reason}): name another one with --directory."""
+
+
 class PortTakenError(DevstackError):
     """{name} had port {port} before, and somebody else listens there now."""
 

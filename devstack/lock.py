@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Self, TextIO
 
-from devstack.errors import DirectoryInUseError
+from devstack.errors import DirectoryInUseError, DirectoryUnusableError
 
 
 class DirectoryLock:
@@ -48,8 +48,11 @@ class DirectoryLock:
         self.release()
 
     def _open(self) -> TextIO:
-        self.directory.mkdir(parents=True, exist_ok=True)
-        return (self.directory / "lock").open("a+", encoding="ascii")
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            return (self.directory / "lock").open("a+", encoding="ascii")
+        except OSError as error:
+            raise DirectoryUnusableError(directory=self.directory, reason=error.strerror) from error
 
     def _sign(self, file: TextIO) -> None:
         file.truncate(0)

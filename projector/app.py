@@ -36,6 +36,7 @@ from service.health import Check, Remark, health_routes
 from service.kafka import start_client, why_unusable
 from service.redis import AnyRedis, address, connect
 from service.signals import stop_on_signals
+from service.version import __version__
 
 # With CLOSE_SECONDS for each client less than the 10 seconds that a supervisor waits.
 FINISH_SECONDS: Final = 4.0
@@ -55,16 +56,19 @@ async def run_projector(settings: ProjectorSettings) -> None:
         assignment = _assignment(settings, redis, log, store, letters)
         projector = Projector(log, store, letters, assignment, metrics)
         heartbeat = Heartbeat(projector, assignment, log, store)
-        duties = [
+        beats = [
             Duty(1, heartbeat.beat),
+            Duty(1, partial(upkeep.show_positions, assignment, metrics)),
+            Duty(1, Watchdog(projector, heartbeat, assignment).look),
+        ]
+        # Beside the heartbeat, which must not wait for them.
+        duties = [
             Duty(5, partial(upkeep.commit, log, assignment)),
             Duty(5, partial(upkeep.look_for_damage, store, projector)),
             Duty(5, partial(upkeep.account, store, projector, metrics)),
             Duty(5, partial(upkeep.look_for_eviction, eviction, metrics)),
             Duty(1, partial(upkeep.show_retention, retention, metrics)),
             Duty(30, upkeep.free_cycles),
-            Duty(1, partial(upkeep.show_positions, assignment, metrics)),
-            Duty(1, Watchdog(projector, heartbeat, assignment).look),
         ]
         collector = Collector(redis, settings.redis_prefix, store, metrics.jobs_collected)
         checks = _checks(projector, heartbeat, assignment, eviction, retention)
@@ -72,8 +76,9 @@ async def run_projector(settings: ProjectorSettings) -> None:
         is_asked_to_end = stop_on_signals()
         cycles.free_only_when_told()
         await _join(log, settings)
-        _log.info("projecting", topic=settings.kafka_topic, group=settings.kafka_group_id)
-        await _run_together(projector, is_asked_to_end, upkeep.keep_up(duties), collector.run(), retention.run())
+        _log.info("projecting", topic=settings.kafka_topic, group=settings.kafka_group_id, version=__version__)
+        beside = (upkeep.keep_up(beats), upkeep.keep_up(duties), collector.run(), retention.run())
+        await _run_together(projector, is_asked_to_end, *beside)
         _log.info("stopped", applied=assignment.applied)
 
 

@@ -12,7 +12,7 @@ from projector.errors import DeadLetterError, ProjectorError, StoreUnavailableEr
 from projector.settings import ProjectorSettings
 from projector.store.memory import require_redis
 from service.command_line import run_async
-from service.errors import CommandError, ServiceUnavailableError
+from service.errors import CommandError, ServiceUnavailableError, StoppedError
 from service.kafka import unreachable as kafka_unreachable
 from service.logs import configure_logs
 from service.redis import AnyRedis, connect
@@ -47,7 +47,7 @@ async def _until_told(command: Coroutine[Any, Any, None]) -> None:
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         return await running
-    raise CommandError("stopped: what is live is as it was; run the command again to go on")
+    raise StoppedError("stopped: what is live is as it was; run the command again to go on")
 
 
 @contextmanager

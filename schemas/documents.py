@@ -1,30 +1,45 @@
-"""The OpenAPI and AsyncAPI documents, with the schemas that the code itself uses put in."""
+"""What is published of the shapes: OpenAPI, with the schemas that the code uses put in, AsyncAPI and JSON Schema.
+
+`asyncapi.json` and `job-event.json` are whole as files, for those who read them without this code;
+`python -m tests.schemas.published` writes into them what the code says of events.
+"""
 
 import json
 from collections.abc import Mapping
-from importlib.metadata import version
 from importlib.resources import files
 from typing import Any, Final
 
-from schemas import job_event, job_status, job_timeline
+from schemas import job_status, job_timeline
 
-PACKAGE: Final = "operator-status"
 STATUS_PATH: Final = "/api/v1/operator/status"
 TIMELINE_PATH: Final = "/api/v1/operator/status/timeline"
 
 
-def openapi() -> dict[str, Any]:
-    """Return the OpenAPI 3.1 description of the HTTP API."""
-    document = _document("openapi.json", job_status.SCHEMA, job_timeline.SCHEMA)
+def openapi(version: str) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 description of the HTTP API in this version."""
+    document = _document("openapi.json")
+    document["components"]["schemas"] |= {
+        schema["title"]: without_dialect(schema) for schema in (job_status.SCHEMA, job_timeline.SCHEMA)
+    }
     lists, timeline = (document["paths"][path] for path in (STATUS_PATH, TIMELINE_PATH))
     timeline["get"] = _alike(lists["get"], timeline["get"])
-    document["info"]["version"] = version(PACKAGE)
+    document["info"]["version"] = version
     return document
 
 
 def asyncapi() -> dict[str, Any]:
     """Return the AsyncAPI 3.0 description of the topics."""
-    return _document("asyncapi.json", job_event.SCHEMA)
+    return _document("asyncapi.json")
+
+
+def event_schema() -> dict[str, Any]:
+    """Return the JSON Schema of an event in structured mode."""
+    return _document("job-event.json")
+
+
+def without_dialect(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a schema as it stands inside of a document, which names the dialect itself."""
+    return {key: value for key, value in schema.items() if key != "$schema"}
 
 
 def _alike(operation: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
@@ -34,10 +49,6 @@ def _alike(operation: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, 
     return {**operation, **other, "responses": responses}
 
 
-def _document(name: str, *schemas: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a document with these schemas among its components, each under its title and without its dialect."""
+def _document(name: str) -> dict[str, Any]:
     document: dict[str, Any] = json.loads((files("schemas") / name).read_text(encoding="utf-8"))
-    document["components"]["schemas"] |= {
-        schema["title"]: {key: value for key, value in schema.items() if key != "$schema"} for schema in schemas
-    }
     return document

@@ -1,19 +1,72 @@
-"""Command lines: an option for each setting, and exit codes that mean something."""
+"""Command lines: an option for each setting, help that begins with a command's own options, and exit codes."""
 
 import asyncio
+import errno
 import os
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from types import UnionType
+from typing import Any, Final, Literal, NoReturn, TypeVar, Union, get_args, get_origin
 
 import click
+import structlog
+from click.shell_completion import CompletionItem
 from pydantic_core import PydanticUndefined
 
-from service.errors import CommandError, SettingsError
-from service.settings import Settings
+from service.errors import CommandError, SettingsError, StoppedError
+from service.logs import configure_logs
+from service.settings import Settings, is_service_link
+from service.version import __version__
 
 S = TypeVar("S", bound=Settings)
+Function = TypeVar("Function", bound=Callable[..., Any])
 Command = Callable[..., Any]
+
+HELP_COLUMNS: Final = 100
+SUMMARY_CHARACTERS: Final = 500  # no summary is so long, so none is cut
+HELP: Final[dict[str, Any]] = {"help_option_names": ["-h", "--help"], "max_content_width": HELP_COLUMNS}
+_NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_METAVARS: Final = {int: "INTEGER", float: "NUMBER", bool: "true|false"}
+
+
+class SettingOption(click.Option):
+    """An option that stands for a setting, and is explained behind the command's own options."""
+
+
+class _Summary(click.Command):
+    def get_short_help_str(self, limit: int = 0) -> str:
+        """Return the first sentence of the help, whole."""
+        return super().get_short_help_str(max(limit, SUMMARY_CHARACTERS))
+
+
+class SettingsCommand(_Summary):
+    """A command whose help has its own options first, and the settings in a section below."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the two sections."""
+        options = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
+        shown = [(option, option.get_help_record(ctx)) for option in options]
+        own = [record for option, record in shown if record and not isinstance(option, SettingOption)]
+        settings = [record for option, record in shown if record and isinstance(option, SettingOption)]
+        for title, records in (("Options", own), ("Settings", settings)):
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+
+class Group(_Summary, click.Group):
+    """A group of such commands."""
+
+    command_class = SettingsCommand
+    group_class = type
+
+
+@dataclass
+class _Speech:
+    """How an error is told at the end: for people, or as a line of the log."""
+
+    log_format: Literal["console", "json"]
 
 
 def settings_options(settings: type[S]) -> Callable[[Command], Command]:
@@ -25,7 +78,12 @@ def settings_options(settings: type[S]) -> Callable[[Command], Command]:
     def decorate(command: Command) -> Command:
         def call(**arguments: Any) -> Any:
             overrides = {name: arguments.pop(name) for name in settings.model_fields}
-            return command(settings.load(os.environ, overrides), **arguments)
+            speech = click.get_current_context().find_object(_Speech)
+            if speech and overrides["log_format"]:
+                speech.log_format = overrides["log_format"]
+            loaded = settings.load(os.environ, overrides)
+            _tell_passed_over(loaded)
+            return command(loaded, **arguments)
 
         call.__name__ = command.__name__
         call.__doc__ = command.__doc__
@@ -38,15 +96,42 @@ def settings_options(settings: type[S]) -> Callable[[Command], Command]:
     return decorate
 
 
-def run_command(command: click.Command, name: str) -> None:
-    """Run a command line and end the process with the exit code of its outcome: 0, 1, 2 or 75."""
+def version_option(command: Function) -> Function:
+    """Give a command line the option --version."""
+    return click.version_option(__version__, message="operator-status %(version)s")(command)
+
+
+def json_option(command: Function) -> Function:
+    """Give a command the option --json, which it receives as `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line, for programs.")(command)
+
+
+def run_command(command: click.Command, name: str | None = None) -> NoReturn:
+    """Run a command line and end the process with the exit code of its outcome: 0, 1, 2, 75, or 130 after Ctrl-C.
+
+    The last words are lines of the log when the log is JSON.
+    """
+    speech = _Speech("json" if os.environ.get("LOG_FORMAT") == "json" else "console")
     try:
-        command.main(prog_name=name, standalone_mode=True)
+        ended = command.main(prog_name=name, standalone_mode=False, obj=speech, **HELP)
     except CommandError as error:
-        prefix = "settings: " if isinstance(error, SettingsError) else "error: "
-        for line in str(error).splitlines():
-            click.echo(prefix + line, err=True)
+        _tell(speech, error)
         sys.exit(error.exit_code)
+    except click.ClickException as error:
+        if speech.log_format == "json":
+            _log(error.format_message(), error.exit_code)
+        else:
+            error.show()
+        sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        drop_output()
+        _tell(speech, CommandError(f"what was to be said or kept cannot be written: {error.strerror}"))
+        sys.exit(CommandError.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(StoppedError.exit_code)
+    sys.exit(ended if isinstance(ended, int) else 0)  # an int: of --help, --version and the like
 
 
 def run_async(main: Coroutine[Any, Any, None]) -> None:
@@ -59,14 +144,68 @@ def run_async(main: Coroutine[Any, Any, None]) -> None:
         uvloop.run(main)
 
 
+def drop_output() -> None:
+    """Send what is left for standard output nowhere, so that Python does not fail at it once more at the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def _tell(speech: _Speech, error: CommandError) -> None:
+    prefix = "settings: " if isinstance(error, SettingsError) else "error: "
+    for line in str(error).splitlines():
+        if speech.log_format == "json":
+            _log(line, error.exit_code)
+        else:
+            click.echo(prefix + line, err=True)
+
+
+def _tell_passed_over(settings: Settings) -> None:
+    names = [name.upper() for name in type(settings).model_fields]
+    links = [name for name in names if is_service_link(name, os.environ.get(name))]
+    if links:
+        configure_logs(settings.log_format)
+        structlog.get_logger(__name__).warning("passed over what Kubernetes sets for a service", variables=links)
+
+
+def _log(sentence: str, exit_code: int) -> None:
+    configure_logs("json")
+    structlog.get_logger(__name__).error(sentence, exit_code=exit_code)
+
+
 def _option(settings: type[Settings], name: str) -> Callable[[Command], Command]:
     field = settings.model_fields[name]
     text = f"{field.description}  [env: {name.upper()}"
     if field.default not in {PydanticUndefined, None}:
         text += f"; default: {_shown(field.default)}"
-    return click.option("--" + name.replace("_", "-"), name, help=text + "]", metavar="VALUE")
+    choices = _choices(field.annotation)
+
+    def complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(choice) for choice in choices if choice.startswith(incomplete)]
+
+    # No click.Choice: the settings check what is given, and tell it together with the other faults.
+    return click.option(
+        "--" + name.replace("_", "-"),
+        name,
+        cls=SettingOption,
+        help=text + "]",
+        metavar="|".join(choices) or _metavar(field.annotation),
+        shell_complete=complete,
+    )
+
+
+def _choices(annotation: Any) -> tuple[str, ...]:
+    return get_args(annotation) if get_origin(annotation) is Literal else ()
+
+
+def _metavar(annotation: Any) -> str:
+    if get_origin(annotation) in {Union, UnionType}:
+        annotation = get_args(annotation)[0]
+    return _METAVARS.get(annotation, "VALUE")
 
 
 def _shown(default: object) -> object:
+    if isinstance(default, bool):
+        return str(default).lower()
     reveal = getattr(default, "get_secret_value", None)
     return reveal() if reveal else default

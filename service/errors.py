@@ -20,6 +20,12 @@ class SettingsError(CommandError):
         self.faults = tuple(faults)
 
 
+class StoppedError(CommandError):
+    """A command was asked to end before it was done."""
+
+    exit_code = 130  # what a shell says of Ctrl-C
+
+
 class ServiceUnavailableError(CommandError):
     """A service that is needed could not be reached in time, or cannot be used as it is."""
 

@@ -31,6 +31,9 @@ _TOPIC: Final = rf"^[a-zA-Z0-9._-]{{1,{MAX_TOPIC_CHARACTERS}}}$"
 # A name, an IPv4 address or an IPv6 address in brackets, then a port.
 _SERVER: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):[0-9]{1,5}")
 _FILE_SUFFIX: Final = "_FILE"
+# Kubernetes gives every container `<SERVICE>_PORT=tcp://10.96.7.3:8080` for each service beside it.
+_PORT_SUFFIX: Final = "_PORT"
+_SERVICE_LINK: Final = re.compile(r"(tcp|udp|sctp)://\S+:[0-9]{1,5}")
 
 
 def _is_no_path(name: str) -> str:
@@ -41,6 +44,11 @@ def _is_no_path(name: str) -> str:
 
 TopicName = Annotated[str, Field(pattern=_TOPIC), AfterValidator(_is_no_path)]
 Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def is_service_link(name: str, value: str | None) -> bool:
+    """Tell whether a variable is one that Kubernetes sets for a service of its name, and no setting of ours."""
+    return name.endswith(_PORT_SUFFIX) and _SERVICE_LINK.fullmatch(value or "") is not None
 
 
 class Settings(BaseModel):
@@ -180,7 +188,7 @@ def _given(fields: Iterable[str], environment: Mapping[str, str]) -> tuple[dict[
                 given[field] = _read(path)
             except (OSError, ValueError) as error:
                 faults.append(f"{name}{_FILE_SUFFIX}: {error}")
-        elif environment.get(name):
+        elif environment.get(name) and not is_service_link(name, environment[name]):
             given[field] = environment[name]
     return given, faults
 

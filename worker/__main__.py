@@ -1,25 +1,11 @@
-"""`python -m worker`: report one event, simulate jobs, watch jobs."""
+"""`python -m worker`."""
 
-import click
-
-from service.command_line import run_command
-from worker.publish import publish
-from worker.simulate import simulate
-from worker.watch import watch
-
-
-@click.group()
-def worker() -> None:
-    """Report one event of a job from a shell, simulate jobs, or watch jobs in a terminal."""
-
-
-for command in (publish, simulate, watch):
-    worker.add_command(command)
+from service.entry import run
 
 
 def main() -> None:
     """Run the command line."""
-    run_command(worker, "python -m worker")
+    run("worker", "worker.command_line:worker")
 
 
 if __name__ == "__main__":

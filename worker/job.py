@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final, Literal, TypedDict, Unpack
 
 from schemas.lifecycle import STAGE_BY_NAME
+from worker.errors import InvalidEventError
 from worker.event import Report, ReportedJob, make_report
 from worker.outbox import Acknowledgement
 
@@ -94,6 +95,9 @@ class Job:
 
     def report(self, stage: str, **details: Unpack[FinishedDetails]) -> HandedOver:
         """Report a stage by its name; `outcome` and `error` belong to `finished`."""
+        if unknown := details.keys() - {*NAMES_IN_EVENTS, "time"}:
+            known = ", ".join((*NAMES_IN_EVENTS, "time"))
+            raise InvalidEventError([f"{name}: no member of a report; there are {known}" for name in sorted(unknown)])
         time = details.pop("time", None)
         named = {NAMES_IN_EVENTS[name]: value for name, value in details.items()}
         return self._hand_over(make_report(self._job, STAGE_BY_NAME[stage], named, time))

@@ -6,7 +6,7 @@ from typing import Any, Final
 import click
 
 from schemas.lifecycle import DEFAULT_OUTCOME, OUTCOME_OF_ERROR, OUTCOMES, STAGE_BY_NAME, STAGE_NAMES
-from service.command_line import run_async, settings_options
+from service.command_line import SettingsCommand, drop_output, run_async, settings_options
 from service.kafka import quiet_connection_attempts
 from service.logs import configure_logs
 from service.settings import KafkaSettings
@@ -18,8 +18,8 @@ from worker.reporter import Reporter
 _OUTCOME_HELP: Final = f"With finished; {DEFAULT_OUTCOME} by default, {OUTCOME_OF_ERROR} when there is an --error."
 
 
-@click.command()
-@click.argument("stage", type=click.Choice(STAGE_NAMES))
+@click.command(cls=SettingsCommand)
+@click.argument("stage", metavar="STAGE", type=click.Choice(STAGE_NAMES))
 @settings_options(KafkaSettings)
 @click.option("--owner", metavar="0x...", help="ETH address of the job's owner.")
 @click.option("--agreement-id", metavar="ID", help="Agreement.")
@@ -37,6 +37,8 @@ _OUTCOME_HELP: Final = f"With finished; {DEFAULT_OUTCOME} by default, {OUTCOME_O
 @click.option("--dry-run", is_flag=True, help="Print the event and send nothing.")
 def publish(settings: KafkaSettings, stage: str, *, dry_run: bool, **given: Any) -> None:
     """Report that a job reached STAGE, and wait until Kafka has acknowledged it.
+
+    Stages: started, configuring, running, uploading, finished.
 
     Reporting the same again is harmless. Exit codes: 0 done, 2 bad input, 75 Kafka or the topic is not there.
     """
@@ -67,4 +69,13 @@ async def _publish(settings: KafkaSettings, report: Report) -> None:
     with quiet_connection_attempts():
         async with Reporter(settings=settings, delivery_timeout_seconds=settings.start_timeout_seconds) as reporter:
             place = await reporter.hand_over(report)
-    click.echo(f"{report}: acknowledged in topic {place.topic}, partition {place.partition}, offset {place.offset}")
+    _say(f"{report}: acknowledged in topic {place.topic}, partition {place.partition}, offset {place.offset}")
+
+
+def _say(sentence: str) -> None:
+    """Print it; that nobody could read it does not make the event less delivered."""
+    try:
+        click.echo(sentence)
+    except OSError as error:
+        drop_output()
+        click.echo(f"{sentence}; standard output could not be written: {error.strerror}", err=True)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import click
 
-from service.command_line import Command, run_async, settings_options
+from service.command_line import Command, SettingsCommand, run_async, settings_options
 from service.kafka import quiet_connection_attempts, start_client
 from service.logs import configure_logs
 from service.settings import KafkaSettings
@@ -33,7 +33,7 @@ def _fraction(name: str, text: str) -> Callable[[Command], Command]:
     return click.option(name, type=_FRACTION, default=default, show_default=True, metavar="FRACTION", help=text)
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @settings_options(KafkaSettings)
 @click.option("--jobs", type=click.IntRange(0), default=0, help="How many jobs; 0, the default: until stopped.")
 @click.option(
@@ -72,7 +72,6 @@ def simulate(settings: KafkaSettings, jobs: int, rate: float, seed: int | None, 
 
 
 async def _simulate(settings: KafkaSettings, jobs: int, rate: float, seed: int, options: dict[str, Any]) -> None:
-    is_asked_to_end = stop_on_signals()
     await require_topic(settings)
     mix = Mix(**options, rate=rate or _DEFAULT.rate, start=datetime.now(UTC))
     if not rate:  # a history that ends now, not a future that begins now
@@ -82,6 +81,7 @@ async def _simulate(settings: KafkaSettings, jobs: int, rate: float, seed: int, 
     with quiet_connection_attempts():
         async with new_producer(settings, max_batch_size=BATCH_BYTES) as producer:
             await start_client(producer, settings)
+            is_asked_to_end = stop_on_signals()  # until here Ctrl-C ends it at once
             sending = Sending(producer, settings, is_asked_to_end)
             async with _progress(sending):
                 await sending.run(events(seed, jobs, mix), is_paced=bool(rate))

@@ -12,7 +12,7 @@ from schemas.decode import Reason, RefusedEventError, decode
 from schemas.event_time import iso_seconds
 from schemas.identity import canonical_hex
 from schemas.job_event import DEFAULT_ATTEMPT, JobEvent
-from service.command_line import run_async, settings_options
+from service.command_line import SettingsCommand, run_async, settings_options
 from service.errors import ServiceUnavailableError
 from service.kafka import quiet_connection_attempts, start_client, why_unusable
 from service.logs import configure_logs
@@ -76,7 +76,7 @@ def _printable(text: str) -> str:
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @settings_options(KafkaSettings)
 @click.option("--owner", metavar="0x...", help="Only jobs of this owner.")
 @click.option("--agreement-id", metavar="ID", help="Only jobs of this agreement.")
@@ -95,12 +95,12 @@ def watch(
 
 
 async def _watch(settings: KafkaSettings, seen: Watch, from_beginning: bool) -> None:  # noqa: FBT001 - a flag typed by a person
-    is_asked_to_end = stop_on_signals()
     await require_topic(settings)
     with quiet_connection_attempts():
         async with new_consumer(settings, "earliest" if from_beginning else "latest") as consumer:
             await start_client(consumer, settings)
             await _settle_positions(consumer, settings)
+            is_asked_to_end = stop_on_signals()  # until here Ctrl-C ends it at once
             click.echo(f"watching {settings.kafka_topic}; Ctrl-C ends it", err=True)
             while not is_asked_to_end.is_set():
                 await _read(consumer, settings, seen)

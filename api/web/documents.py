@@ -1,4 +1,4 @@
-"""The two documents the API serves: its OpenAPI description and the status page."""
+"""The documents the API serves: its own description, that of the events, and the status page."""
 
 import re
 from base64 import b64encode
@@ -10,8 +10,9 @@ import orjson
 from multidict import CIMultiDict
 
 from api.exchange import Answer
-from schemas.documents import openapi
+from schemas.documents import asyncapi, event_schema, openapi
 from schemas.lifecycle import STAGE_NAMES
+from service.version import __version__
 
 _STAGES: Final = "__STAGES__"
 _INLINE: Final = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
@@ -19,7 +20,17 @@ _INLINE: Final = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
 
 def openapi_document() -> Answer:
     """Return the OpenAPI description."""
-    return Answer(orjson.dumps(openapi()), CIMultiDict())
+    return Answer(orjson.dumps(openapi(__version__)), CIMultiDict())
+
+
+def asyncapi_document() -> Answer:
+    """Return the AsyncAPI description of the events."""
+    return Answer(orjson.dumps(asyncapi()), CIMultiDict())
+
+
+def event_schema_document() -> Answer:
+    """Return the JSON Schema of an event."""
+    return Answer(orjson.dumps(event_schema()), CIMultiDict())
 
 
 def status_page() -> Answer:

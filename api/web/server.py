@@ -33,6 +33,7 @@ STALLED_MILLISECONDS: Final = 30_000
 SHUTDOWN_SECONDS: Final = 3
 # So many connections wait in the kernel to be taken, and so many are taken before others are answered.
 BACKLOG: Final = 4096
+ANY_IPV6: Final = "::"
 TAKEN_AT_ONCE: Final = 64
 
 _SPARE_FILES: Final = 64
@@ -184,7 +185,13 @@ def listen(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
     _allow_open_files(MAX_CONNECTIONS + _SPARE_FILES)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=is_shared)
+        listener = socket.create_server(
+            (host, port),
+            family=family,
+            backlog=BACKLOG,
+            reuse_port=is_shared,
+            dualstack_ipv6=is_any_address(host),
+        )
     except OSError as error:
         cause = str(error.strerror).partition(" (")[0]
         raise ServiceUnavailableError(
@@ -193,6 +200,11 @@ def listen(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections inherit it
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALLED_MILLISECONDS)
     return listener
+
+
+def is_any_address(host: str) -> bool:
+    """Tell whether a host is every address of both families, on a system that has both."""
+    return host == ANY_IPV6 and socket.has_dualstack_ipv6()
 
 
 def address_of(listener: socket.socket) -> str:

@@ -1,10 +1,10 @@
 """The command that lets old jobs go: `python -m projector expire`."""
 
-import re
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Any
 
 import click
+import orjson
 
 from projector.expiry.walk import count_all
 from projector.running import run_on_redis
@@ -12,35 +12,24 @@ from projector.settings import ProjectorSettings
 from projector.store.catalog import Catalog
 from schemas.event_time import iso_seconds, sortable_time, sortable_timestamp
 from schemas.redis_layout import Pointer
-from service.command_line import settings_options
+from service.command_line import SettingsCommand, json_option, settings_options
 from service.errors import CommandError
+from service.moments import typed_moment
 from service.redis import AnyRedis
 
-_DAYS: Final = re.compile(r"([0-9]{1,7})d")
 
-
-def _before(_: click.Context, __: click.Parameter, text: str) -> datetime | timedelta:
-    """Return the moment, or how long before now it is."""
-    if days := _DAYS.fullmatch(text):
-        return timedelta(days=int(days[1]))
-    try:
-        moment = datetime.fromisoformat(text)
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        raise click.BadParameter("an ISO 8601 time such as 2026-01-31T00:00:00Z, or days such as 90d") from None
-
-
-@click.command()
+@click.command(cls=SettingsCommand)
 @click.option(
     "--before",
     required=True,
-    callback=_before,
+    callback=typed_moment,
     metavar="TIME",
-    help="An ISO 8601 time, UTC unless it says otherwise, or days such as 90d.",
+    help="An ISO 8601 time, UTC unless it says otherwise, or an age such as 90d or 12h.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say how many jobs would go.")
+@json_option
 @settings_options(ProjectorSettings)
-def expire(settings: ProjectorSettings, before: datetime | timedelta, *, dry_run: bool) -> None:
+def expire(settings: ProjectorSettings, before: datetime | timedelta, *, dry_run: bool, as_json: bool) -> None:
     """Let the jobs go that have no news since a time, finished or not.
 
     They are hidden within a second or two, and running projectors delete them bit by bit. The time can only be raised:
@@ -48,24 +37,30 @@ def expire(settings: ProjectorSettings, before: datetime | timedelta, *, dry_run
     """
 
     async def main(redis: AnyRedis) -> None:
-        click.echo(await (_rehearse if dry_run else _expire)(redis, settings.redis_prefix, before))
+        sentence, facts = await (_rehearse if dry_run else _expire)(redis, settings.redis_prefix, before)
+        click.echo(orjson.dumps(facts) if as_json else sentence)
 
     run_on_redis(settings, main)
 
 
-async def _expire(redis: AnyRedis, prefix: str, before: datetime | timedelta) -> str:
+async def _expire(redis: AnyRedis, prefix: str, before: datetime | timedelta) -> tuple[str, dict[str, Any]]:
+    """Let them go; return what was done, in words and as an object."""
     catalog = Catalog(redis, prefix)
     _, cutoff = await _wanted(catalog, prefix, before)
     in_force = await catalog.raise_cutoff(cutoff)
     if in_force != cutoff:
         raise _too_old(in_force)
-    return f"jobs without news since {iso_seconds(cutoff)} are hidden now; running projectors delete them bit by bit"
+    time = iso_seconds(cutoff)
+    sentence = f"jobs without news since {time} are hidden now; running projectors delete them bit by bit"
+    return sentence, {"before": time}
 
 
-async def _rehearse(redis: AnyRedis, prefix: str, before: datetime | timedelta) -> str:
+async def _rehearse(redis: AnyRedis, prefix: str, before: datetime | timedelta) -> tuple[str, dict[str, Any]]:
+    """Count them; return what would be done, in words and as an object."""
     live, cutoff = await _wanted(Catalog(redis, prefix), prefix, before)
     jobs, old = await count_all(redis, prefix, live, cutoff)
-    return f"{old} of {jobs} jobs have no news since {iso_seconds(cutoff)} and would go"
+    time = iso_seconds(cutoff)
+    return f"{old} of {jobs} jobs have no news since {time} and would go", {"before": time, "old": old, "jobs": jobs}
 
 
 async def _wanted(catalog: Catalog, prefix: str, before: datetime | timedelta) -> tuple[Pointer, str]:
@@ -87,7 +82,7 @@ def _sortable(before: datetime | timedelta, now: str) -> str:
     try:
         moment = before if isinstance(before, datetime) else datetime.fromisoformat(now + "Z") - before
     except OverflowError:
-        raise CommandError("so many days ago is before the year 1") from None
+        raise CommandError("so long ago is before the year 1") from None
     return sortable_time(moment.replace(microsecond=0).isoformat())
 
 

@@ -4,9 +4,11 @@ A letter may be in its topic several times; topic, partition and offset of its r
 counts it once.
 """
 
+from base64 import b64encode
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -43,6 +45,18 @@ class Letter:
     def reason(self) -> str:
         """The stable code of what was wrong."""
         return self.about.get("exception.class.name", "")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all of it for JSON: texts, and what is no text in Base64 under a name of its own."""
+        return {
+            "place": self.place,
+            "reason": self.reason,
+            "written_at": f"{self.written_at:%Y-%m-%dT%H:%M:%SZ}",
+            "about": self.about,
+            **_as_json("key", self.key),
+            **_as_json("value", self.value),
+            "headers": [{"name": name, **_as_json("value", content)} for name, content in self.headers],
+        }
 
     def __str__(self) -> str:
         """Return one line; what came from outside is quoted and cut."""
@@ -156,6 +170,14 @@ def _letter(record: Record) -> Letter:
     }
     own = [(name, content) for name, content in headers if not name.startswith(HEADER_PREFIX)]
     return Letter(record.key, record.value, own, about, _moment(record.timestamp), record.timestamp)
+
+
+def _as_json(name: str, content: bytes | None) -> dict[str, str | None]:
+    """Return what a member of this name says of the bytes."""
+    try:
+        return {name: None if content is None else content.decode()}
+    except UnicodeDecodeError:
+        return {f"{name}_base64": b64encode(content or b"").decode()}
 
 
 def _moment(milliseconds: int) -> datetime:

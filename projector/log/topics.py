@@ -23,6 +23,7 @@ from projector.settings import ProjectorSettings
 from service.errors import CommandError, ServiceUnavailableError
 from service.kafka import admin_client
 
+DEFAULT_PARTITIONS: Final = 4
 _PAUSE_SECONDS: Final = 0.2
 UNLIMITED: Final = "-1"
 KEPT_FOR_EVER: Final = {"cleanup.policy": "delete", "retention.ms": UNLIMITED, "retention.bytes": UNLIMITED}
@@ -112,25 +113,30 @@ async def _settings_of(admin: AIOKafkaAdminClient, topic: str) -> dict[str, str]
     return {entry[0]: str(entry[1]) for resource in resources for entry in resource[4]}
 
 
-async def create_topics(settings: ProjectorSettings, partitions: int, replicas: int) -> list[str]:
+async def create_topics(settings: ProjectorSettings, partitions: int | None, replicas: int) -> list[str]:
     """Create what is missing, and return a sentence for each topic.
 
-    Existing topics stay as they are; a setting of theirs that would lose events is told.
+    Existing topics stay as they are; a setting of theirs that would lose events is told, and another number of
+    partitions than the one that is asked for.
     """
     wanted = {
         settings.kafka_topic: (partitions, LOG_CONFIG),
-        settings.dead_letter_topic: (1, LETTERS_CONFIG),
+        settings.dead_letter_topic: (None, LETTERS_CONFIG),
     }
+    defaults = {settings.kafka_topic: DEFAULT_PARTITIONS, settings.dead_letter_topic: 1}
     sentences = []
     async with admin_client(settings) as admin:
-        for topic, (count, config) in wanted.items():
+        for topic, (asked_for, config) in wanted.items():
+            count = asked_for or defaults[topic]
             try:
                 response = await admin.create_topics([NewTopic(topic, count, replicas, topic_configs=config)])
             except KafkaError as error:
                 raise CommandError(f"the topic {topic} cannot be created: {error}") from error
             code, message = response.topic_errors[0][1:3]
             if code == TopicAlreadyExistsError.errno:
-                differing = await _differing(admin, topic, config)
+                differing = "; ".join(
+                    [*await _differing(admin, topic, config), *await _other_partitions(admin, topic, asked_for)]
+                )
                 sentences.append(f"{topic}: exists" + (f", but {differing}" if differing else ""))
             elif code:
                 raise CommandError(f"the topic {topic} cannot be created: {message or for_code(code).__name__}")
@@ -139,11 +145,24 @@ async def create_topics(settings: ProjectorSettings, partitions: int, replicas: 
     return sentences
 
 
-async def _differing(admin: AIOKafkaAdminClient, topic: str, config: Mapping[str, str]) -> str:
+async def _other_partitions(admin: AIOKafkaAdminClient, topic: str, wanted: int | None) -> list[str]:
+    """Return how many partitions a topic has when it is another number than the wanted one, and what can be done."""
+    if wanted is None:
+        return []
+    there = len((await admin.describe_topics([topic]))[0]["partitions"])
+    if there == wanted:
+        return []
+    difference = f"it has {there} partition{'s' if there > 1 else ''}, {wanted} {'are' if wanted > 1 else 'is'} wanted"
+    if there > wanted:
+        return [difference + ": Kafka takes none away"]
+    return [difference + f": `kafka-topics.sh --alter --topic {topic} --partitions {wanted}` adds them"]
+
+
+async def _differing(admin: AIOKafkaAdminClient, topic: str, config: Mapping[str, str]) -> list[str]:
     """Return which settings of a topic differ from ours, as words."""
     differing = []
     for name, wanted in config.items():
         value = await topic_setting(admin, topic, name)
         if value not in (wanted, None):
             differing.append(f"{name} is {value}, {wanted} is wanted")
-    return "; ".join(differing)
+    return differing

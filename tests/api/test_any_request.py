@@ -23,6 +23,7 @@ from schemathesis.specs.openapi.checks import (
 
 from devstack import free_port
 from schemas.documents import openapi
+from service.version import __version__
 from tests.support.redis_process import client_of
 from tests.support.seeding import FINISHED_JOB, Projection
 
@@ -55,7 +56,7 @@ def running_api(redis_url: str) -> Iterator[str]:
         process.terminate()
 
 
-schema = schemathesis.openapi.from_dict(openapi())
+schema = schemathesis.openapi.from_dict(openapi(__version__))
 
 
 @schema.parametrize()

@@ -16,16 +16,19 @@ from api.metrics import Metrics
 from api.projection.lookup import Place
 from api.projection.projection import Projection as ApiProjection
 from api.settings import ApiSettings
-from schemas.documents import openapi
+from schemas import job_event
+from schemas.documents import asyncapi, openapi
+from service.version import __version__
 from tests.support.client import STATUS, TIMELINE, Client, StartApi
 from tests.support.markdown import PROJECT
 from tests.support.seeding import FINISHED_JOB, Projection
 
 pytestmark = pytest.mark.xdist_group("openapi")
 
-DOCUMENT = openapi()
+DOCUMENT = openapi(__version__)
 COMPONENTS = DOCUMENT["components"]
 LISTS = (STATUS, TIMELINE)
+DOCUMENTS = ("/openapi.json", "/asyncapi.json", "/schemas/job-event.json")
 
 
 def resolved(item: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -97,7 +100,7 @@ def test_the_cursors_of_the_examples_are_cursors() -> None:
 def test_the_version_is_that_of_the_package() -> None:
     """Who reads the description knows which release answers."""
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
-    assert DOCUMENT["info"]["version"] == project["version"] == version(project["name"])
+    assert DOCUMENT["info"]["version"] == __version__ == version(project["name"])
 
 
 def test_both_lists_are_described_by_one_source() -> None:
@@ -136,9 +139,7 @@ async def test_answers_have_the_headers_that_are_described(
     answers += [(path, await api.get(f"{path}?x=1", Authorization="Bearer x")) for path in LISTS]
     answers += [(path, await api.request("POST", path)) for path in DOCUMENT["paths"]]
     answers += [(path, await unready.get(f"{path}?owner=0x1")) for path in (*LISTS, "/readyz")]
-    answers += [
-        (path, await api.get(f"{path}?owner=0x1111", If_None_Match="*")) for path in (*LISTS, "/", "/openapi.json")
-    ]
+    answers += [(path, await api.get(f"{path}?owner=0x1111", If_None_Match="*")) for path in (*LISTS, "/", *DOCUMENTS)]
     for path, answer in answers:
         described = resolved(DOCUMENT["paths"][path]["get"]["responses"][str(answer.status)])["headers"]
         names = {name.lower(): resolved(header)["schema"] for name, header in described.items()}
@@ -149,10 +150,13 @@ async def test_answers_have_the_headers_that_are_described(
                 validate(schema, int(value) if schema.get("type") == "integer" else value)
 
 
-async def test_the_document_is_served(api: Client) -> None:
-    """The description is served as it is, with a tag, and compressed to those who accept it."""
-    answer = await api.get("/openapi.json")
-    assert answer.json() == DOCUMENT
+@pytest.mark.parametrize(
+    ("path", "document"), list(zip(DOCUMENTS, (DOCUMENT, asyncapi(), job_event.SCHEMA), strict=True)), ids=DOCUMENTS
+)
+async def test_a_document_is_served(api: Client, path: str, document: dict[str, Any]) -> None:
+    """The descriptions are served as they are, with a tag, and compressed to those who accept it."""
+    answer = await api.get(path)
+    assert answer.json() == document
     assert answer.headers["Content-Type"] == "application/json"
-    assert (await api.get("/openapi.json", If_None_Match=answer.headers["ETag"])).status == 304
-    assert (await api.get("/openapi.json", Accept_Encoding="gzip")).headers["Content-Encoding"] == "gzip"
+    assert (await api.get(path, If_None_Match=answer.headers["ETag"])).status == 304
+    assert (await api.get(path, Accept_Encoding="gzip")).headers["Content-Encoding"] == "gzip"

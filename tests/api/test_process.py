@@ -81,12 +81,36 @@ async def test_workers_share_the_port_and_the_measurements(
         first, second = workers(running.process.pid)
         os.kill(first, signal.SIGKILL)
         await until(lambda: logged(running, "listening", 3), "another one listens", 30)
-        assert "a worker died and is started again" in running.log
+        assert re.search(rf"a worker died and is started again pid={first} ended=SIGKILL ", running.log)
         assert second in workers(running.process.pid)
         assert first not in workers(running.process.pid)
         started = workers(running.process.pid)
         assert await asyncio.to_thread(running.end, signal.SIGINT) == 0
         assert not any(is_running(pid) for pid in started)
+
+
+async def test_workers_follow_an_api_that_has_just_ended(redis_url: str, tmp_path: Path) -> None:
+    """Connections that an API closed keep nobody from its port."""
+    with server(tmp_path, REDIS_URL=redis_url) as running:
+        async with Client(await running.address()) as api:
+            await api.get("/livez")
+            port = str(api.port)
+            assert await asyncio.to_thread(running.end) == 0  # it closes the connection, whose end then waits a minute
+    with server(tmp_path, "--workers", "2", REDIS_URL=redis_url, API_PORT=port) as running:
+        await until(lambda: logged(running, "listening", 2), "both listen", 30)
+        assert await asyncio.to_thread(running.end) == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_every_address_of_both_families(redis_url: str, tmp_path: Path, workers: str) -> None:
+    """With API_HOST=:: clients of IPv6 and of IPv4 are answered."""
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("this system has not both families")
+    with server(tmp_path, "--workers", workers, API_HOST="::", REDIS_URL=redis_url) as running:
+        port = (await running.address()).rpartition(":")[2]
+        for host in ("127.0.0.1", "[::1]"):
+            async with Client(f"http://{host}:{port}") as api:
+                assert (await api.get("/livez")).status == 200
 
 
 async def test_workers_do_not_outlive_their_parent(redis_url: str, tmp_path: Path) -> None:

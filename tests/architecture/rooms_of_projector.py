@@ -13,6 +13,16 @@ ROOMS_OF_PROJECTOR: Final = {
     "projector.letters": _LEAVES | {"projector.fold", "projector.log"},
     "projector.store": _LEAVES | {"projector.fold"},
     "projector.assignment": _LEAVES | _STEPS | {"projector.running"},
+    # What a person types: it may use whatever there is.
+    "projector.commands": _LEAVES
+    | _STEPS
+    | {
+        "projector.app",
+        "projector.assignment",
+        "projector.doctor",
+        "projector.expiry",
+        "projector.replay",
+    },
     "projector.expiry": _LEAVES | {"projector.store", "projector.running"},
     "projector.replay": _LEAVES
     | _STEPS

@@ -10,14 +10,14 @@ import click
 import pytest
 from prometheus_client import CollectorRegistry
 
-from api.__main__ import api
 from api.asking.freshness import FRESHNESS_HEADERS
 from api.asking.query import PARAMETERS
+from api.command_line import api
 from api.metrics import Metrics as ApiMetrics
 from api.settings import ApiSettings
 from api.web.headers import EXPOSED
-from devstack.__main__ import main as devstack
-from projector.__main__ import commands as projector
+from devstack.command_line import commands as devstack
+from projector.commands.command_line import commands as projector
 from projector.letters.headers import HEADER_PREFIX
 from projector.metrics import Metrics as ProjectorMetrics
 from projector.settings import ProjectorSettings
@@ -27,7 +27,7 @@ from schemas.job_status import SCHEMA
 from tests.docs.messages import ROOMS, is_said, sentences
 from tests.docs.settings_tables import row, tables
 from tests.support.markdown import DOCS, PAGES, README, blocks, code_spans, links, prose, table
-from worker.__main__ import worker
+from worker.command_line import worker
 
 README_LINES = 130
 PROCESS_METRICS = "process_"  # what prometheus_client adds by itself

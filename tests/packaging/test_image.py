@@ -11,6 +11,7 @@ import yaml  # type: ignore[import-untyped]
 
 from projector.settings import ProjectorSettings
 from projector.store.memory import NO_EVICTION
+from service.alive import REQUEST
 
 PROJECT = Path(__file__).parents[2]
 DOCKERFILE = (PROJECT / "Dockerfile").read_text()
@@ -49,8 +50,25 @@ def test_signals_reach_python() -> None:
 
 
 def test_the_image_says_whether_it_is_alive() -> None:
-    """The health check asks a path that asks nothing of others."""
-    assert "/livez" in LAST_STAGE[LAST_STAGE.index("HEALTHCHECK") :]
+    """The health check is one process that asks a path which asks nothing of others."""
+    check = LAST_STAGE[LAST_STAGE.index("HEALTHCHECK") :].partition("ENTRYPOINT")[0]
+    assert json.loads(check[check.index("[") :]) == ["python", "-S", "-m", "service.alive"]
+    assert b"GET /livez " in REQUEST
+
+
+def test_the_image_cannot_install_anything() -> None:
+    """Neither the environment nor the base image's Python has pip in the last stage."""
+    assert "--without-pip" in DOCKERFILE
+    assert "site-packages/*" in instruction("RUN")
+    assert "ensurepip" in instruction("RUN")
+
+
+def test_no_log_fills_the_disk_and_everything_has_time_to_end(composed: dict[str, Any]) -> None:
+    """Logs are cut off and kept in a few files; whoever ends a container waits longer than it takes."""
+    for service in composed.values():
+        assert set(service["logging"]["options"]) == {"max-size", "max-file"}
+        assert int(service["stop_grace_period"].removesuffix("s")) > 10
+    assert {name for name, service in composed.items() if "mem_limit" not in service} == {"redis"}  # maxmemory is its
 
 
 def test_the_image_is_made_of_locked_packages() -> None:

@@ -1,6 +1,7 @@
 """The commands for dead letters, on a real Kafka."""
 
 import asyncio
+import json
 
 from aiokafka import AIOKafkaProducer
 
@@ -78,6 +79,34 @@ def test_letters_are_listed_filtered_and_shown(deployment: Deployment) -> None:
     assert "\x1b" not in shown
     missing = deployment.command("projector", "dead-letters", "show", f"{deployment.topic}/0/9", code=1)
     assert "there is no dead letter" in missing
+
+
+def test_letters_are_told_to_programs(deployment: Deployment) -> None:
+    """With --json each letter is an object with all of it, bytes that are no text in Base64; places are checked."""
+    make_letters(deployment)
+    deployment.publish([(b"fourth", b"\xff", [("n", b"1")])], 0)
+    deployment.wait_until_applied()
+    listed = [
+        json.loads(line) for line in deployment.command("projector", "dead-letters", "list", "--json").splitlines()
+    ]
+    assert [letter["reason"] for letter in listed] == ["not-json", "not-an-event", "invalid-field", "not-json"]
+    assert listed[0]["value"] == "\x1b[31mrubbish\n"
+    assert (listed[3]["key"], listed[3]["value_base64"]) == ("fourth", "/w==")
+    assert listed[3]["headers"] == [{"name": "n", "value": "1"}]
+    assert listed[0]["about"]["offset"] == "0"
+    shown = deployment.command("projector", "dead-letters", "show", "--json", f"{deployment.topic}/0/3")
+    assert json.loads(shown) == listed[3]
+
+    def places(*options: str) -> int:
+        return len(deployment.command("projector", "dead-letters", "list", "--json", *options).splitlines())
+
+    assert places("--since", listed[0]["written_at"]) == 4  # the form in which it is printed
+    assert places("--since", "1h") == 4
+    assert places("--where", deployment.topic) == 4
+    for nowhere in ("nope", f"{deployment.topic}/x", "/0"):
+        assert "--where takes" in deployment.command("projector", "dead-letters", "list", "--where", nowhere, code=2)
+    rehearsed = deployment.command("projector", "dead-letters", "redrive", "--json", "--dry-run")
+    assert json.loads(rehearsed) == {"good": 0, "still_bad": 4, "places": [], "dry_run": True}
 
 
 def test_a_letter_that_is_understood_by_now_is_applied(deployment: Deployment) -> None:

@@ -3,7 +3,7 @@
 import pytest
 from click.testing import CliRunner
 
-from projector.__main__ import commands
+from projector.commands.command_line import commands
 from projector.settings import ProjectorSettings
 from service.errors import SettingsError
 

@@ -20,6 +20,12 @@ class ExampleSettings(Settings):
     token: SecretStr | None = Field(None, description="A secret.")
 
 
+class Listening(Settings):
+    """Settings of something that listens."""
+
+    api_port: Port = Field(80, description="A port.")
+
+
 class Everything(KafkaSettings, RedisSettings):
     """All settings that processes share."""
 
@@ -101,6 +107,15 @@ def test_the_wait_at_start_has_limits(value: str) -> None:
 def test_a_port_is_a_port(value: str) -> None:
     """A port is a number from 0 to 65535."""
     assert faults_of({"PORT": value})[0].startswith("PORT: ")
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "udp", "sctp"])
+def test_what_kubernetes_sets_for_a_service_is_no_port(protocol: str) -> None:
+    """A service called `api` gives every container beside it API_PORT=tcp://...: that is nothing we were told."""
+    link = f"{protocol}://10.96.7.3:8080"
+    assert Listening.load({"API_PORT": link}) == Listening()
+    assert faults_of({"API_PORT": "http://10.96.7.3:8080"}, settings=Listening)
+    assert faults_of({}, {"api_port": link}, Listening)
 
 
 def test_flags_override_the_environment() -> None:

@@ -12,6 +12,7 @@ from schemas import job_event
 from schemas.decode import Reason, RefusedEventError, decode
 from schemas.documents import asyncapi
 from schemas.lifecycle import STAGES
+from tests.schemas.published import SCHEMAS, published, text
 from worker.event import HEADERS
 
 DOCUMENT = asyncapi()
@@ -36,6 +37,12 @@ def references(part: Any) -> list[str]:
         return []
     own = [part["$ref"]] if isinstance(part.get("$ref"), str) else []
     return own + [path for item in part.values() for path in references(item)]
+
+
+@pytest.mark.parametrize(("name", "content"), published().items())
+def test_published_files_say_what_the_code_says(name: str, content: Any) -> None:
+    """The files are whole by themselves; the module tests.schemas.published writes them."""
+    assert (SCHEMAS / name).read_text(encoding="utf-8") == text(content)
 
 
 def test_every_reference_leads_somewhere() -> None:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 NOT_INSTALLED = {"redis", "aiohttp", "prometheus_client", "msgpack", "uvloop", "jgo", "devstack", "projector", "api"}
-CODE = "import sys, worker.__main__; print(*{name.partition('.')[0] for name in sys.modules})"
+CODE = "import sys, worker.command_line; print(*{name.partition('.')[0] for name in sys.modules})"
 
 
 def test_only_what_a_worker_installs() -> None:

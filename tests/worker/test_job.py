@@ -8,6 +8,7 @@ import pytest
 
 from schemas.job_event import DETAIL_NAMES
 from schemas.lifecycle import OUTCOMES, STAGES, Stage
+from worker.errors import InvalidEventError
 from worker.event import Report, ReportedJob
 from worker.job import NAMES_IN_EVENTS, FinishedDetails, HandedOver, Job, Outcome
 from worker.outbox import Acknowledgement
@@ -60,6 +61,17 @@ def test_every_detail_has_a_name(job: ReportedJob) -> None:
     assert set(event["data"]) == {"owner", "agreementId", "jobId", "attempt", *DETAIL_NAMES}
     assert set(NAMES_IN_EVENTS.values()) == set(DETAIL_NAMES)
     assert set(get_type_hints(FinishedDetails)) == set(NAMES_IN_EVENTS) | {"time"} == set(given)
+
+
+def test_an_unknown_detail_is_named(job: ReportedJob) -> None:
+    """A misspelt name is told with those that there are, and nothing is handed over."""
+    reports = Recorder()
+    misspelt: dict[str, Any] = {"algo_log_url": "http://example.net/a", "massage": "m"}
+    with pytest.raises(InvalidEventError) as caught:
+        Job(job, reports.hand_over).running(**misspelt)
+    assert [fault.partition(":")[0] for fault in caught.value.faults] == ["algo_log_url", "massage"]
+    assert all("algolog_url" in fault for fault in caught.value.faults)
+    assert not reports
 
 
 def test_outcomes() -> None:

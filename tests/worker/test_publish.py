@@ -1,6 +1,10 @@
 """`python -m worker publish`: one event from a shell."""
 
+import asyncio
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,11 +18,12 @@ from schemas.job_event import DETAIL_NAMES
 from schemas.lifecycle import STAGE_NAMES
 from tests.support.topics import read_topic
 from tests.support.worker_process import run_worker
-from worker.__main__ import worker
+from worker.command_line import worker
 from worker.errors import InvalidEventError
 from worker.job import NAMES_IN_EVENTS
 from worker.publish import publish
 
+PROJECT = Path(__file__).parents[2]
 JOB = ("--owner=0x1111", "--agreement-id=0x2222", "--job-id=3333", "--source=/workers/gpu-7")
 
 
@@ -138,6 +143,25 @@ async def test_it_is_in_kafka(kafka: str, topic: str) -> None:
     assert record.key == b"3333"
     event = decode(record.value, record.headers, record.timestamp)
     assert (event.stage.name, event.source, event.details) == ("uploading", "/workers/gpu-7", {"message": "50 %"})
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_an_output_that_is_full_does_not_hide_that_kafka_has_it(kafka: str, topic: str) -> None:
+    """The exit code tells what became of the event; that nobody could be told is one more sentence."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "worker", "publish", "running", *JOB],
+            env={"KAFKA_BOOTSTRAP_SERVERS": kafka, "KAFKA_TOPIC": topic},
+            cwd=PROJECT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert len(asyncio.run(read_topic(kafka, topic))) == 1
+    assert done.returncode == 0
+    (line,) = done.stderr.splitlines()
+    assert line.endswith("offset 0; standard output could not be written: No space left on device")
 
 
 def test_no_kafka_ends_with_75() -> None:

@@ -19,7 +19,7 @@ from schemas.decode import RefusedEventError, decode
 from schemas.event_time import unix_seconds
 from tests.support.topics import read_topic
 from tests.support.worker_process import run_worker
-from worker.__main__ import worker
+from worker.command_line import worker
 from worker.simulation import Mix, events
 
 MIX = ("--late=0.05", "--duplicates=0.05", "--out-of-order=0.05", "--garbage=0.1", "--failures=0.2", "--owners=3")

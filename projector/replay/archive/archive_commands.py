@@ -11,11 +11,11 @@ from projector.replay.generations.making import MAX_BUCKETS
 from projector.replay.progress import progress
 from projector.running import run_on_redis
 from projector.settings import ProjectorSettings
-from service.command_line import settings_options
+from service.command_line import SettingsCommand, settings_options
 from service.redis import AnyRedis
 
 
-@click.command(name="export")
+@click.command(name="export", cls=SettingsCommand)
 @click.option("--generation", "number", type=click.IntRange(1), help="Which one; the live one when not given.")
 @click.option("--output", default=STANDARD, metavar="FILE|-", help="Where to; standard output when not given.")
 @click.option("--zstd", "is_compressed", is_flag=True, help="Compress it.")
@@ -36,7 +36,7 @@ def export_command(settings: ProjectorSettings, number: int | None, output: str,
     run_on_redis(settings, main)
 
 
-@click.command(name="import")
+@click.command(name="import", cls=SettingsCommand)
 @click.argument("file", default=STANDARD, metavar="[FILE|-]")
 @click.option("--buckets", type=click.IntRange(1, MAX_BUCKETS), help="Into how many; as many as there were.")
 @settings_options(ProjectorSettings)

@@ -9,17 +9,26 @@ from projector.replay.generations.listing import as_table, list_generations
 from projector.replay.generations.rollback import roll_back, roll_back_now
 from projector.running import run_on_redis
 from projector.settings import ProjectorSettings
-from service.command_line import settings_options
+from service.command_line import Group, json_option, settings_options
 from service.redis import AnyRedis
 
 
-@click.group()
+class _ListingGroup(Group):
+    """A group that lists when no command is named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the command in front of options that stand alone."""
+        is_alone = not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)
+        return super().parse_args(ctx, ["list", *args] if is_alone else args)
+
+
+@click.group(cls=_ListingGroup)
 def generations() -> None:
-    """List, switch and drop the generations of the projection."""
+    """List, switch and drop the generations of the projection; without a command, list them."""
 
 
 @generations.command(name="list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object for each generation, with its positions.")
+@json_option
 @settings_options(ProjectorSettings)
 def list_command(settings: ProjectorSettings, *, as_json: bool) -> None:
     """Show every generation: state, jobs, size, buckets, fold version, events behind the log, age."""

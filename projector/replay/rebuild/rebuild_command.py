@@ -9,11 +9,11 @@ from projector.replay.generations.making import MAX_BUCKETS
 from projector.replay.rebuild.rebuild import Options, rebuild
 from projector.running import run_on_redis
 from projector.settings import ProjectorSettings
-from service.command_line import settings_options
+from service.command_line import SettingsCommand, settings_options
 from service.redis import AnyRedis
 
 
-@click.command(name="rebuild")
+@click.command(name="rebuild", cls=SettingsCommand)
 @click.option("--processes", default=1, show_default=True, type=click.IntRange(1, MAX_PROCESSES), help="How many fold.")
 @click.option("--rate", type=click.FloatRange(1), help="At most so many events a second, to spare live traffic.")
 @click.option("--buckets", type=click.IntRange(1, MAX_BUCKETS), help="Buckets of the new generation; as many as now.")

@@ -15,7 +15,7 @@ from projector.replay.verify.comparison import Options, verify
 from projector.replay.verify.difference import Difference
 from projector.running import run_on_redis
 from projector.settings import ProjectorSettings
-from service.command_line import settings_options
+from service.command_line import SettingsCommand, json_option, settings_options
 from service.errors import CommandError
 from service.redis import AnyRedis
 
@@ -23,29 +23,33 @@ SHOWN = 100
 
 
 class _Output:
-    """Tells differences: the first of them as lines, all of them to the report."""
+    """Tells differences: the first of them as lines for people, or all of them as JSON; all of them to the report."""
 
-    def __init__(self, report: IO[bytes] | None) -> None:
+    def __init__(self, report: IO[bytes] | None, *, as_json: bool) -> None:
         self._report = report
+        self._as_json = as_json
         self._count = 0
 
     def __call__(self, difference: Difference, is_mended: bool) -> None:  # noqa: FBT001 - what Found says
         self._count += 1
-        if self._count <= SHOWN:
+        if self._count <= SHOWN and not self._as_json:
             click.echo(f"{difference}{' (mended)' if is_mended else ''}")
         self.write({**difference.as_dict(), "mended": is_mended})
 
     def write(self, line: dict[str, object]) -> None:
+        text = orjson.dumps(line)
+        if self._as_json:
+            click.echo(text)
         if self._report:
-            self._report.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+            self._report.write(text + b"\n")
 
     @property
     def left_out(self) -> int:
         """How many were not shown."""
-        return max(0, self._count - SHOWN)
+        return 0 if self._as_json else max(0, self._count - SHOWN)
 
 
-@click.command(name="verify")
+@click.command(name="verify", cls=SettingsCommand)
 @click.option("--generation", type=click.IntRange(1), help="The generation; the live one when not given.")
 @click.option(
     "--sample",
@@ -58,6 +62,7 @@ class _Output:
 @click.option("--repair", is_flag=True, help="Mend what differs, and nothing else; a report is written.")
 @click.option("--trust-log", is_flag=True, help="With --repair: mend also by a log that was made anew or cut.")
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="File for every difference, as NDJSON.")
+@json_option
 @settings_options(ProjectorSettings)
 def verify_command(
     settings: ProjectorSettings,
@@ -67,6 +72,7 @@ def verify_command(
     *,
     repair: bool,
     trust_log: bool,
+    as_json: bool,
 ) -> None:
     """Fold the log again and compare: jobs, index entries, positions, ledgers; projectors may go on meanwhile.
 
@@ -80,14 +86,15 @@ def verify_command(
     async def main(redis: AnyRedis) -> None:
         gc.freeze()  # what start-up made need not be looked at by each collection
         with _opened(report) as file, progress("verify", "records and jobs") as show:
-            output = _Output(file)
+            output = _Output(file, as_json=as_json)
             findings = await verify(settings, redis, Options(generation, fraction, repair, trust_log), output, show)
             output.write({"summary": findings.as_dict()})
         if output.left_out:
             click.echo(f"... and {output.left_out} more" + ("" if report else ": --report FILE has all of them"))
-        click.echo(findings)
+        if not as_json:
+            click.echo(findings)
         if report:
-            click.echo(f"report: {report}")
+            click.echo(f"report: {report}", err=as_json)
         if not findings.is_right:
             raise CommandError(
                 "not everything could be mended: run it again"

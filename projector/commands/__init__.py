@@ -1,0 +1,1 @@
+"""What an operator types: the commands of the projector, those of the inner rooms among them."""

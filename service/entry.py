@@ -1,0 +1,45 @@
+"""How a program begins: quietly when it is interrupted at once, and with a sentence when something is not installed.
+
+This module loads next to nothing, so that it is there before what takes its time to load.
+"""
+
+import importlib
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+# The same as in service.errors, which a program that lacks its packages cannot count on.
+EXIT_USAGE: Final = 2
+
+
+def run(room: str, commands: str) -> None:
+    """Load a room's command line, `module:name`, run it, and end the process with the exit code of its outcome."""
+    module, _, name = commands.partition(":")
+    try:
+        with interrupts_end_at_once():
+            loaded = getattr(importlib.import_module(module), name)
+            run_command = importlib.import_module("service.command_line").run_command
+    except ModuleNotFoundError as error:
+        sys.stderr.write(f"error: {missing(room, error)}\n")
+        sys.exit(EXIT_USAGE)
+    run_command(loaded)
+
+
+@contextmanager
+def interrupts_end_at_once() -> Iterator[None]:
+    """Let Ctrl-C end the process without a word while the block runs, unless it is ignored."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def missing(room: str, error: ModuleNotFoundError) -> str:
+    """Return what to install when a module is not there."""
+    extra = "" if room == "worker" else f"[{room}]"
+    return f"{error.name} is not installed, which this command needs: pip install 'operator-status{extra}'"
