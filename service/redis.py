@@ -18,8 +18,9 @@ from service.redis_url import address_in
 from service.settings import RedisSettings
 
 AnyRedis = Redis | RedisCluster
-# What a call may raise when Redis is away or cannot serve; the second is of a cluster of which no node answers.
-REDIS_FAULTS: Final = (RedisError, RedisClusterException, OSError, TimeoutError)
+# What a call may raise when Redis is away or cannot serve. The second is of a cluster of which no node answers, the
+# last of uvloop: a pooled connection was reset instead of closed, which the client does not notice.
+REDIS_FAULTS: Final = (RedisError, RedisClusterException, OSError, TimeoutError, RuntimeError)
 CLUSTER_SUFFIX: Final = "+cluster"
 CONNECT_SECONDS: Final = 5.0
 NODE_SECONDS: Final = 3.0
@@ -91,8 +92,11 @@ async def read(ask: Callable[[], Awaitable[Value]]) -> Value:
     """
     try:
         return await ask()
-    except RedisConnectionError as error:
-        if type(error) is not RedisConnectionError:  # the others are answers, such as a refused password
+    except (RedisConnectionError, RuntimeError) as error:
+        if type(error) not in {
+            RedisConnectionError,
+            RuntimeError,
+        }:  # the others are answers, such as a refused password
             raise
         return await ask()
 

@@ -195,7 +195,7 @@ def test_a_password_is_set(scene: Scene) -> None:
     scene.admin.config_set("requirepass", "x")
     scene.admin.client_kill_filter(skipme=True, _type="normal")
     scene.report()
-    scene.names("already authenticated")
+    scene.names("uthenticat")
     scene.admin.config_set("requirepass", "")
     scene.is_right_again()
 
