@@ -61,10 +61,11 @@ async def test_what_waiting_cannot_mend_is_told_at_once() -> None:
 
 
 @pytest.mark.parametrize("client", [HangingClient(), FailingClient(*[KafkaConnectionError("refused")] * 1000)])
-async def test_a_start_has_a_limit(client: FailingClient | HangingClient) -> None:
+async def test_a_start_has_a_limit(client: FailingClient | HangingClient, closed_port: int) -> None:
     """A Kafka that does not answer in time is told with its address and what to do."""
-    with pytest.raises(ServiceUnavailableError, match=r"cannot be reached at 127\.0\.0\.1:9092.*devstack up"):
-        await start_client(client, SOON)
+    settings = SOON.model_copy(update={"kafka_bootstrap_servers": f"127.0.0.1:{closed_port}"})
+    with pytest.raises(ServiceUnavailableError, match=rf"cannot be reached at 127\.0\.0\.1:{closed_port}.*devstack up"):
+        await start_client(client, settings)
 
 
 async def test_nobody_at_the_address(closed_port: int, caplog: pytest.LogCaptureFixture) -> None:
