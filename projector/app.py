@@ -65,6 +65,7 @@ async def run_projector(settings: ProjectorSettings) -> None:
             Duty(1, partial(upkeep.show_retention, retention, metrics)),
             Duty(30, upkeep.free_cycles),
             Duty(1, partial(upkeep.show_positions, assignment, metrics)),
+            Duty(1, partial(upkeep.show_heartbeat, heartbeat, metrics)),
             Duty(1, Watchdog(projector, heartbeat, assignment).look),
         ]
         collector = Collector(redis, settings.redis_prefix, store, metrics.jobs_collected)
