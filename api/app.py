@@ -29,13 +29,17 @@ from api.web.server import address_of, listen, serving
 from api.web.site import Site
 from schemas import job_status, job_timeline
 from schemas.documents import STATUS_PATH, TIMELINE_PATH
+from schemas.redis_layout import pointer_key
+from service.diagnosis.redis import diagnose
 from service.health import Check, health_routes
-from service.redis import connect
+from service.redis import REDIS_FAULTS, AnyRedis, connect, read_hash, sentence
 from service.signals import stop_on_signals
 from service.version import __version__
 
 # Requests make no cycles to speak of, and a collection stops everything.
 GARBAGE_THRESHOLDS: Final = (20_000, 20, 100)
+# How long Redis may take to answer at the start before the log says why it does not.
+LOOK_SECONDS: Final = 5.0
 
 _log = structlog.get_logger(__name__)
 
@@ -65,12 +69,23 @@ async def running(settings: ApiSettings, listener: socket.socket) -> AsyncIterat
     reader = Reader(Buckets(store, metrics, settings.max_staleness_seconds))
     projection = Projection(Live(store, settings.redis_prefix), reader)
     common = CommonHeaders(settings.cors_origins(), FRESHNESS_HEADERS)
+    telling = asyncio.create_task(_tell_why_unusable(redis, settings))
     try:
         async with serving(Site(routes(settings, projection, metrics), REFUSALS, common, metrics), listener, metrics):
             yield
     finally:
+        telling.cancel()
         await reader.close()
         await redis.aclose()
+
+
+async def _tell_why_unusable(redis: AnyRedis, settings: ApiSettings) -> None:
+    """Log what is wrong with a Redis that cannot be read at the start, and what to change; readers are told little."""
+    try:
+        async with asyncio.timeout(LOOK_SECONDS):
+            await read_hash(redis, pointer_key(settings.redis_prefix))
+    except REDIS_FAULTS as error:
+        _log.warning(sentence(settings, await diagnose(settings, error)))
 
 
 def routes(settings: ApiSettings, projection: Projection, metrics: Metrics) -> Mapping[str, Route]:

@@ -45,4 +45,12 @@ class Answer(NamedTuple):
     content_type: str = JSON
 
 
+class NoAnswerError(Exception):
+    """There is no answer now; the text says why, and the headers belong to the refusal."""
+
+    def __init__(self, reason: str, headers: Headers) -> None:
+        super().__init__(reason)
+        self.headers = headers
+
+
 Endpoint = Callable[[Question], Awaitable[Answer]]

@@ -18,7 +18,15 @@ MULTIPROCESS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 _SHOW_AGAIN_SECONDS: Final = 1.0
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 # The limits that clients can meet.
-LIMITS: Final = ("unfinished bytes", "least rate", "connections", "room for others", "half request")
+LIMITS: Final = (
+    "unfinished bytes",
+    "least rate",
+    "connections",
+    "room for others",
+    "half request",
+    "page bytes",
+    "page search",
+)
 _QUERIES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 1024)
 
 

@@ -3,6 +3,7 @@
 from typing import Final
 
 from api.asking.errors import BadQueryError, UnauthorizedError
+from api.exchange import NoAnswerError
 from api.projection.errors import UnavailableError
 from api.web.errors import BadRequestError, BusyError, InternalError, MethodNotAllowedError, NotFoundError
 from api.web.headers import METHODS
@@ -20,5 +21,6 @@ REFUSALS: Final[Refusals] = {
     MethodNotAllowedError: Refusal(405, {"Allow": METHODS}),
     InternalError: Refusal(500),
     BusyError: Refusal(503, {"Retry-After": str(BUSY_RETRY_SECONDS)}),
+    NoAnswerError: Refusal(503, {"Retry-After": str(RETRY_SECONDS)}),
     UnavailableError: Refusal(503, {"Retry-After": str(RETRY_SECONDS)}),
 }

@@ -3,7 +3,7 @@
 import base64
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -72,6 +72,7 @@ class Kafka(Server):
         advertised_port: int | None = None,
         cluster_id: str | None = None,
         heap_megabytes: int = HEAP_MEGABYTES,
+        format_options: Sequence[str] = (),
     ) -> None:
         """Describe it; nothing starts yet.
 
@@ -85,12 +86,14 @@ class Kafka(Server):
                 does not go through it to reach itself.
             cluster_id: the cluster that its empty data directory is made for; a new one when not given.
             heap_megabytes: the most that its heap may grow to.
+            format_options: what else `kafka-storage format` is told of an empty data directory, such as users.
 
         """
         super().__init__(directory, port=port, settings=settings, log_path=log_path, say=say)
         self.advertised_port = advertised_port
         self._cluster_id = cluster_id or new_cluster_id()
         self._heap_megabytes = heap_megabytes
+        self._format_options = tuple(format_options)
 
     @property
     def bootstrap_servers(self) -> str:
@@ -132,7 +135,8 @@ class Kafka(Server):
 
     def _format(self, java: list[str], properties: Path) -> None:
         """Make the empty data directory of a new cluster."""
-        tool = [*java, "kafka.tools.StorageTool", "format", "-t", self._cluster_id, "-c", str(properties)]
+        options = ["-t", self._cluster_id, "-c", str(properties), *self._format_options]
+        tool = [*java, "kafka.tools.StorageTool", "format", *options]
         child = Child(tool, self.log_path)
         try:
             wait_until(lambda: not child.is_running, FORMAT_LIMIT_SECONDS)

@@ -22,18 +22,18 @@ from projector.letters.headers import Decision
 from projector.letters.writer import DeadLetterWriter, new_producer
 from projector.log.consumer import Log
 from projector.log.retention import RetentionWatch
-from projector.log.topics import cluster_of, require_topics
+from projector.log.topics import cluster_of, require_group, require_topics
 from projector.metrics import Metrics
 from projector.projector import Projector
 from projector.settings import ProjectorSettings
 from projector.store.catalog import Catalog
 from projector.store.live import Live, LogIdentity
-from projector.store.memory import EvictionWatch, require_redis
+from projector.store.memory import EvictionWatch, require_primary
 from projector.upkeep import Duty
 from projector.watchdog import Watchdog
 from service.errors import ServiceUnavailableError
 from service.health import Check, Remark, health_routes
-from service.kafka import start_client, unreachable
+from service.kafka import start_client, why_unusable
 from service.redis import AnyRedis, address, connect
 from service.signals import stop_on_signals
 from service.version import __version__
@@ -56,17 +56,20 @@ async def run_projector(settings: ProjectorSettings) -> None:
         assignment = _assignment(settings, redis, log, store, letters)
         projector = Projector(log, store, letters, assignment, metrics)
         heartbeat = Heartbeat(projector, assignment, log, store)
-        duties = [
+        beats = [
             Duty(1, heartbeat.beat),
+            Duty(1, partial(upkeep.show_heartbeat, heartbeat, metrics)),
+            Duty(1, partial(upkeep.show_positions, assignment, metrics)),
+            Duty(1, Watchdog(projector, heartbeat, assignment).look),
+        ]
+        # Beside the heartbeat, which must not wait for them.
+        duties = [
             Duty(5, partial(upkeep.commit, log, assignment)),
             Duty(5, partial(upkeep.look_for_damage, store, projector)),
             Duty(5, partial(upkeep.account, store, projector, metrics)),
             Duty(5, partial(upkeep.look_for_eviction, eviction, metrics)),
             Duty(1, partial(upkeep.show_retention, retention, metrics)),
             Duty(30, upkeep.free_cycles),
-            Duty(1, partial(upkeep.show_positions, assignment, metrics)),
-            Duty(1, partial(upkeep.show_heartbeat, heartbeat, metrics)),
-            Duty(1, Watchdog(projector, heartbeat, assignment).look),
         ]
         collector = Collector(redis, settings.redis_prefix, store, metrics.jobs_collected)
         checks = _checks(projector, heartbeat, assignment, eviction, retention)
@@ -75,7 +78,8 @@ async def run_projector(settings: ProjectorSettings) -> None:
         cycles.free_only_when_told()
         await _join(log, settings)
         _log.info("projecting", topic=settings.kafka_topic, group=settings.kafka_group_id, version=__version__)
-        await _run_together(projector, is_asked_to_end, upkeep.keep_up(duties), collector.run(), retention.run())
+        beside = (upkeep.keep_up(beats), upkeep.keep_up(duties), collector.run(), retention.run())
+        await _run_together(projector, is_asked_to_end, *beside)
         _log.info("stopped", applied=assignment.applied)
 
 
@@ -94,15 +98,16 @@ async def _join(log: Log, settings: ProjectorSettings) -> None:
     try:
         await log.join()
     except (KafkaError, TimeoutError) as error:
-        raise ServiceUnavailableError(unreachable(settings, error)) from error
+        raise ServiceUnavailableError(await why_unusable(settings, error)) from error
 
 
 async def _clients(settings: ProjectorSettings, stack: AsyncExitStack) -> tuple[AnyRedis, Live, Log, DeadLetterWriter]:
     await require_topics(settings, within_seconds=settings.start_timeout_seconds)
+    await require_group(settings)
     cluster = await cluster_of(settings)
     redis = connect(settings)
     stack.push_async_callback(close, redis.aclose)
-    await require_redis(redis, settings)
+    await require_primary(redis, settings)
     producer = new_producer(settings)
     await start_client(producer, settings)
     letters = DeadLetterWriter(producer, settings.dead_letter_topic)

@@ -94,7 +94,7 @@ async def _kafka(settings: ProjectorSettings) -> list[Finding]:
                         Finding("topic", f"{topic} does not exist", "create it: python -m projector topics create")
                     )
     except ServiceUnavailableError as error:
-        return [Finding("kafka", "does not answer", str(error))]
+        return [Finding("kafka", "cannot be used", str(error))]
     return findings
 
 

@@ -67,6 +67,14 @@ class CallTimeoutError(StoreUnavailableError):
     """Redis did not answer a call in time: it is away, or so much does not pass the link to it within the limit."""
 
 
+class BatchTooLargeError(StoreUnavailableError):
+    """The jobs of a batch hold more in Redis than may be looked at in one step: fewer of them will do."""
+
+    def __str__(self) -> str:
+        """Return the sentence for people."""
+        return str(self.__doc__)
+
+
 class ScriptError(ProjectorError):
     """A script of ours failed, which is a fault of ours and no damage: the next version mends it."""
 

@@ -9,6 +9,8 @@ from typing import Protocol
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from service.diagnosis.fault import Fault
+from service.diagnosis.kafka import diagnose, told_by, untold
 from service.errors import ServiceUnavailableError
 from service.settings import KafkaSettings
 
@@ -24,8 +26,11 @@ class KafkaClient(Protocol):
 
 
 async def start_client(client: KafkaClient, settings: KafkaSettings) -> None:
-    """Start a client, trying again until `start_timeout_seconds` have passed; then ServiceUnavailableError."""
-    failure: Exception | None = None
+    """Start a client, trying again until `start_timeout_seconds` have passed; then ServiceUnavailableError.
+
+    What waiting cannot mend, such as a wrong password, is told at once.
+    """
+    fault = failure = None
     try:
         async with asyncio.timeout(settings.start_timeout_seconds):
             while True:
@@ -33,12 +38,14 @@ async def start_client(client: KafkaClient, settings: KafkaSettings) -> None:
                     return await client.start()
                 except (KafkaError, OSError) as error:
                     failure = error
-                    if isinstance(error, KafkaError) and not error.retriable:
+                    fault = await diagnosed(settings, error)
+                    if not fault.may_pass:
                         break
                     await asyncio.sleep(_PAUSE_SECONDS)
     except TimeoutError:
         pass
-    raise ServiceUnavailableError(unreachable(settings, failure)) from failure
+    fault = fault or await diagnosed(settings, failure)
+    raise ServiceUnavailableError(_sentence(settings, fault)) from failure
 
 
 @asynccontextmanager
@@ -50,7 +57,7 @@ async def admin_client(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminCl
             await start_client(admin, settings)
         yield admin
     except KafkaError as error:
-        raise ServiceUnavailableError(unreachable(settings, error)) from error
+        raise ServiceUnavailableError(await why_unusable(settings, error)) from error
     finally:
         await admin.close()
 
@@ -67,10 +74,24 @@ def quiet_connection_attempts() -> Iterator[None]:
         logger.setLevel(level)
 
 
+async def why_unusable(settings: KafkaSettings, error: Exception | None) -> str:
+    """Return the sentence for a Kafka that cannot be used; brokers are asked when the error does not tell the cause."""
+    return _sentence(settings, await diagnosed(settings, error))
+
+
+async def diagnosed(settings: KafkaSettings, error: Exception | None) -> Fault:
+    """Return what an error of Kafka comes from."""
+    with quiet_connection_attempts():
+        return await diagnose(settings, error)
+
+
 def unreachable(settings: KafkaSettings, error: Exception | None) -> str:
-    """Return the sentence for a Kafka that does not answer."""
-    cause = f" ({error})" if error else ""
-    return (
-        f"Kafka cannot be reached at {settings.kafka_bootstrap_servers}{cause}: start it, for example with "
-        "`python -m devstack up`, or set KAFKA_BOOTSTRAP_SERVERS"
-    )
+    """Return the sentence for a Kafka that cannot be used, as far as the error itself tells the cause."""
+    return _sentence(settings, told_by(settings, error) or untold(error))
+
+
+def _sentence(settings: KafkaSettings, fault: Fault) -> str:
+    place = settings.kafka_bootstrap_servers
+    if fault.may_pass:
+        return f"Kafka cannot be reached at {place} ({fault.cause}): {fault.remedy}"
+    return f"Kafka cannot be used at {place} ({fault.cause}): {fault.remedy}"

@@ -1,13 +1,19 @@
 """Reaching Redis: one way to build a client from the settings."""
 
-from typing import Any, Final, cast
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar, cast
 
 from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisClusterException, RedisError
+from redis.maint_notifications import MaintNotificationsConfig
 
+from service.diagnosis.fault import Fault
+from service.diagnosis.redis import told_by, untold
+from service.redis_sentinel import SENTINEL_SUFFIX, through_sentinels
 from service.redis_url import address_in
 from service.settings import RedisSettings
 
@@ -17,26 +23,47 @@ REDIS_FAULTS: Final = (RedisError, RedisClusterException, OSError, TimeoutError)
 CLUSTER_SUFFIX: Final = "+cluster"
 CONNECT_SECONDS: Final = 5.0
 NODE_SECONDS: Final = 3.0
+# Every server and proxy understands it, for it needs no HELLO; `protocol=` in the URL is stronger.
+PROTOCOL: Final = 2
+
+# The commands that run a script that only reads, which the client of a cluster does not know how to send.
+_READING_SCRIPTS: Final = {"EVAL_RO": "EVAL", "EVALSHA_RO": "EVALSHA"}
+Value = TypeVar("Value")
+
+
+class _Cluster(RedisCluster):
+    """The client of a cluster; it finds the node for a script that only reads without asking one each time."""
+
+    async def _determine_slot(self, command: str, *args: Any) -> int:
+        return await super()._determine_slot(_READING_SCRIPTS.get(command, command), *args)
 
 
 def connect(settings: RedisSettings, *, node_seconds: float = NODE_SECONDS, node_retries: int = 0) -> AnyRedis:
     """Return a client that connects on first use and never tries a command twice.
 
-    Nothing is retried and no timer is armed for each reply: whoever calls sets one limit around the whole call, and
-    knows what a repetition means. But of a cluster a node gets `node_seconds`, less than that limit, for each reply:
-    only what the client itself has given up makes it look for the node that has taken over, and there it may try again
-    `node_retries` times.
+    Nothing is retried here (reads are, by `read`) and no timer is armed for each reply: whoever calls sets one limit
+    around the whole call, and knows what a repetition means. But a sentinel, and a node of a cluster, gets
+    `node_seconds`, less than that limit, for each reply: only what the client itself has given up makes it look for
+    the node that has taken over, and there it may try again `node_retries` times.
     """
     url = settings.redis_url.get_secret_value()
+    # While it waits for notices of maintenance the client does not see that an idle connection was closed.
+    common: dict[str, Any] = {
+        "protocol": PROTOCOL,
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+    }
     if CLUSTER_SUFFIX in url.split(":", 1)[0]:
-        return RedisCluster.from_url(
+        return _Cluster.from_url(
             url.replace(CLUSTER_SUFFIX, "", 1),
             socket_timeout=node_seconds,
             socket_connect_timeout=node_seconds,
             retry=Retry(NoBackoff(), node_retries),
+            **common,
         )
-    options: dict[str, Any] = {"socket_timeout": None, "retry": Retry(NoBackoff(), 0)}
-    return Redis.from_url(url, socket_connect_timeout=CONNECT_SECONDS, **options)
+    options = {"retry": Retry(NoBackoff(), 0), "socket_connect_timeout": CONNECT_SECONDS, **common}
+    if SENTINEL_SUFFIX in url.split(":", 1)[0]:
+        return through_sentinels(url, node_seconds, **options)
+    return Redis.from_url(url, **options, socket_timeout=None)
 
 
 def address(settings: RedisSettings) -> str:
@@ -45,14 +72,31 @@ def address(settings: RedisSettings) -> str:
 
 
 def unreachable(settings: RedisSettings, error: Exception | None) -> str:
-    """Return the sentence for a Redis that does not answer."""
-    cause = f" ({error})" if error and str(error) else ""
-    return (
-        f"Redis cannot be reached at {address(settings)}{cause}: start it, for example with "
-        "`python -m devstack up`, or set REDIS_URL"
-    )
+    """Return the sentence for a Redis that cannot be used, as far as the error itself tells the cause."""
+    return sentence(settings, told_by(settings, error) or untold(error))
+
+
+def sentence(settings: RedisSettings, fault: Fault) -> str:
+    """Return the sentence for people."""
+    if fault.may_pass:
+        return f"Redis cannot be reached at {address(settings)} ({fault.cause}): {fault.remedy}"
+    return f"Redis cannot be used at {address(settings)} ({fault.cause}): {fault.remedy}"
+
+
+async def read(ask: Callable[[], Awaitable[Value]]) -> Value:
+    """Return what is read; it is asked once more when the connection was closed before the answer was there.
+
+    A server may close a connection in the very moment in which it is used: because it was idle for long, by CLIENT
+    KILL, or because a proxy restarts. Only reads are repeated. The caller's limit is around both.
+    """
+    try:
+        return await ask()
+    except RedisConnectionError as error:
+        if type(error) is not RedisConnectionError:  # the others are answers, such as a refused password
+            raise
+        return await ask()
 
 
 async def read_hash(redis: AnyRedis, key: str) -> dict[bytes, bytes]:
     """Return all fields of a hash, empty when there is none; our clients never decode replies."""
-    return cast("dict[bytes, bytes]", await redis.hgetall(key))
+    return cast("dict[bytes, bytes]", await read(lambda: redis.hgetall(key)))

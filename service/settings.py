@@ -6,7 +6,7 @@ The name of a field in capitals is the environment variable's name. A value may 
 
 import re
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from service import redis_url
+from service import kafka_tls, redis_url
 from service.errors import SettingsError
 
 MAX_TOPIC_CHARACTERS: Final = 249
@@ -86,11 +86,14 @@ class KafkaSettings(Settings):
     kafka_ssl_certfile: Path | None = Field(None, description="Certificate of this client.")
     kafka_ssl_keyfile: Path | None = Field(None, description="Private key of this client.")
     kafka_ssl_password: SecretStr | None = Field(None, description="Password of the private key.")
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = Field(
         "PLAIN", description="How this client proves who it is."
     )
     kafka_sasl_plain_username: str | None = Field(None, description="User name for SASL.")
     kafka_sasl_plain_password: SecretStr | None = Field(None, description="Password for SASL.")
+    kafka_sasl_oauth_token_path: Path | None = Field(
+        None, description="File with the token for OAUTHBEARER, read anew for each connection."
+    )
 
     @field_validator("kafka_bootstrap_servers")
     @classmethod
@@ -101,21 +104,38 @@ class KafkaSettings(Settings):
         return value
 
     @model_validator(mode="after")
-    def _sasl_is_complete(self) -> Self:
-        has_credentials = self.kafka_sasl_plain_username and self.kafka_sasl_plain_password
-        if self.kafka_security_protocol.startswith("SASL") and not has_credentials:
-            raise ValueError(
-                "KAFKA_SECURITY_PROTOCOL=SASL_... needs KAFKA_SASL_PLAIN_USERNAME and KAFKA_SASL_PLAIN_PASSWORD"
-            )
+    def _can_be_used(self) -> Self:
+        faults = [*self._faults_of_tls(), *self._faults_of_sasl()]
+        if faults:
+            raise ValueError("\n".join(faults))
         return self
 
-    def kafka_client_options(self) -> dict[str, Any]:
-        """Return the keyword arguments by which every aiokafka client finds the brokers.
+    def _faults_of_sasl(self) -> Iterator[str]:
+        if not self.kafka_security_protocol.startswith("SASL"):
+            return
+        if self.kafka_sasl_mechanism == "OAUTHBEARER":
+            if not self.kafka_sasl_oauth_token_path:
+                yield "KAFKA_SASL_MECHANISM=OAUTHBEARER needs KAFKA_SASL_OAUTH_TOKEN_PATH"
+            yield from kafka_tls.faults_of_files({"KAFKA_SASL_OAUTH_TOKEN_PATH": self.kafka_sasl_oauth_token_path})
+        elif not (self.kafka_sasl_plain_username and self.kafka_sasl_plain_password):
+            yield "KAFKA_SECURITY_PROTOCOL=SASL_... needs KAFKA_SASL_PLAIN_USERNAME and KAFKA_SASL_PLAIN_PASSWORD"
 
-        Raises SettingsError when a certificate cannot be read.
-        """
-        password = self.kafka_sasl_plain_password
-        return {
+    def _faults_of_tls(self) -> list[str]:
+        names = ("kafka_ssl_cafile", "kafka_ssl_certfile", "kafka_ssl_keyfile")
+        if not self.kafka_security_protocol.endswith("SSL"):
+            return []
+        if faults := kafka_tls.faults_of_files({name.upper(): getattr(self, name) for name in names}):
+            return faults
+        try:
+            self._ssl_context()
+        except ValueError as error:
+            return [str(error)]
+        return []
+
+    def kafka_client_options(self) -> dict[str, Any]:
+        """Return the keyword arguments by which every aiokafka client finds the brokers."""
+        password, has_token = self.kafka_sasl_plain_password, self.kafka_sasl_mechanism == "OAUTHBEARER"
+        options = {
             "bootstrap_servers": self.kafka_bootstrap_servers,
             "security_protocol": self.kafka_security_protocol,
             "sasl_mechanism": self.kafka_sasl_mechanism,
@@ -123,25 +143,24 @@ class KafkaSettings(Settings):
             "sasl_plain_password": password.get_secret_value() if password else None,
             "ssl_context": self._ssl_context() if self.kafka_security_protocol.endswith("SSL") else None,
         }
+        if has_token and self.kafka_sasl_oauth_token_path:
+            from service.kafka_token import TokenFile  # noqa: PLC0415 - the API has these settings' file, and no Kafka
+
+            options["sasl_oauth_token_provider"] = TokenFile(self.kafka_sasl_oauth_token_path)
+        return options
 
     def _ssl_context(self) -> ssl.SSLContext:
-        try:
-            context = ssl.create_default_context(cafile=self.kafka_ssl_cafile)
-            if self.kafka_ssl_certfile:
-                secret = self.kafka_ssl_password
-                context.load_cert_chain(
-                    self.kafka_ssl_certfile, self.kafka_ssl_keyfile, secret.get_secret_value() if secret else None
-                )
-        except (OSError, ssl.SSLError) as error:
-            raise SettingsError([f"KAFKA_SSL_CAFILE, KAFKA_SSL_CERTFILE, KAFKA_SSL_KEYFILE: {error}"]) from error
-        return context
+        secret = self.kafka_ssl_password
+        password = secret.get_secret_value() if secret else ""
+        return kafka_tls.context_of(self.kafka_ssl_cafile, self.kafka_ssl_certfile, self.kafka_ssl_keyfile, password)
 
 
 class RedisSettings(Settings):
     """Where the projection is."""
 
     redis_url: SecretStr = Field(
-        SecretStr("redis://127.0.0.1:6379/0"), description="Redis or Valkey: redis://, rediss:// or redis+cluster://."
+        SecretStr("redis://127.0.0.1:6379/0"),
+        description="redis://, redis+cluster:// or redis+sentinel:// of Redis or Valkey; rediss for TLS.",
     )
     redis_prefix: str = Field(
         "operator", pattern=r"^[^{}\s]{1,64}$", description="What every key starts with; one Redis can hold several."

@@ -18,11 +18,12 @@ from functools import partial
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import InvalidMessageError, MessageSizeTooLargeError, RecordListTooLargeError
+from aiokafka.errors import InvalidMessageError, KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
+from service.kafka import diagnosed
 from service.settings import KafkaSettings
 from worker.app import new_producer, topic_missing
-from worker.errors import RefusedByKafkaError
+from worker.errors import KafkaUnusableError, RefusedByKafkaError
 from worker.event import HEADERS
 from worker.outbox import Acknowledgement, Entry, Outbox
 
@@ -55,10 +56,18 @@ class Delivery:
 
     async def _connect_and_send(self) -> None:
         async with new_producer(self._settings) as producer:
-            await producer.start()
+            await self._start(producer)
             await self._check_topic(producer)
             while True:
                 await self._send(producer, await self._outbox.first(self._at_once))
+
+    async def _start(self, producer: AIOKafkaProducer) -> None:
+        """Connect; KafkaUnusableError names the cause, which aiokafka keeps for itself."""
+        try:
+            await producer.start()
+        except (KafkaError, OSError) as error:
+            fault = await diagnosed(self._settings, error)
+            raise KafkaUnusableError(cause=fault.cause, remedy=fault.remedy) from error
 
     async def _check_topic(self, producer: AIOKafkaProducer) -> None:
         # Asked for by its name, a missing topic would be waited for, or created with the broker's defaults.

@@ -39,10 +39,14 @@ class NotOpenError(ReportError):
     """The report {report} came before `async with` or after its end: report inside of it."""
 
 
+class KafkaUnusableError(ReportError, ServiceUnavailableError):
+    """{cause}: {remedy}."""
+
+    retriable = True
+
+
 class KafkaAwayError(ReportError, ServiceUnavailableError):
-    """Kafka at {address} has not acknowledged {report} within {limit_seconds:g} s{cause}: start it, for example with
-    `python -m devstack up`, or set KAFKA_BOOTSTRAP_SERVERS.
-    """  # noqa: D205 - all of it is the message
+    """Kafka at {address} has not acknowledged {report} within {limit_seconds:g} s{cause}."""
 
     retriable = True
 

@@ -14,7 +14,7 @@ from schemas.identity import canonical_hex
 from schemas.job_event import DEFAULT_ATTEMPT, JobEvent
 from service.command_line import SettingsCommand, run_async, settings_options
 from service.errors import ServiceUnavailableError
-from service.kafka import quiet_connection_attempts, start_client, unreachable
+from service.kafka import quiet_connection_attempts, start_client, why_unusable
 from service.logs import configure_logs
 from service.settings import KafkaSettings
 from service.signals import stop_on_signals
@@ -114,14 +114,14 @@ async def _settle_positions(consumer: AIOKafkaConsumer, settings: KafkaSettings)
             for partition in consumer.assignment():
                 await consumer.position(partition)
     except TimeoutError as error:
-        raise ServiceUnavailableError(unreachable(settings, None)) from error
+        raise ServiceUnavailableError(await why_unusable(settings, None)) from error
 
 
 async def _read(consumer: AIOKafkaConsumer, settings: KafkaSettings, seen: Watch) -> None:
     try:
         batches = await consumer.getmany(timeout_ms=POLL_MILLISECONDS)
     except KafkaError as error:
-        raise ServiceUnavailableError(unreachable(settings, error)) from error
+        raise ServiceUnavailableError(await why_unusable(settings, error)) from error
     for records in batches.values():
         for record in records:
             seen.see(record)

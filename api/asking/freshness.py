@@ -34,6 +34,13 @@ def freshness_headers(fresh: Freshness, generation: int) -> Headers:
     return headers
 
 
+def refusal_headers(fresh: Freshness | None, generation: int | None) -> Headers:
+    """Return what says how fresh the projection is that cannot be shown, as far as that is known."""
+    if fresh is not None and generation is not None:
+        return freshness_headers(fresh, generation)
+    return CIMultiDict({LAG: UNKNOWN, HEARTBEAT: UNKNOWN})
+
+
 def iso(unix_seconds: int) -> str:
     """Return a time as it is told to users."""
     return iso_seconds(sortable_timestamp(unix_seconds * 1000))

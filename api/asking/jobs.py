@@ -7,12 +7,18 @@ from typing import Final
 from multidict import istr
 
 from api.asking.credentials import Credentials
-from api.asking.freshness import HELD, freshness_headers
+from api.asking.freshness import HELD, freshness_headers, refusal_headers
 from api.asking.listing import Item, Listed, first_wanted, read_list, read_page
 from api.asking.query import Query, parse_query
-from api.exchange import Answer, Headers, Question
+from api.exchange import Answer, Headers, NoAnswerError, Question
 from api.metrics import Metrics
-from api.projection.errors import DamagedJobError, NotReadyError, StoreUnavailableError, UnconfirmedError
+from api.projection.errors import (
+    DamagedJobError,
+    NotReadyError,
+    StoreUnavailableError,
+    UnavailableError,
+    UnconfirmedError,
+)
 from api.projection.lookup import Row
 from api.projection.projection import Projection
 from api.projection.scan import Scan
@@ -48,8 +54,14 @@ class Jobs:
     async def answer(self, question: Question) -> Answer:
         """Answer a question: one page, every match in one body, or a stream of them.
 
-        RefusedError or UnavailableError when there is no answer.
+        RefusedError when it must be asked otherwise; NoAnswerError when there is no answer now.
         """
+        try:
+            return await self._answer(question)
+        except UnavailableError as error:
+            raise NoAnswerError(str(error), refusal_headers(error.freshness, error.generation)) from error
+
+    async def _answer(self, question: Question) -> Answer:
         caller = self._credentials.caller(question.authorization)
         query = parse_query(question.raw_query)
         view = _view(caller.is_admin, query.dates, query.as_of)
@@ -62,6 +74,8 @@ class Jobs:
             listed = await read_list(scan, render, question.room)
         else:
             listed = await read_page(scan, query.limit, render, question.room)
+            if listed.met:
+                self._metrics.limit_met(listed.met)
         return Answer(listed.body, self._headers(query, scan, listed))
 
     async def _scan(self, query: Query, wanted: int) -> Scan:
@@ -77,7 +91,9 @@ class Jobs:
         headers = freshness_headers(fresh, scan.generation.number).copy()
         if not scan.is_whole:
             if listed.body == _NOTHING:
-                raise DamagedJobError
+                error = DamagedJobError()
+                error.freshness, error.generation = fresh, scan.generation.number
+                raise error
             held = {DAMAGED_JOB, *filter(None, headers.get(HELD, "").split(", "))}
             headers[HELD] = ", ".join(sorted(held))
         if listed.has_unfinished:

@@ -37,12 +37,14 @@ class Listed(NamedTuple):
     """An array of jobs, whole or in pieces.
 
     `has_unfinished` tells whether it pays to ask again: one of them is unfinished, there is none yet, or nobody knows
-    so far; `next` is the place that the next page goes on after, None where there is no other.
+    so far; `next` is the place that the next page goes on after, None where there is no other; `met` is the limit at
+    which a page ended early.
     """
 
     body: bytes | Pieces
     has_unfinished: bool
     next: Place | None
+    met: str | None = None
 
 
 class Chunk:
@@ -113,9 +115,9 @@ async def read_page(scan: Scan, limit: int, render: Render, room: Room) -> Liste
         if scan.is_done:
             return Listed(chunk.array(), chunk.has_unfinished or not chunk.jobs, None)
         if chunk.bytes >= PAGE_BYTES:
-            return Listed(chunk.array(), chunk.has_unfinished, last)
+            return Listed(chunk.array(), chunk.has_unfinished, last, "page bytes")
         if scan.is_searching and loop.time() > search_until and (reached := scan.reached):
-            return Listed(chunk.array(), chunk.has_unfinished, reached)
+            return Listed(chunk.array(), chunk.has_unfinished, reached, "page search")
         await _fill(scan, room, min(limit + 1 - chunk.jobs, CALL_JOBS))
 
 

@@ -12,7 +12,7 @@ from api.projection.errors import DamagedKeyError, UnavailableError
 from api.projection.generation import Bucket
 from api.projection.lookup import Lookup, Place, Portion
 from api.projection.readiness import Readiness
-from api.projection.standing import Standing, standing
+from api.projection.standing import Standing, freshness, standing
 from api.projection.store import Script, Store
 from schemas.redis_layout import HEARTBEATS, JOB, META, POSITIONS, STORED_FIELDS
 
@@ -45,8 +45,12 @@ class Buckets:
         reply = await self._store.run(_SCRIPT, keys, argv, timeout_seconds)
         self._metrics.round_trip(len(lookups))
         now, milliseconds = _standing(reply), int(reply[0])
-        self._readiness.check(bucket, now, watermark)
-        self._readiness.check_confirmed(now, milliseconds)
+        try:
+            self._readiness.check(bucket, now, watermark)
+            self._readiness.check_confirmed(now, milliseconds)
+        except UnavailableError as error:
+            error.generation, error.freshness = bucket.generation, freshness([now], milliseconds)
+            raise
         answers = zip(lookups, reply[_ANSWERS_AT:], strict=True)
         return [self._portion(bucket, lookup, answer, now, milliseconds) for lookup, answer in answers]
 

@@ -2,11 +2,19 @@
 
 from typing import Final
 
+from api.projection.standing import Freshness
+
 NO_ANSWER_IN_TIME: Final = "no answer in time"
 
 
 class UnavailableError(Exception):
-    """There is no right answer now; there will be one."""
+    """There is no right answer now; there will be one.
+
+    `generation` and `freshness` are of the part of the projection that says so, as far as it could be read.
+    """
+
+    generation: int | None = None
+    freshness: Freshness | None = None
 
 
 class StoreUnavailableError(UnavailableError):

@@ -1,6 +1,7 @@
 """The store: the calls to Redis that reading takes, and the ways in which they fail."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from hashlib import sha1
@@ -13,6 +14,7 @@ from redis.exceptions import (
     NoPermissionError,
     NoScriptError,
     RedisClusterException,
+    ResponseError,
 )
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
@@ -23,7 +25,7 @@ from redis.exceptions import (
 
 from api.metrics import Metrics
 from api.projection.errors import NO_ANSWER_IN_TIME, StoreUnavailableError
-from service.redis import REDIS_FAULTS, AnyRedis, read_hash
+from service.redis import REDIS_FAULTS, AnyRedis, read, read_hash
 
 CALL_TIMEOUT_SECONDS: Final = 0.5
 # What a node of a cluster may take: less than the shortest call (see reader.py), so that the client learns of one that
@@ -31,12 +33,17 @@ CALL_TIMEOUT_SECONDS: Final = 0.5
 NODE_SECONDS: Final = 0.26
 NODE_RETRIES: Final = 1
 
+_REFUSED: Final = "it refuses access"
+# What Redis says to a long command of somebody who has given no password; to a short one it says NOAUTH.
+_UNAUTHENTICATED: Final = "unauthenticated"
 _REASONS: Final = (
     ((TimeoutError, RedisTimeoutError), NO_ANSWER_IN_TIME),
     (BusyLoadingError, "it is loading its data"),
-    ((AuthenticationError, NoPermissionError), "it refuses access"),
+    ((AuthenticationError, NoPermissionError), _REFUSED),
     ((RedisConnectionError, RedisClusterException, OSError), "no connection"),
 )
+# What a server says that has no scripts that only read (before Redis 7), or does not let this user run them.
+_NO_READING_SCRIPTS: Final = re.compile("unknown command|no permissions to run the 'evalsha_ro'", re.IGNORECASE)
 _log = structlog.get_logger(__name__)
 
 
@@ -49,12 +56,13 @@ class Script:
 
 
 class Store:
-    """Calls to Redis; each has one limit around it and is not repeated."""
+    """Calls to Redis, which only read; each has one limit around it, also where it is asked on a second connection."""
 
     def __init__(self, redis: AnyRedis, metrics: Metrics) -> None:
         self._redis = redis
         self._metrics = metrics
         self._is_away = False
+        self._has_reading_scripts = True
 
     async def read_hash(self, key: str) -> Mapping[bytes, bytes]:
         """Return the fields of a hash; StoreUnavailableError."""
@@ -66,11 +74,22 @@ class Store:
     ) -> Sequence[Any]:
         """Return what a script replies; StoreUnavailableError."""
         async with self._limited(timeout_seconds):
-            try:
-                reply = await self._redis.evalsha(script.name, len(keys), *keys, *argv)
-            except NoScriptError:
-                reply = await self._redis.eval(script.text, len(keys), *keys, *argv)
-        return reply  # type: ignore[no-any-return]
+            return await read(lambda: self._run(script, keys, argv))
+
+    async def _run(self, script: Script, keys: Sequence[str], argv: Sequence[str | int]) -> Sequence[Any]:
+        """Run a script as one that only reads, for which the right to read is enough, where Redis has that."""
+        has_them, redis = self._has_reading_scripts, self._redis
+        evalsha, eval_ = (redis.evalsha_ro, redis.eval_ro) if has_them else (redis.evalsha, redis.eval)
+        try:
+            return await evalsha(script.name, len(keys), *keys, *argv)  # type: ignore[no-any-return]
+        except NoScriptError:
+            return await eval_(script.text, len(keys), *keys, *argv)  # type: ignore[no-any-return]
+        except ResponseError as error:
+            refused = isinstance(error, NoPermissionError)  # of the other kind as well: rights may be given any time
+            self._has_reading_scripts = refused if not has_them else not _NO_READING_SCRIPTS.search(str(error))
+            if not has_them or self._has_reading_scripts:
+                raise
+            return await self._run(script, keys, argv)
 
     @asynccontextmanager
     async def _limited(self, timeout_seconds: float) -> AsyncIterator[None]:
@@ -86,6 +105,8 @@ class Store:
 
     def _failed(self, error: Exception) -> StoreUnavailableError:
         reason = next((reason for kinds, reason in _REASONS if isinstance(error, kinds)), "it reports an error")
+        if _UNAUTHENTICATED in str(error):
+            reason = _REFUSED
         self._metrics.redis_error(reason)
         if not self._is_away:
             self._is_away = True

@@ -8,7 +8,7 @@ import orjson
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
-from api.exchange import JSON, Answer, Headers, Room
+from api.exchange import JSON, Answer, Headers, NoAnswerError, Room
 from api.web.budget import SMALL_BYTES
 from api.web.encoding import GZIP, MIN_GZIP_BYTES, accepts_gzip, etag_of, gzip, has_etag
 from api.web.headers import ETAG
@@ -64,6 +64,8 @@ def refuse(error: Exception, refusals: Refusals) -> Whole:
     """Return an error as every endpoint returns it; its class, or one above it, stands in the table."""
     refusal = next(refusals[kind] for kind in type(error).__mro__ if kind in refusals)
     headers = CIMultiDict(refusal.headers)
+    if isinstance(error, NoAnswerError):
+        headers.update(error.headers)
     headers[hdrs.CONTENT_TYPE] = JSON
     return Whole(refusal.status, headers, orjson.dumps({"error": str(error)}))
 

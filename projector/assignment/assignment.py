@@ -16,9 +16,10 @@ from projector.fold.record import Record, fingerprint_of
 from projector.log.consumer import Log, is_unreadable
 from projector.log.reader import Polled
 from projector.store.generation import Opened
-from schemas.redis_layout import LOG_REPLACED, NO_LEADER, UNREADABLE, partition_name
+from schemas.redis_layout import DAMAGED_KEY, LETTERS_AWAY, LOG_REPLACED, NO_LEADER, UNREADABLE, partition_name
 
 _UNLED: Final = Hold(NO_LEADER, "no broker leads it, or the one that does is away: start the brokers that hold it")
+_TOLD_BY_ERRORS: Final = frozenset({DAMAGED_KEY, LETTERS_AWAY})
 _UNREADABLE: Final = "pass it with `python -m projector skip --partition N --to OFFSET`"
 
 _log = structlog.get_logger(__name__)
@@ -92,7 +93,12 @@ class Assignment:
         return taken
 
     def forget(self, holds: Mapping[str, Hold] | None = None) -> None:
-        """Forget every position: they are read again, and then these partitions, by name, are held."""
+        """Forget every position: they are read again, and then these partitions, by name, are held.
+
+        So is what is held for a cause that an error told and that placing cannot find, until that hold is over.
+        """
+        told = [partition for partition in self.partitions.values() if partition.code in _TOLD_BY_ERRORS]
+        self._hold_when_placed |= {item.name: item.hold for item in told if item.hold and not item.hold.is_over()}
         for item in list(self.partitions):
             self._drop(item)
         self._hold_when_placed |= holds or {}

@@ -1,19 +1,23 @@
 """The topics that the system needs, the log, kept for ever, and its dead letters; and the cluster that they are on."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from time import monotonic
 from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
     KafkaError,
+    KafkaTimeoutError,
     TopicAlreadyExistsError,
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
     for_code,
 )
+from aiokafka.protocol.metadata import MetadataRequest
 
 from projector.settings import ProjectorSettings
 from service.errors import CommandError, ServiceUnavailableError
@@ -59,7 +63,24 @@ async def _missing_topics(admin: AIOKafkaAdminClient, settings: ProjectorSetting
     """Return which topics the broker asked does not know, or, of the log, not its settings."""
     existing = set(await admin.list_topics())
     missing = [topic for topic in (settings.kafka_topic, settings.dead_letter_topic) if topic not in existing]
+    await _check_not_hidden(admin, missing)
     return missing or [topic for topic in [settings.kafka_topic] if await _settings_of(admin, topic) == {}]
+
+
+async def _check_not_hidden(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> None:
+    """Raise TopicAuthorizationFailedError for a topic that this user may not see: it is in no list."""
+    for topic in topics:
+        request = MetadataRequest([topic], allow_auto_topic_creation=False)
+        answer = await admin._send_request(request)  # noqa: SLF001 - the public way creates what is missing
+        if answer.to_object()["topics"][0]["error_code"] == TopicAuthorizationFailedError.errno:
+            raise TopicAuthorizationFailedError(topic)
+
+
+async def require_group(settings: ProjectorSettings) -> None:
+    """Return when this user may be in the consumer group; ServiceUnavailableError says which right is missing."""
+    async with admin_client(settings) as admin:
+        with suppress(GroupCoordinatorNotAvailableError, KafkaTimeoutError):  # its brokers are just starting
+            await admin.find_coordinator(settings.kafka_group_id)
 
 
 async def cluster_of(settings: ProjectorSettings) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgpack
 
-from projector.errors import DamagedKeyError, PositionMovedError
+from projector.errors import BatchTooLargeError, DamagedKeyError, PositionMovedError
 from projector.fold.batch import Batch, Span
 from projector.fold.job import FoldedJob
 from projector.store.buckets import Buckets
@@ -42,8 +42,8 @@ class ApplyStep:
     async def __call__(self, bucket: int, jobs: Sequence[EncodedJob], spans: Mapping[int, Span]) -> int:
         """Apply these jobs of a batch and its spans, by their index in it; return how many jobs changed.
 
-        Raises PositionMovedError, BucketMissingError, BucketSealedError or DamagedKeyError, and then nothing was
-        written; StoreUnavailableError, and then the outcome is unknown.
+        Raises PositionMovedError, BucketMissingError, BucketSealedError, DamagedKeyError or BatchTooLargeError, and
+        then nothing was written; another StoreUnavailableError, and then the outcome is unknown.
         """
         incarnation = self._buckets.pointer.incarnations[bucket]
         argument = _pack(self._buckets.base(bucket), incarnation, spans, jobs, is_first=bucket == 0)
@@ -52,6 +52,8 @@ class ApplyStep:
             raise _moved(answer, spans)
         if answer[0] == b"damaged":
             raise DamagedKeyError(answer[1].decode(), answer[2].decode())
+        if answer[0] == b"large":
+            raise BatchTooLargeError
         check(answer)
         changed: int = answer[1]
         return changed

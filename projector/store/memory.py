@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from redis.asyncio.cluster import RedisCluster
-from redis.exceptions import AuthenticationError, NoPermissionError
 
 from projector.settings import ProjectorSettings
+from service.diagnosis.redis import diagnose, replica
 from service.errors import ServiceUnavailableError
-from service.redis import REDIS_FAULTS, AnyRedis, address, unreachable
+from service.redis import REDIS_FAULTS, AnyRedis, address, sentence
 
 NO_EVICTION: Final = "noeviction"
+# These drop only keys with a lifetime, which none of ours has: for us they are as safe, and many providers set them.
+ONLY_WITH_LIFETIME: Final = "volatile-"
+REPLICA: Final = "slave"
 LOOK_TIMEOUT_SECONDS: Final = 2.0
 _PAUSE_SECONDS: Final = 0.5
 
@@ -26,6 +29,17 @@ class Memory:
     evicted_keys: int
     used: str
     limit: str
+    role: str = "master"
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether no key of ours is ever dropped."""
+        return self.policy == NO_EVICTION or self.policy.startswith(ONLY_WITH_LIFETIME)
+
+    @property
+    def dropped_keys(self) -> int:
+        """How many keys were dropped that may be ours."""
+        return 0 if self.policy.startswith(ONLY_WITH_LIFETIME) else self.evicted_keys
 
 
 async def read_memory(redis: AnyRedis) -> list[Memory]:
@@ -37,8 +51,9 @@ async def read_memory(redis: AnyRedis) -> list[Memory]:
             int(node.get("evicted_keys", 0)),
             str(node.get("used_memory_human", "?")),
             str(node.get("maxmemory_human", "0B")),
+            str(node.get("role", "master")),
         )
-        for name, node in (await info_by_node(redis, "memory", "stats")).items()
+        for name, node in (await info_by_node(redis, "default")).items()
     ]
 
 
@@ -53,20 +68,21 @@ async def info_by_node(redis: AnyRedis, *sections: str) -> dict[str, dict[str, A
 
 def why_unsafe(memory: Memory, place: str) -> str | None:
     """Return what is to be done about a Redis that may drop keys; None when it never does."""
-    if memory.policy == NO_EVICTION:
+    if memory.is_safe:
         return None
     return (
         f"Redis at {memory.node or place} may drop keys without an error (maxmemory-policy is {memory.policy}): "
-        f"set it with `redis-cli CONFIG SET maxmemory-policy {NO_EVICTION}` and in its configuration"
+        f"set it to {NO_EVICTION} (`redis-cli CONFIG SET maxmemory-policy {NO_EVICTION}` and in its configuration), or "
+        "where its provider has the setting"
     )
 
 
 def why_incomplete(memory: Memory, place: str) -> str | None:
     """Return what is to be done about a Redis that has dropped keys; None when it has not."""
-    if not memory.evicted_keys:
+    if not memory.dropped_keys:
         return None
     return (
-        f"Redis at {memory.node or place} has dropped {memory.evicted_keys} keys without an error, jobs may be "
+        f"Redis at {memory.node or place} has dropped {memory.dropped_keys} keys without an error, jobs may be "
         "missing: delete the keys of the prefix, so that the log is folded again, and then `redis-cli CONFIG RESETSTAT`"
     )
 
@@ -82,20 +98,31 @@ async def require_redis(redis: AnyRedis, settings: ProjectorSettings) -> list[Me
     return memories
 
 
+async def require_primary(redis: AnyRedis, settings: ProjectorSettings) -> None:
+    """Return when Redis takes writes and is set never to drop keys; ServiceUnavailableError says what to do."""
+    memories = await require_redis(redis, settings)
+    if any(memory.role == REPLICA for memory in memories):
+        raise ServiceUnavailableError(sentence(settings, replica()))
+
+
 async def _memory(redis: AnyRedis, settings: ProjectorSettings) -> list[Memory]:
-    failure: Exception | None = None
+    """Ask until Redis answers; what waiting cannot mend, such as a wrong password, is told at once."""
+    fault = failure = None
     try:
         async with asyncio.timeout(settings.start_timeout_seconds):
             while True:
                 try:
                     return await read_memory(redis)
-                except (AuthenticationError, NoPermissionError) as error:
-                    raise ServiceUnavailableError(f"Redis at {address(settings)} refuses us: {error}") from error
                 except REDIS_FAULTS as error:
                     failure = error
+                    fault = await diagnose(settings, error)
+                    if not fault.may_pass:
+                        break
                 await asyncio.sleep(_PAUSE_SECONDS)
     except TimeoutError:
-        raise ServiceUnavailableError(unreachable(settings, failure)) from failure
+        pass
+    fault = fault or await diagnose(settings, failure)
+    raise ServiceUnavailableError(sentence(settings, fault)) from failure
 
 
 class EvictionWatch:
@@ -114,7 +141,7 @@ class EvictionWatch:
                 memories = await read_memory(self._redis)
         except REDIS_FAULTS:
             return
-        self.evicted_keys = sum(memory.evicted_keys for memory in memories)
+        self.evicted_keys = sum(memory.dropped_keys for memory in memories)
         self.trouble = _told(why(memory, self._place) for why in (why_unsafe, why_incomplete) for memory in memories)
 
 

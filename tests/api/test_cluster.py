@@ -40,6 +40,8 @@ async def test_a_cluster_is_read_bucket_by_bucket(start_api: StartApi, tmp_path:
             assert len({job["jobId"] for job in await api.jobs("owner=0x1111")}) == 2000
             answer = await api.status("owner=0x1111&agreementId=0x2222&jobId=job-7")
             assert (len(answer.json()), answer.headers["Projection-Lag"]) == (1, "1")
+            await redis.client_kill_filter(skipme=True, _type="normal")
+            assert len({job["jobId"] for job in await api.jobs("owner=0x1111")}) == 2000
             node.signal(signal.SIGSTOP)
             assert (await api.status("owner=0x1111")).status == 503
             node.signal(signal.SIGCONT)

@@ -18,6 +18,7 @@ async def refusal(api: Client, query: str = "owner=0x1111") -> str:
     for answer in (status, timeline):
         assert answer.status == 503
         assert int(answer.headers["Retry-After"]) >= 1
+        assert {"Projection-Lag", "Projection-Heartbeat"} <= answer.headers.keys()
     assert status.error == timeline.error
     return status.error
 
@@ -58,6 +59,9 @@ async def test_while_it_is_filled(api: Client, projection: Projection) -> None:
     floors = {FLOOR + PARTITION: "100", FLOOR + "job-events/1": "100"}
     await projection.redis.hset(projection.key(META), mapping=floors)
     assert await refusal(api) == "The projection is rebuilding, 0 %"
+    await projection.stand({PARTITION: 3, "job-events/1": 0}, {PARTITION: 100, "job-events/1": 100})
+    headers = (await api.status("owner=0x1111")).headers
+    assert (headers["Projection-Lag"], headers["Projection-Generation"]) == ("197", "1")
     await projection.stand({PARTITION: 100, "job-events/1": 26})
     assert await refusal(api) == "The projection is rebuilding, 63 %"
     assert b"rebuilding, 63 %" in (await api.get("/readyz")).body

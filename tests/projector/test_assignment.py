@@ -7,10 +7,12 @@ import pytest
 from aiokafka import TopicPartition
 
 from projector.assignment.assignment import Assignment
+from projector.assignment.partition import Hold
 from projector.fold.batches import Stretch
 from projector.log.consumer import Log
 from projector.settings import ProjectorSettings
 from projector.store.live import Live, LogIdentity
+from schemas.redis_layout import DAMAGED_KEY, LETTERS_AWAY
 from service.redis import connect
 from tests.support.deployment import Deployment
 from tests.support.events import event
@@ -79,6 +81,28 @@ async def test_what_is_taken_is_taken_once(assignment: Assignment, deployment: D
     assert assignment.partitions[item].is_settled
     assignment.forget()
     assert (await taken_of(assignment, item)).start == 0  # where Redis stands, which nothing was applied to
+
+
+async def test_what_one_error_holds_another_does_not_free(assignment: Assignment, deployment: Deployment) -> None:
+    """Whatever makes us forget positions, what is held for another cause stays held until that is over."""
+    first, second = (f"{deployment.topic}/{number}" for number in range(2))
+    assignment.forget({first: Hold(LETTERS_AWAY, "no letters", is_over=lambda: is_back)})
+    is_back = False
+    await placed(assignment, deployment)
+    assignment.forget({second: Hold(DAMAGED_KEY, "damaged")})
+    await placed(assignment, deployment)
+    assert assignment.holds == {first: "no letters", second: "damaged"}
+    is_back = True
+    assignment.forget()
+    await placed(assignment, deployment)
+    assert assignment.holds == {second: "damaged"}
+
+
+async def placed(assignment: Assignment, deployment: Deployment) -> None:
+    """Return when all partitions are placed."""
+    async with asyncio.timeout(20):
+        while len(assignment.partitions) < deployment.partitions:
+            await assignment.take()
 
 
 async def taken_of(assignment: Assignment, item: TopicPartition) -> Stretch:

@@ -165,7 +165,7 @@ def test_a_position_beyond_the_log_is_noticed(deployment: Deployment, tmp_path: 
     port = free_port()
     deployment.start_projector(METRICS_PORT=str(port))
     wait_for(lambda: "re-created" in ready(port)[1], "the partition is held with its reason")
-    deployment.command("projector", "verify", "--repair", "--report", str(tmp_path / "report"))
+    deployment.command("projector", "verify", "--repair", "--trust-log", "--report", str(tmp_path / "report"))
     wait_for(lambda: ready(port)[0] == 200, "the projector is ready again")
     meta = deployment.hash(bucket_prefix(deployment.prefix, 1, 0) + "meta")
     assert meta.get(f"floor:{deployment.topic}/0".encode(), b"1") == b"1"

@@ -8,6 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from devstack import Redis as RedisServer
+from projector.errors import BatchTooLargeError
 from projector.expiry.walk import Mode, OldJobs, Step
 from projector.fold.batch import MAX_BATCH_RECORDS
 from projector.fold.batches import Stretch, batches
@@ -29,13 +30,13 @@ class Scene:
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
         self.live = Live(redis, "short", LOG)
-        self._position = 0
+        self.position = 0
 
     async def apply(self, events: list[Event]) -> None:
         """Fold and apply these events as the projector does."""
-        start, self._position = self._position, self._position + len(events)
+        start, self.position = self.position, self.position + len(events)
         records = [record(offset, item) for offset, item in enumerate(events, start)]
-        for batch in batches([Stretch("t/0", start, self._position, (start,), records)]):
+        for batch in batches([Stretch("t/0", start, self.position, (start,), records)]):
             if batch:
                 batch.spans[0].stored = (batch.spans[0].start,)
                 await self.live.apply(batch)
@@ -88,6 +89,25 @@ async def test_joining_a_batch_in_is_short(scene: Scene, reports: Callable[[int]
     """However many or large the records that a poll brings, no script that joins them in takes long."""
     taken = [await scene.milliseconds(scene.apply(reports(number))) for number in range(ROUNDS)]
     assert min(taken[1:]) < MOST_MILLISECONDS, taken
+
+
+async def test_what_jobs_hold_already_is_bounded_too(scene: Scene) -> None:
+    """Small reports of many large jobs are not joined in in one step: nothing is written, and fewer at a time are."""
+    jobs = 6 * LARGE
+    for first in range(0, jobs, LARGE):
+        await scene.apply([item | {"data": item["data"] | {"attempt": first + 1}} for item in large(0)])
+    small = [
+        event("finished", job=f"large-{n % LARGE}", attempt=n // LARGE * LARGE + 1, outputsURL=["http://z/"])
+        for n in range(jobs)
+    ]
+    reached = scene.position
+    with pytest.raises(BatchTooLargeError):
+        await scene.apply(small)
+    assert (await scene.live.generation.standings(["t/0"]))["t/0"].next == (reached,)
+    scene.position = reached
+    for first in range(0, jobs, 8):
+        await scene.apply(small[first : first + 8])
+    assert (await scene.live.generation.standings(["t/0"]))["t/0"].next == (reached + jobs,)
 
 
 async def test_looking_for_old_jobs_is_short(scene: Scene) -> None:

@@ -88,6 +88,16 @@ def test_a_certificate_that_cannot_be_read_is_a_fault(name: str, tmp_path: Path)
     """A file that is missing or holds no certificate is told as a fault of the settings."""
     (tmp_path / "broken.pem").write_text("no certificate")
     for path in ("/does/not/exist", str(tmp_path / "broken.pem")):
-        settings = KafkaSettings.load({"KAFKA_SECURITY_PROTOCOL": "SSL", name: path})
         with pytest.raises(SettingsError, match=name):
-            settings.kafka_client_options()
+            KafkaSettings.load({"KAFKA_SECURITY_PROTOCOL": "SSL", name: path})
+
+
+def test_all_files_that_are_missing_are_told_together() -> None:
+    """Every file is named with its setting, together with what SASL lacks."""
+    names = ("KAFKA_SSL_CAFILE", "KAFKA_SSL_CERTFILE", "KAFKA_SSL_KEYFILE")
+    given = {name: f"/no/{name}" for name in names}
+    with pytest.raises(SettingsError) as caught:
+        KafkaSettings.load(given | {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_MECHANISM": "OAUTHBEARER"})
+    for name in names:
+        assert f"{name}: '/no/{name}' cannot be read: No such file or directory" in str(caught.value)
+    assert "needs KAFKA_SASL_OAUTH_TOKEN_PATH" in str(caught.value)

@@ -25,6 +25,9 @@ def settings_of(url: str) -> RedisSettings:
         ("rediss://example.net?ssl_cert_reqs=none", "example.net:6379"),
         ("redis://[::1]:7000", "[::1]:7000"),
         ("redis+cluster://example.net:7000", "example.net:7000"),
+        ("redis+sentinel://a.example,b.example:7000/main", "a.example:26379,b.example:7000"),
+        ("rediss+sentinel://alice:word@[::1],b.example/main/2?sentinel_password=x", "[::1]:26379,b.example:26379"),
+        ("redis+cluster://example.net:7000?protocol=3", "example.net:7000"),
         ("rediss+cluster://alice:word@example.net:7000", "example.net:7000"),
     ],
 )
@@ -60,6 +63,14 @@ async def test_the_address_is_shown_without_credentials(url: str, shown: str) ->
         "redis://example.net?socket_timeout=1",
         "redis://example.net?ssl_cert_reqs=none",
         "rediss://example.net?db=1",
+        "redis://example.net?protocol=4",
+        "redis://a.example:7000,b.example:7000",
+        "redis://example.net?sentinel_password=x",
+        "redis+sentinel://a.example",
+        "redis+sentinel://a.example/",
+        "redis+sentinel://a.example,/main",
+        "redis+sentinel://a.example:port/main",
+        "redis+sentinel://a.example/main/two",
     ],
 )
 def test_a_url_that_would_fail_later_is_a_fault(url: str) -> None:

@@ -39,10 +39,9 @@ class RedisProcess:
     def start(self) -> None:
         """Start it and return when it answers."""
         server = shutil.which("redis-server") or shutil.which("valkey-server") or "redis-server"
-        command = [server, "--port", str(self.port), "--save", "", "--dir", str(self._directory), *self._options]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen([server, *self._arguments()], stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + START_SECONDS
-        with SyncRedis(port=self.port) as client:
+        with SyncRedis(port=self.port, protocol=2) as client:
             while time.monotonic() < deadline:
                 try:
                     client.ping()
@@ -51,6 +50,9 @@ class RedisProcess:
                 else:
                     return
         raise AssertionError("redis-server does not answer")
+
+    def _arguments(self) -> list[str]:
+        return ["--port", str(self.port), "--save", "", "--dir", str(self._directory), *self._options]
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""

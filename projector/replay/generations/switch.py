@@ -85,11 +85,11 @@ class Switch:
 
     async def _partitions(self, settings: ProjectorSettings) -> list[str]:
         """Return the partitions there are; CommandError when the log does not go as far as the live generation."""
-        live = self.change.generation(self.live)
-        stood = {
-            name: max(one.next) for name, one in (await live.standings(list(await partition_ranges(settings)))).items()
-        }
-        ranges = await partition_ranges(settings)  # after the positions, which the log is never behind
+        ranges = await partition_ranges(settings)
+        standings = await self.change.generation(self.live).standings(list(ranges))
+        stood = {name: max(one.next) for name, one in standings.items()}
+        if any(position > ranges[name].end for name, position in stood.items()):  # it may have grown meanwhile
+            ranges = await partition_ranges(settings)
         for name, position in stood.items():
             if position > (end := ranges[name].end):
                 raise CommandError(

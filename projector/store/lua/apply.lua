@@ -12,11 +12,13 @@
 --                  registers are {name, value, name, value ...}, stages first; counts {index of a partition, events, ...}
 --   5 names        array of {identity field names, index names, ledger suffixes, fingerprint suffix, job key name}
 -- Positions are decimal text. Answers an array whose first element is the reason:
---   applied {jobs changed}, moved {partition, stored position}, missing {}, sealed {epoch}, damaged {key, member}
+--   applied {jobs changed}, moved {partition, stored position}, missing {}, sealed {epoch}, damaged {key, member},
+--   large {}: what these jobs hold already is more than may be looked at in one step; fewer of them will do
 --
 -- Everything is checked before the first write, and positions are written last: Redis keeps the writes of a script that
 -- fails halfway, and then the same batch, joined again, repairs it.
 
+local READ_BYTES = 2097152
 local call, pcall = redis.call, redis.pcall
 local payload = cmsgpack.unpack(ARGV[1])
 local base, incarnation, partitions, jobs, names = payload[1], payload[2], payload[3], payload[4], payload[5]
@@ -68,7 +70,7 @@ local function is_to_index(job)
 end
 
 -- What each job needs: the registers to write, and whether to index it.
-local needs = {}
+local needs, read_bytes = {}, 0
 for at, job in ipairs(jobs) do
   local key, registers = job_prefix .. job[1], job[4]
   local known = pcall('HGET', key, identity_fields[1])
@@ -77,7 +79,10 @@ for at, job in ipairs(jobs) do
   if known then
     local wanted = {}
     for i = 1, #registers, 2 do wanted[#wanted + 1] = registers[i] end
-    writes, must_index = improvements(registers, job[5], call('HMGET', key, unpack(wanted)))
+    if read_bytes > READ_BYTES then return {'large'} end
+    local stored = call('HMGET', key, unpack(wanted))
+    for _, old in ipairs(stored) do read_bytes = read_bytes + (old and #old or 0) end
+    writes, must_index = improvements(registers, job[5], stored)
     if must_index then must_index, damaged = is_to_index(job) end
   else
     for i, name in ipairs(identity_fields) do
