@@ -6,11 +6,12 @@ from math import nan
 from time import monotonic
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from schemas.redis_layout import TOLD_CODES
 from service.health import count_tasks
+from service.version import __version__
 
 MULTIPROCESS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -41,6 +42,7 @@ class Metrics:
         else:
             ProcessCollector(registry=own)
             count_tasks(own)
+            Info("api_build", "What runs.", registry=own).info({"version": __version__})
         self._requests = Histogram(
             "api_request_seconds", "Time to answer.", ("route", "status"), buckets=_SECONDS, registry=own
         )

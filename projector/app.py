@@ -58,6 +58,7 @@ async def run_projector(settings: ProjectorSettings) -> None:
         heartbeat = Heartbeat(projector, assignment, log, store)
         beats = [
             Duty(1, heartbeat.beat),
+            Duty(1, partial(upkeep.show_heartbeat, heartbeat, metrics)),
             Duty(1, partial(upkeep.show_positions, assignment, metrics)),
             Duty(1, Watchdog(projector, heartbeat, assignment).look),
         ]

@@ -2,13 +2,16 @@
 
 from collections import Counter as Counts
 from collections.abc import Iterable
+from time import time
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from projector.fold.batch import Batch
 from projector.store.ledger import Ledger
+from schemas.decode import Reason
 from schemas.redis_layout import HOLD_CODES
 from service.health import count_tasks
+from service.version import __version__
 
 
 class Metrics:
@@ -49,6 +52,7 @@ class Metrics:
             registry=self.registry,
         )
         self._count_positions()
+        self._tell_what_runs()
 
     def _count_positions(self) -> None:
         self.position = Gauge("projector_position", "Next offset, by partition.", ["partition"], registry=self.registry)
@@ -78,6 +82,22 @@ class Metrics:
         dropped = "Keys that Redis has dropped for want of memory."
         self.evicted_keys = Gauge("projector_redis_evicted_keys", dropped, registry=self.registry)
 
+    def _tell_what_runs(self) -> None:
+        Info("projector_build", "What runs.", registry=self.registry).info({"version": __version__})
+        self.confirmed = Gauge(
+            "projector_heartbeat_timestamp_seconds",
+            "When this projector last confirmed its positions and the log's ends, Unix time.",
+            registry=self.registry,
+        )
+        self._visible = Histogram(
+            "projector_visible_seconds",
+            "Time from the recording of the oldest event of a batch, by partition, to its being visible.",
+            buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 1_000, 10_000),
+            registry=self.registry,
+        )
+        for reason in Reason:
+            self.dead_letters.labels(reason.value)  # at 0, so that a first one is seen as an increase
+
     def show_held(self, codes: Iterable[str]) -> None:
         """Show how many partitions are held, from the code of each."""
         counts = Counts(codes)
@@ -102,5 +122,7 @@ class Metrics:
         self.jobs_changed.inc(jobs_changed)
         for span in batch.spans:
             self.records.labels(span.partition).inc(span.records)
+            if span.oldest_milliseconds is not None and span.oldest_milliseconds >= 0:  # -1: Kafka has not said it
+                self._visible.observe(max(0.0, time() - span.oldest_milliseconds / 1000))
         for refused in batch.refused:
             self.dead_letters.labels(refused.reason.value).inc()

@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 from projector import cycles
 from projector.assignment.assignment import Assignment
 from projector.errors import DamagedBucketError, ProjectorError
+from projector.heartbeat import Heartbeat
 from projector.log.consumer import Log
 from projector.log.retention import RetentionWatch
 from projector.metrics import Metrics
@@ -83,6 +84,12 @@ async def show_retention(watch: RetentionWatch, metrics: Metrics) -> None:
 async def free_cycles() -> None:
     """Have Python free what only reference cycles keep in memory."""
     cycles.free()
+
+
+async def show_heartbeat(heartbeat: Heartbeat, metrics: Metrics) -> None:
+    """Show in the metrics when all was last confirmed."""
+    if heartbeat.trouble is None:
+        metrics.confirmed.set_to_current_time()
 
 
 async def show_positions(assignment: Assignment, metrics: Metrics) -> None:

@@ -31,6 +31,7 @@ class Span:
     records: int = 0
     dead_letters: int = 0
     fingerprint: str = ""
+    oldest_milliseconds: int | None = None  # when its first record was recorded, Unix time
 
     @property
     def no_record(self) -> int:

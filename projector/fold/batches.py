@@ -81,6 +81,8 @@ def _fold_slice(batch: Batch, rest: _Rest, boundary: int) -> None:
         if batch.size_bytes >= most_bytes:
             break
     span.records += at - rest.at
+    if span.oldest_milliseconds is None and at > rest.at:
+        span.oldest_milliseconds = records[rest.at].timestamp
     batch.records += at - rest.at
     if at:
         span.fingerprint = fingerprint_of(records[at - 1])

@@ -32,6 +32,8 @@ from worker.command_line import worker
 README_LINES = 130
 PROCESS_METRICS = "process_"  # what prometheus_client adds by itself
 COMMANDS: dict[str, click.Command] = {"worker": worker, "projector": projector, "api": api, "devstack": devstack}
+# What a shell outside of the environment does not know.
+_UNTYPED = re.compile(r"(?<!\.venv/bin/)python -m (?:worker|projector|api|devstack)\b")
 _COMMAND = re.compile(r"python -m (\w+)((?: [a-z-]+)*)")
 
 
@@ -62,6 +64,12 @@ def test_commands_exist(page: Path) -> None:
                 break
             assert word in command.commands, f"python -m {module}{words}"
             command = command.commands[word]
+
+
+@pytest.mark.parametrize("page", [README, *sorted(DOCS.glob("*.md"))], ids=lambda page: page.name)
+def test_commands_work_when_they_are_typed(page: Path) -> None:
+    """Every command is written with the Python that has what it needs."""
+    assert _UNTYPED.findall(page.read_text()) == []
 
 
 def test_every_setting_is_on_its_page() -> None:

@@ -124,7 +124,7 @@ def test_the_drill_gets_out_of(situation: str, deployment: Deployment, tmp_path:
 def run(block: Block, deployment: Deployment, directory: Path) -> None:
     """Run a block to its end."""
     done = subprocess.run(
-        ["bash", "-euc", block.text.replace("python -m", f"{sys.executable} -m")],
+        ["bash", "-euc", block.text.replace(".venv/bin/python", sys.executable)],
         cwd=directory,
         env=deployment.environment,
         capture_output=True,

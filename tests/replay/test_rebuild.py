@@ -12,6 +12,7 @@ from aiokafka.admin import NewPartitions
 from devstack import Redis
 from projector.store.ledger import ledgers
 from schemas.redis_layout import CARRIED, EPOCH, JOB, LEASE, META, SEALED, bucket_prefix, pointer_key
+from service.errors import StoppedError
 from tests.support.deployment import Deployment, wait_for
 from tests.support.events import event, record
 from tests.support.folded import JOBS
@@ -235,7 +236,7 @@ def test_a_rebuild_that_is_told_to_stop_gives_its_lease_back(folded: Deployment)
     first = start_rebuild(folded)
     wait_until_building(folded, 2)
     first.send_signal(signal.SIGTERM)
-    assert first.wait(15) == 1
+    assert first.wait(15) == StoppedError.exit_code
     assert "stopped: what is live is as it was" in folded.logs()
     assert not folded.redis.hexists(pointer_key(folded.prefix), LEASE)
     assert folded.generation == 1
