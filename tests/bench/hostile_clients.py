@@ -6,6 +6,7 @@ pages of very large jobs. Beside them one good client asks for one job after the
 """
 
 import asyncio
+import multiprocessing
 import socket
 import sys
 import tempfile
@@ -13,6 +14,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
@@ -79,24 +81,44 @@ async def seed(projection: Projection, hostility: Hostility) -> None:
 
 
 async def notice(api: Client, pid: int, hostility: Hostility) -> Noticed:
-    """Return what a good client notices, first alone and then beside all the others."""
+    """Return what a good client notices, first alone and then beside all the others, who are another process."""
     await _ask_for(api, 1.0)
     base = usage_of(pid).resident_kib / 1024
     quiet = await _ask_for(api, hostility.seconds / 2)
     peak = [base]
     sampling = asyncio.create_task(_sample(pid, peak))
-    async with _readers(api, hostility.readers) as readers, aiohttp.ClientSession(api.url) as session:
-        others = [asyncio.create_task(_ask_again(session, DISJOINT)) for _ in range(hostility.searches)]
-        others += [asyncio.create_task(_ask_again(session, f"owner={HUGE}&limit=1000")) for _ in range(hostility.pages)]
-        try:
-            late = await _ask_for(api, hostility.seconds)
-        finally:
-            for task in (*others, sampling):
-                task.cancel()
-            await asyncio.gather(*others, sampling, return_exceptions=True)
-        alive = sum(not task.done() for task in readers.tasks)
-        taken = sum(readers.taken)
+    process = multiprocessing.get_context("spawn")
+    ours, theirs = process.Pipe()
+    others = process.Process(target=_be_hostile, args=(api.url, hostility, theirs), daemon=True)
+    others.start()
+    try:
+        await asyncio.to_thread(ours.recv)  # they have begun
+        late = await _ask_for(api, hostility.seconds)
+        ours.send("enough")
+        alive, taken = await asyncio.to_thread(ours.recv)
+    finally:
+        others.kill()
+        sampling.cancel()
+        await asyncio.gather(sampling, return_exceptions=True)
     return Noticed(_p99(quiet), _p99(late), late[-1], base, max(peak), alive, taken)
+
+
+def _be_hostile(url: str, hostility: Hostility, connection: Connection) -> None:
+    """Ask for much and take little until that is enough; then say how many readers live, and what they took."""
+
+    async def ask() -> None:
+        host, _, port = url.removeprefix("http://").rpartition(":")
+        async with _readers(host, int(port), hostility.readers) as readers, aiohttp.ClientSession(url) as session:
+            queries = [DISJOINT] * hostility.searches + [f"owner={HUGE}&limit=1000"] * hostility.pages
+            tasks = [asyncio.create_task(_ask_again(session, query)) for query in queries]
+            connection.send("begun")
+            await asyncio.to_thread(connection.recv)
+            connection.send((sum(not task.done() for task in readers.tasks), sum(readers.taken)))
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(ask())
 
 
 class _Readers:
@@ -106,9 +128,9 @@ class _Readers:
 
 
 @asynccontextmanager
-async def _readers(api: Client, count: int) -> AsyncIterator[_Readers]:
+async def _readers(host: str, port: int, count: int) -> AsyncIterator[_Readers]:
     readers = _Readers()
-    readers.tasks = [asyncio.create_task(_read_slowly(api, readers.taken)) for _ in range(count)]
+    readers.tasks = [asyncio.create_task(_read_slowly(host, port, readers.taken)) for _ in range(count)]
     try:
         yield readers
     finally:
@@ -117,13 +139,13 @@ async def _readers(api: Client, count: int) -> AsyncIterator[_Readers]:
         await asyncio.gather(*readers.tasks, return_exceptions=True)
 
 
-async def _read_slowly(api: Client, taken: list[int]) -> None:
+async def _read_slowly(host: str, port: int, taken: list[int]) -> None:
     """Ask for the long list and take a little of it each second, until the connection is closed."""
     loop = asyncio.get_running_loop()
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         client.settimeout(0)
-        await loop.sock_connect(client, (api.host, api.port))
+        await loop.sock_connect(client, (host, port))
         await loop.sock_sendall(client, f"GET {STATUS}?owner={LONG} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         while received := await loop.sock_recv(client, READ_BYTES):
             taken.append(len(received))
