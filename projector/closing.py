@@ -2,10 +2,19 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final
 
 CLOSE_SECONDS: Final = 1.5
+
+
+async def to_the_end(work: Coroutine[Any, Any, object]) -> None:
+    """Do what must not be left half done, also when it is cancelled meanwhile, and raise what goes wrong with it."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
+    task.result()
 
 
 async def close(closing: Callable[[], Awaitable[None]]) -> None:

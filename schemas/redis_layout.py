@@ -235,6 +235,6 @@ def incarnation_field(bucket: int) -> str:
 
 def number_in(stored: bytes) -> int:
     """Return a stored offset, epoch or time in milliseconds; ValueError when nobody of ours can have written it."""
-    if not stored.isdigit() or len(stored) > MOST_DIGITS:
+    if not stored.isdigit() or len(stored) > MOST_DIGITS or (stored[:1] == b"0" and len(stored) > 1):
         raise ValueError(f"{stored[:MOST_DIGITS]!r} is no number")
     return int(stored)

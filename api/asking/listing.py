@@ -20,7 +20,7 @@ FIRST_JOBS: Final = 25
 CALL_JOBS: Final = 100
 # What a job takes as JSON when nothing is known of it yet.
 TYPICAL_JOB_BYTES: Final = 400
-# A page ends after the call to Redis that brought it so many bytes (a call brings about 1 MiB, see `buckets.py`), and
+# A page ends after the call to Redis that brought it so many bytes (a call brings about 256 KiB, see `buckets.py`), and
 # when it has searched for so long.
 PAGE_BYTES: Final = 4 * 1024 * 1024
 PAGE_SEARCH_SECONDS: Final = 0.5

@@ -20,7 +20,7 @@ _SCRIPT: Final = Script((files("api.projection") / "read.lua").read_text(encodin
 _KEYS: Final = (META, POSITIONS, HEARTBEATS)
 _HEAD: Final[tuple[str | int, ...]] = (JOB, len(STORED_FIELDS), *STORED_FIELDS)
 # The most bytes of rows that an answer takes from all its buckets at once, but for a row of each.
-READ_BYTES: Final = 1024 * 1024
+READ_BYTES: Final = 256 * 1024
 # What a reply has before the first lookup's answer.
 _ANSWERS_AT: Final = 4
 _log = structlog.get_logger(__name__)

@@ -4,46 +4,11 @@ Such a record may be a good event. So it is read once more, by aiokafka's slower
 that is no text stands as `\xff`.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Final, SupportsIndex
+from typing import Any, SupportsIndex
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
 from aiokafka.record.util import decode_varint_py
-
-from projector.fold.record import Record
-
-# A fetch that is made anew for it may take longer than waiting for news does.
-_FETCH_MILLISECONDS: Final = 5_000
-
-
-async def poll_one(consumer: AIOKafkaConsumer, partition: TopicPartition, timeout_ms: int) -> Sequence[Record]:
-    """Return the next record of a partition, or nothing when none arrives in time.
-
-    Raises what `getmany` raises, but not because of a header's name.
-    """
-    try:
-        polled = await consumer.getmany(partition, timeout_ms=timeout_ms, max_records=1)
-    except UnicodeDecodeError:  # of what Kafka delivers only the names of headers are text
-        consumer.seek(partition, await consumer.position(partition))  # forget what was fetched
-        with _reading_any_name():
-            polled = await consumer.getmany(partition, timeout_ms=_FETCH_MILLISECONDS, max_records=1)
-    records: Sequence[Record] = polled.get(partition, ())
-    return records
-
-
-@contextmanager
-def _reading_any_name() -> Iterator[None]:
-    """Have whatever is fetched in this block read by the slower reader."""
-    reader = fetcher.MemoryRecords
-    fetcher.MemoryRecords = RecordsOfAnyName
-    try:
-        yield
-    finally:
-        fetcher.MemoryRecords = reader
 
 
 class _Text(bytearray):

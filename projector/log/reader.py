@@ -1,7 +1,7 @@
 """Taking turns: of what aiokafka has fetched each partition gives an equal share, within one budget for all."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -45,8 +45,10 @@ class Reader:
         """Have aiokafka keep the bytes that it reads from; harmless to other consumers of this process."""
         fetcher.MemoryRecords = KeptRecords
 
-    async def poll(self, timeout_seconds: float, most_records: int) -> Polled:
-        """Return what has arrived, nothing when nothing does in time.
+    async def poll(
+        self, timeout_seconds: float, most_records: int, only: Collection[TopicPartition] | None = None
+    ) -> Polled:
+        """Return what has arrived, of these partitions alone where some are given; nothing when nothing does in time.
 
         Raises KafkaError when something is wrong with the membership in the group.
         """
@@ -54,10 +56,10 @@ class Reader:
         consumer._coordinator.check_errors()  # noqa: SLF001 - this is what `getmany` does
         with consumer._subscription.fetch_context():  # noqa: SLF001
             self._share_prefetch()
-            polled = await self._arrived(most_records)
+            polled = await self._arrived(most_records, only)
             if polled or not await self._has_news(timeout_seconds):
                 return polled
-            return await self._arrived(most_records)
+            return await self._arrived(most_records, only)
 
     def _share_prefetch(self) -> None:
         share = PREFETCH_BYTES // max(1, len(self._consumer.assignment()))
@@ -74,7 +76,7 @@ class Reader:
             return False
         return True
 
-    async def _arrived(self, most_records: int) -> Polled:
+    async def _arrived(self, most_records: int, only: Collection[TopicPartition] | None) -> Polled:
         """Return what was fetched, in turns: what was fetched first or served last has the first turn."""
         subscription = self._consumer._subscription  # noqa: SLF001
         if subscription.reassignment_in_progress:  # what was fetched before may not be ours
@@ -82,6 +84,8 @@ class Reader:
         polled = self._failed()
         readings = self._current()
         self._expansion.keep_only(readings)
+        if only is not None:
+            readings = {item: reading for item, reading in readings.items() if item in only}
         room_bytes = POLL_BYTES
         taken: dict[TopicPartition, list[Record]] = {item: [] for item in readings}
         while readings and room_bytes > 0 and most_records > 0:

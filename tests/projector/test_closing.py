@@ -3,7 +3,9 @@
 import asyncio
 import time
 
-from projector.closing import CLOSE_SECONDS, close
+import pytest
+
+from projector.closing import CLOSE_SECONDS, close, to_the_end
 
 
 async def test_a_client_that_waits_for_ever_is_left() -> None:
@@ -23,3 +25,22 @@ async def test_the_cancellation_of_a_clients_own_task_stays_inside() -> None:
 
     await close(closing)
     assert task.cancelled()
+
+
+async def test_what_must_not_be_left_half_done_is_not() -> None:
+    """It ends as it would have, however often whoever waits for it is cancelled meanwhile."""
+    steps: list[int] = []
+
+    async def work() -> None:
+        for step in range(3):
+            await asyncio.sleep(0.01)
+            steps.append(step)
+        raise ValueError("that went wrong")
+
+    waiting = asyncio.create_task(to_the_end(work()))
+    for _ in range(2):
+        await asyncio.sleep(0.005)
+        waiting.cancel()
+    with pytest.raises(ValueError, match="that went wrong"):
+        await waiting
+    assert steps == [0, 1, 2]

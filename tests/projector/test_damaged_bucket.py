@@ -57,9 +57,11 @@ def scene(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Itera
         (META, "sealed", "yes"),
         (POSITIONS, PARTITION, "3.5"),
         (POSITIONS, PARTITION, "9" * 30),
+        (POSITIONS, PARTITION, "007"),
         (POSITIONS, f"{PARTITION}#fingerprint", "\xff"),
         (POSITIONS, f"{PARTITION}#known", "many"),
         (HEARTBEATS, PARTITION, "1"),
+        (HEARTBEATS, PARTITION, "007 5"),
         (HEARTBEATS, PARTITION, ""),
     ],
 )

@@ -166,7 +166,7 @@ def test_an_import_that_is_told_to_stop_removes_what_it_wrote(stopped: Deploymen
         wait_for(lambda: has_jobs(stopped, 2), "jobs are written")
         importing.send_signal(signal.SIGINT)
         importing.communicate(timeout=60)
-        assert importing.returncode == 1
+        assert importing.returncode in {1, 130}  # 1 when the end of its input was noticed first
         assert not has_jobs(stopped, 2)
         assert stopped.hash(pointer_key(stopped.prefix)).keys() == {b"epoch"}
 

@@ -217,12 +217,12 @@ async def test_a_rebuild_follows_partitions_that_were_added(folded: Deployment) 
 
 def test_a_rebuild_that_would_not_fit_is_refused(services: Services, tmp_path: Path) -> None:
     """When Redis' memory has no room for a second generation nothing is begun; live events go on."""
-    limits = {"maxmemory": "7mb", "maxmemory-policy": "noeviction"}
+    limits = {"maxmemory": "9mb", "maxmemory-policy": "noeviction"}
     with Redis(tmp_path / "redis", settings=limits) as redis:
         own = Services(services.kafka_bootstrap_servers, redis.url, services.source)
         with Deployment(own, f"full-{uuid.uuid4().hex[:12]}", tmp_path) as deployment:
             deployment.publish(
-                (b"key", record(0, event(job=f"job-{n}", message="x" * 900)).value, []) for n in range(1500)
+                (b"key", record(0, event(job=f"job-{n}", message="x" * 900)).value, []) for n in range(2500)
             )
             deployment.start_projector()
             deployment.wait_until_applied()

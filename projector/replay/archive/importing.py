@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 
+from projector.closing import to_the_end
 from projector.errors import BucketMissingError, LeaseLostError, ProjectorError, StoreUnavailableError
 from projector.log.consumer import LogRange, partition_ranges
 from projector.log.topics import cluster_of, require_topics
@@ -67,7 +68,7 @@ async def import_archive(
             live = await _publish(change, kept, header)
         except BaseException:
             with contextlib.suppress(ProjectorError):  # what hinders it leaves it to the next import
-                await remove(change, kept)
+                await to_the_end(remove(change, kept))
             raise
     if live is None:
         return f"generation {number} is live, with {reader.jobs} jobs: projectors go on from there"

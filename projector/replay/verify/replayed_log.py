@@ -1,7 +1,7 @@
 """The log once more: read from its start, by no group, up to exact offsets.
 
 Case 1: a range was passed over by command, perhaps because it cannot be read. It is never asked for.
-Case 2: a fetch holds something unreadable beyond the wanted offset. Records before it are read one by one.
+Case 2: something beyond the wanted offset cannot be read, or expands to too much. What is before it is read as always.
 Case 3: the log's beginning goes while it is being read. What is gone is passed and known by `starts`.
 """
 
@@ -10,24 +10,25 @@ from bisect import bisect_left
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Final
+from typing import Final, NoReturn
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from projector.fold.batch import MAX_POLL_RECORDS
 from projector.fold.record import Record
+from projector.log.codecs import Expansion
 from projector.log.consumer import POLL_MILLISECONDS, is_unreadable
-from projector.log.header_names import poll_one
+from projector.log.reader import Reader
 from projector.settings import ProjectorSettings
 from schemas.redis_layout import partition_name
 from service.errors import CommandError, ServiceUnavailableError
 from service.kafka import REQUEST_TIMEOUT_MILLISECONDS, start_client
 
+POLL_SECONDS: Final = POLL_MILLISECONDS / 1000
 SILENCE_SECONDS: Final = 30.0  # how long nothing may arrive that must be there
 # Short, for a fetch under way for one partition delays the fetch for another.
 _FETCH_WAIT_MILLISECONDS: Final = 50
-_PARTITION_BYTES: Final = 2 * 1024 * 1024
 
 _offset = attrgetter("offset")
 
@@ -46,7 +47,6 @@ class _Reading:
     next: int = 0
     read: int = 0
     kept: Sequence[Record] = ()
-    is_careful: bool = False
 
     def take(self, limit: int) -> Sequence[Record]:
         """Return what was fetched below the limit, and move there or as far as was fetched."""
@@ -73,17 +73,22 @@ class ReplayedLog:
             enable_auto_commit=False,
             isolation_level="read_committed",
             fetch_max_wait_ms=_FETCH_WAIT_MILLISECONDS,
-            max_partition_fetch_bytes=_PARTITION_BYTES,
             request_timeout_ms=REQUEST_TIMEOUT_MILLISECONDS,
         )
 
+        self._expansion = Expansion()
+        self._reader = Reader(self._consumer, self._expansion)
+
     async def start(self) -> None:
         """Connect, and find the partitions."""
+        self._expansion.install()
+        self._reader.install()
         await start_client(self._consumer, self.settings)
         await self.find_partitions()
 
     async def stop(self) -> None:
         """Close the connections."""
+        self._expansion.remove()
         await self._consumer.stop()
 
     @property
@@ -153,58 +158,30 @@ class ReplayedLog:
         reading.kept = reading.kept[bisect_left(reading.kept, to, key=_offset) :]
         if reading.read < to:
             reading.read = to
-            reading.is_careful = False
             self._consumer.seek(reading.item, to)
 
     async def _fetch(self, limits: Offsets) -> bool:
         """Fetch what has arrived of these partitions, at least one record if any has; tell whether any came nearer."""
         before = sum(self._readings[name].read for name in limits)
-        careful = [name for name in limits if self._readings[name].is_careful]
-        if careful:
-            await self._fetch_carefully(self._readings[careful[0]], limits[careful[0]])
-        else:
-            await self._fetch_all([self._readings[name] for name in limits])
+        wanted = {self._readings[name].item: name for name in limits}
+        for item, read in (await self._reader.poll(POLL_SECONDS, MAX_POLL_RECORDS, wanted)).items():
+            if isinstance(read.error, OffsetOutOfRangeError):
+                await self.find_partitions()
+                break
+            if read.error:
+                self._refuse(wanted[item], read.error)
+            reading = self._readings[wanted[item]]
+            reading.kept, reading.read = read.records, read.position
         return sum(self._readings[name].read for name in limits) != before
 
-    async def _fetch_all(self, readings: Sequence[_Reading]) -> None:
-        items = [reading.item for reading in readings]
-        try:
-            polled = await self._consumer.getmany(*items, timeout_ms=POLL_MILLISECONDS, max_records=MAX_POLL_RECORDS)
-        except OffsetOutOfRangeError:
-            await self.find_partitions()
-        except Exception as error:
-            if not is_unreadable(error):
-                raise
-            # What had been drained of the others is lost with it.
-            self._seek_all()
-            for reading in readings:
-                reading.is_careful = True
-        else:
-            for reading in readings:
-                reading.kept = polled.get(reading.item, ())
-                reading.read = await self._consumer.position(reading.item)
-
-    async def _fetch_carefully(self, reading: _Reading, limit: int) -> None:
-        """Read record by record, so that what is unreadable costs nothing of what is before it."""
-        kept: list[Record] = []
-        try:
-            while reading.read < limit and len(kept) < MAX_POLL_RECORDS:
-                polled = await poll_one(self._consumer, reading.item, POLL_MILLISECONDS)
-                kept += polled
-                reading.read = await self._consumer.position(reading.item)
-                if not polled:
-                    break
-        except Exception as error:
-            if not is_unreadable(error):
-                raise
-            if not kept:
-                name = partition_name(reading.item.topic, reading.item.partition)
-                raise CommandError(
-                    f"{name}: the record at {reading.read} cannot be read ({type(error).__name__}), and the position "
-                    "is beyond it"
-                ) from error
-            self._seek_all()
-        reading.kept = kept
+    def _refuse(self, name: str, error: Exception) -> NoReturn:
+        """Raise CommandError for what cannot be read and must be, or what keeps us from reading."""
+        if not is_unreadable(error):
+            raise error
+        raise CommandError(
+            f"{name}: the record at {self._readings[name].read} cannot be read ({type(error).__name__}), and the "
+            "position is beyond it"
+        ) from error
 
     async def find_partitions(self) -> None:
         """Take every partition there is by now, each where its reading stands or where the log begins by now."""

@@ -35,7 +35,9 @@ local function mend(key, is_right, belongs)
   end
 end
 
-local function is_number(text) return #text <= most_digits and string.match(text, '^%d+$') end
+local function is_number(text)
+  return #text <= most_digits and (text == '0' or string.match(text, '^[1-9]%d*$'))
+end
 local function to_itself(field) return field end
 
 local function is_right_in_meta(field, value)
@@ -51,8 +53,9 @@ end
 local function to_position(field) return string.match(field, '^([^#]*)#') or field end
 
 local function is_right_in_heartbeats(_, value)
-  return string.match(value, '^%d+ %d+$') or string.match(value, '^%d+ %-$')
-    or string.match(value, '^%d+ %d+ [%l-]+$') or string.match(value, '^%d+ %- [%l-]+$')
+  local time, log_end, code = string.match(value, '^(%d+) ([%d-]+)(.*)$')
+  local is_known = time and is_number(time) and (log_end == '-' or is_number(log_end))
+  return is_known and (code == '' or string.match(code, '^ [%l-]+$'))
 end
 
 mend(KEYS[1], is_right_in_meta, to_itself)
