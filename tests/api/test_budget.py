@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from api.metrics import Metrics
+from api.projection import buckets
 from api.web import budget, taking
 from api.web.budget import MAX_PIECE_BYTES, MIN_PIECE_BYTES, SMALL_BYTES, Budget, Holding
 from api.web.errors import BusyError
@@ -130,6 +131,7 @@ async def test_who_takes_next_to_nothing_is_cut_once_room_is_short_and_who_takes
     monkeypatch.setattr(budget, "UNFINISHED_BYTES", 3 * 1024 * 1024)
     monkeypatch.setattr(budget, "SHARED_PART", 1)
     monkeypatch.setattr(taking, "RATE_SECONDS", 1.0)
+    monkeypatch.setattr(buckets, "READ_BYTES", 1024 * 1024)
     outputs = {"outputsURL": [f"http://example.net/{number:0100}" for number in range(900)]}
     await projection.put(Job(job_id=f"job-{number}", details=outputs) for number in range(100))
     api = await start_api(projection.prefix)
