@@ -42,7 +42,8 @@ class Metrics:
         else:
             ProcessCollector(registry=own)
             count_tasks(own)
-            Info("api_build", "What runs.", registry=own).info({"version": __version__})
+        # Beside what the workers share, for it is the same in each of them.
+        Info("api_build", "What runs.", registry=self.registry).info({"version": __version__})
         self._requests = Histogram(
             "api_request_seconds", "Time to answer.", ("route", "status"), buckets=_SECONDS, registry=own
         )

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from time import time
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from projector.fold.batch import Batch
 from projector.store.ledger import Ledger
@@ -12,6 +14,19 @@ from schemas.decode import Reason
 from schemas.redis_layout import HOLD_CODES
 from service.health import count_tasks
 from service.version import __version__
+
+
+class EvictedKeys(Collector):
+    """A counter that Redis keeps: it begins at 0 again with Redis, which Prometheus takes for the restart it is."""
+
+    def __init__(self) -> None:
+        self.keys = 0
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield what was last seen."""
+        yield CounterMetricFamily(
+            "projector_redis_evicted_keys", "Keys that Redis has dropped for want of memory.", value=self.keys
+        )
 
 
 class Metrics:
@@ -79,8 +94,8 @@ class Metrics:
         )
         may_lose = "1 while the topic's settings let Kafka remove events of the log."
         self.log_not_kept = Gauge("projector_log_not_kept", may_lose, registry=self.registry)
-        dropped = "Keys that Redis has dropped for want of memory."
-        self.evicted_keys = Gauge("projector_redis_evicted_keys", dropped, registry=self.registry)
+        self.evicted_keys = EvictedKeys()
+        self.registry.register(self.evicted_keys)
 
     def _tell_what_runs(self) -> None:
         Info("projector_build", "What runs.", registry=self.registry).info({"version": __version__})

@@ -73,7 +73,7 @@ async def account(store: Live, projector: Projector, metrics: Metrics) -> None:
 async def look_for_eviction(watch: EvictionWatch, metrics: Metrics) -> None:
     """Find out whether Redis may drop keys, or has."""
     await watch.look()
-    metrics.evicted_keys.set(watch.evicted_keys)
+    metrics.evicted_keys.keys = watch.evicted_keys
 
 
 async def show_retention(watch: RetentionWatch, metrics: Metrics) -> None:

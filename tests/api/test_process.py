@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from service.version import __version__
 from tests.support.api_process import END_SECONDS, Server, run, server
 from tests.support.client import STATUS, Client
 from tests.support.seeding import Job, Projection
@@ -78,6 +79,7 @@ async def test_workers_share_the_port_and_the_measurements(
         async with Client(address) as api:
             metrics = (await api.get("/metrics")).body.decode()
             assert f'api_request_seconds_count{{route="{STATUS}",status="200"}} 20.0' in metrics
+            assert f'api_build_info{{version="{__version__}"}} 1.0' in metrics
         first, second = workers(running.process.pid)
         os.kill(first, signal.SIGKILL)
         await until(lambda: logged(running, "listening", 3), "another one listens", 30)

@@ -111,8 +111,45 @@ def test_our_containers_have_no_rights(composed: dict[str, Any]) -> None:
 def test_ports_are_published_to_this_machine_only(composed: dict[str, Any]) -> None:
     """Nobody else on the network reaches Kafka, Redis or the API unless it was asked for."""
     published = [port for service in composed.values() for port in service.get("ports", ())]
-    assert len(published) == 3
-    assert all(port.startswith(("127.0.0.1:", "${API_HOST:-127.0.0.1}:")) for port in published)
+    assert len(published) == 4
+    to_this_machine = ("127.0.0.1:", "${API_HOST:-127.0.0.1}:", "${PROXY_HOST:-127.0.0.1}:")
+    assert all(port.startswith(to_this_machine) for port in published)
+
+
+def test_several_apis_run_behind_a_proxy(composed: dict[str, Any]) -> None:
+    """The API's port may be a range; the proxy runs the example, without rights, and only when it is asked for."""
+    assert composed["api"]["ports"] == ["${API_HOST:-127.0.0.1}:${API_PORT:-8080}:8080"]
+    assert "container_name" not in composed["api"]
+    proxy = composed["proxy"]
+    assert proxy["profiles"] == ["proxy"]
+    ((source, target, mode),) = (volume.split(":") for volume in proxy["volumes"])
+    assert (PROJECT / source).is_file()
+    assert target in proxy["entrypoint"]
+    assert mode == "ro"
+    assert proxy["cap_drop"] == ["ALL"]
+    assert proxy["read_only"] is True
+    assert not proxy["user"].startswith("0")
+    assert proxy["ports"][0].endswith(":8443")
+    assert "listen 8443 ssl" in (PROJECT / source).read_text()
+
+
+def test_secrets_are_files(composed: dict[str, Any]) -> None:
+    """Each secret is a file where the setting, or nginx, looks for it; one that is not given is an empty file."""
+    secrets = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["secrets"]
+    readers = {
+        "api": {"api_admin_tokens", "redis_url"},
+        "projector": {"kafka_sasl_plain_password", "redis_url"},
+    }
+    for name, wanted in readers.items():
+        assert set(composed[name]["secrets"]) == wanted
+        for secret in wanted:
+            variable = f"{secret.upper()}_FILE"
+            assert composed[name]["environment"][variable] == f"${{{variable}:+/run/secrets/{secret}}}"
+    for secret in composed["proxy"]["secrets"]:
+        assert f"/run/secrets/{secret};" in (PROJECT / "deploy/nginx.conf").read_text()
+    used = {secret for service in composed.values() for secret in service.get("secrets", ())}
+    assert secrets == {name: {"file": f"${{{name.upper()}_FILE:-./deploy/no-secret}}"} for name in used}
+    assert (PROJECT / "deploy/no-secret").read_bytes() == b""
 
 
 def test_everything_starts_after_what_it_needs(composed: dict[str, Any]) -> None:
@@ -131,6 +168,7 @@ def test_there_are_no_secrets_and_no_unknown_settings(composed: dict[str, Any]) 
         "API_ADMIN_TOKENS",
         "API_CORS_ORIGINS",
     }
+    known |= {f"{name}_FILE" for name in known}
     for service in composed.values():
         if service["image"] == OUR_IMAGE:
             assert set(service["environment"]) <= known

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from time import time
 
 import pytest
+from prometheus_client import generate_latest
 
 from projector.fold.batch import Batch, Span
 from projector.fold.batches import Stretch, batches
@@ -17,6 +18,15 @@ def test_it_tells_what_runs() -> None:
     """The version is a label, as Prometheus' own exporters have it."""
     registry = Metrics().registry
     assert registry.get_sample_value("projector_build_info", {"version": __version__}) == 1
+
+
+def test_what_redis_has_dropped_is_a_counter() -> None:
+    """Its type and its name are those of a counter, so that `increase()` is right also after Redis began anew."""
+    metrics = Metrics()
+    metrics.evicted_keys.keys = 7
+    text = generate_latest(metrics.registry).decode()
+    assert "# TYPE projector_redis_evicted_keys_total counter" in text
+    assert "projector_redis_evicted_keys_total 7.0" in text
 
 
 @pytest.mark.parametrize("reason", Reason)
