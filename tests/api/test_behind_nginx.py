@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from playwright.async_api import async_playwright, expect
+from yarl import URL
 
 from devstack import free_port
 from tests.support.client import STATUS, Client, StartApi
@@ -88,7 +89,7 @@ async def test_what_is_not_for_everybody_stays_in(
     """Measurements are not shown outside, in no spelling, and the proxy's log names no job."""
     await projection.put([Job()])
     for path in ("/metrics", "//metrics", "/./metrics", "/%6detrics"):
-        url = aiohttp.client.URL(proxy.url + path, encoded=True)
+        url = URL(proxy.url + path, encoded=True)
         async with session.get(url, ssl=proxy.trust) as answer:
             assert answer.status == 404, path
     async with session.get(f"{proxy.url}{STATUS}?owner=0x1111", ssl=proxy.trust) as answer:
