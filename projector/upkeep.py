@@ -93,7 +93,9 @@ async def show_heartbeat(heartbeat: Heartbeat, metrics: Metrics) -> None:
 
 
 async def show_positions(assignment: Assignment, metrics: Metrics) -> None:
-    """Show in the metrics where our partitions stand."""
+    """Show in the metrics where our partitions stand, and no more where those stand that were ours."""
+    metrics.lag.clear()
+    metrics.position.clear()
     for partition in assignment.partitions.values():
         metrics.lag.labels(partition.name).set(nan if partition.lag is None else partition.lag)
         metrics.position.labels(partition.name).set(partition.applied)
