@@ -83,7 +83,10 @@ class Assignment:
             partition = self.partitions.get(item)
             if read.error:
                 self._meet(item, read.error)
-            elif partition and self.is_readable(partition):
+            elif partition and (read.start > partition.next or not self.is_readable(partition)):
+                # What was polled is not taken, or something before it was not: it is read again, and nothing is lost.
+                self._log.seek(item, partition.place_to_read)
+            elif partition:
                 records = self._unread(partition, read.records)
                 if partition.hold is None and read.position < partition.next:
                     self._log.seek(item, partition.next)  # what lies between was passed over

@@ -21,11 +21,15 @@ POLL_BYTES: Final = 4 * 1024 * 1024
 
 
 class Read(NamedTuple):
-    """What a poll gives of a partition: records, the offset behind them that is read next, or why it cannot be read."""
+    """What a poll gives of a partition: records, the offset behind them that is read next, or why it cannot be read.
+
+    `start` is the offset from which it was read.
+    """
 
     records: Sequence[Record]
     position: int
     error: Exception | None = None
+    start: int = 0
 
 
 Polled = Mapping[TopicPartition, Read]
@@ -133,7 +137,7 @@ class Reader:
             position = result._partition_records.next_fetch_offset  # noqa: SLF001
             error = None if records else reading.error
             if position != before or error:
-                given[item] = Read(records, position, error)
+                given[item] = Read(records, position, error, before)
             if reading.is_over and reading.error is error:
                 self._drop(item)
             elif records:

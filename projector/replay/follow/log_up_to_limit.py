@@ -64,7 +64,7 @@ class LogUpToLimit(Log):
         if read.position < limit or (read.position == limit and not read.error):
             return read
         self._wait_at(item, limit)
-        return Read(read.records[: bisect_left(read.records, limit, key=_offset)], limit)
+        return Read(read.records[: bisect_left(read.records, limit, key=_offset)], limit, start=read.start)
 
     def _wait_at(self, item: TopicPartition, limit: int) -> None:
         self.seek(item, limit)
