@@ -59,11 +59,24 @@ class Reader:
         consumer = self._consumer
         consumer._coordinator.check_errors()  # noqa: SLF001 - this is what `getmany` does
         with consumer._subscription.fetch_context():  # noqa: SLF001
+            if not await self._is_assigned(timeout_seconds):
+                return {}
             self._share_prefetch()
             polled = await self._arrived(most_records, only)
             if polled or not await self._has_news(timeout_seconds):
                 return polled
             return await self._arrived(most_records, only)
+
+    async def _is_assigned(self, timeout_seconds: float) -> bool:
+        """Tell whether the group has said which partitions are ours, waiting for that as long as for records."""
+        subscription = self._consumer._subscription  # noqa: SLF001
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                if subscription.reassignment_in_progress:
+                    await subscription.wait_for_assignment()
+        except TimeoutError:
+            return False
+        return True
 
     def _share_prefetch(self) -> None:
         share = PREFETCH_BYTES // max(1, len(self._consumer.assignment()))
@@ -84,7 +97,7 @@ class Reader:
         """Return what was fetched, in turns: what was fetched first or served last has the first turn."""
         subscription = self._consumer._subscription  # noqa: SLF001
         if subscription.reassignment_in_progress:  # what was fetched before may not be ours
-            await subscription.wait_for_assignment()
+            return {}
         polled = self._failed()
         readings = self._current()
         self._expansion.keep_only(readings)
