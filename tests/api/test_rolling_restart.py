@@ -25,8 +25,8 @@ REQUESTS_PER_SECOND = 500
 # A machine that is busy with other tests sends fewer; so many at least are under way all the time.
 LEAST_PER_SECOND = 50
 AT_ONCE = 64
-# Longer than nginx leaves a server alone that failed.
-DRAIN_SECONDS = "2.5"
+# Longer than nginx leaves a server alone that failed, which it counts in whole seconds.
+DRAIN_SECONDS = "3.5"
 SECONDS = 30
 NO_LIMIT = {"rate=50r/s": "rate=100000r/s", "burst=100": "burst=100000"}
 ANSWERED = "200"
