@@ -76,7 +76,7 @@ async def rebuild(settings: ProjectorSettings, redis: AnyRedis, options: Options
             if starts:
                 carried = await carry_over(change, live, target.pointer, starts)
             if options.is_checked:
-                await _check(settings, redis, target)
+                await _check(settings, change, live, target)
 
         with progress("rebuild") as show:
             reached = await Switch(change, live, target).once_followed(
@@ -89,8 +89,12 @@ async def rebuild(settings: ProjectorSettings, redis: AnyRedis, options: Options
     )
 
 
-async def _check(settings: ProjectorSettings, redis: AnyRedis, target: KeptGeneration) -> None:
-    """Hold the new generation against the log, folded once more by other means; CommandError when it differs."""
+async def _check(settings: ProjectorSettings, change: Change, live: Pointer, target: KeptGeneration) -> None:
+    """Hold the new generation against the log, folded once more by other means; CommandError when it differs.
+
+    It is close behind the live one by now. What that one shows it must have too before it is compared, for of a small
+    log all of it may be missing yet.
+    """
     number = target.pointer.number
     differences: list[Difference] = []
 
@@ -98,7 +102,9 @@ async def _check(settings: ProjectorSettings, redis: AnyRedis, target: KeptGener
         if len(differences) < SHOWN_DIFFERENCES:
             differences.append(difference)
 
-    findings = await verify(settings, redis, VerifyOptions(number), found)
+    shown = await change.generation(live).standings(list(await partition_ranges(settings)))
+    at_least = {name: min(one.next) for name, one in shown.items()}
+    findings = await verify(settings, change.redis, VerifyOptions(number, at_least=at_least), found)
     if not findings.is_right:
         raise CommandError(
             f"generation {number} was not switched to, it differs from the log: "

@@ -8,10 +8,11 @@ from typing import Final
 
 from projector.errors import PositionMovedError
 from projector.replay.verify.difference import Difference, Kind, Note
-from projector.replay.verify.judgement import HASH, NONE, StoredMember, Verdict, index_keys, judge
+from projector.replay.verify.judgement import HASH, NONE, StoredMember, Verdict, judge
 from projector.replay.verify.moment import Found, Moments
 from projector.replay.verify.second_fold import SecondFold, is_sampled
 from projector.replay.verify.stored import Asked, Mends, Moment, StoredGeneration
+from projector.replay.verify.stored_form import index_keys
 from projector.store.keys import KEYS_PER_STEP
 from schemas.redis_layout import FLOOR, IDENTITY_FIELDS, INDEXES, LEDGER
 
@@ -199,7 +200,7 @@ class BucketCheck:
     async def _floors(self, moment: Moment) -> dict[Difference, dict[str, str]]:
         """Return the floors that no position will reach, with the log's end in their place."""
         numbers = {name: int(text) for name, text in moment.floors.items() if text.isdecimal()}
-        ends = await self.fold.log.ends(numbers)
+        ends = await self.fold.log.ends_of(numbers)
         return {
             Difference(Kind.FLOOR, self.moments.place(self.bucket, name), "", text, str(ends.get(name, 0))): {
                 FLOOR + name: str(ends.get(name, 0))

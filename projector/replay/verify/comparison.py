@@ -23,7 +23,7 @@ from projector.replay.progress import Counts, Show
 from projector.replay.verify.bucket_check import BucketCheck
 from projector.replay.verify.difference import Difference, Kind, Note
 from projector.replay.verify.moment import Found, Moments
-from projector.replay.verify.replayed_log import ReplayedLog
+from projector.replay.verify.replayed_log import Offsets, ReplayedLog
 from projector.replay.verify.second_fold import SecondFold
 from projector.replay.verify.stored import StoredGeneration
 from projector.settings import ProjectorSettings
@@ -38,13 +38,15 @@ from service.redis import AnyRedis
 class Options:
     """Which generation (None: the live one), what fraction of its jobs, and whether to mend what differs.
 
-    `trust_log`: mend also where the log seems to be another one than was folded, or to have lost its end.
+    `trust_log`: mend also where the log seems to be another one than was folded, or to have lost its end. `at_least`:
+    positions by partition that a generation which is still being filled gets to first.
     """
 
     generation: int | None = None
     fraction: float = 1.0
     repair: bool = False
     trust_log: bool = False
+    at_least: Offsets = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -121,7 +123,7 @@ async def verify(
     began = time.monotonic()
     findings = Findings(pointer.number)
     log = ReplayedLog(settings, chosen.starts)
-    await log.start()
+    await log.open()
     try:
         with TemporaryDirectory(prefix="verify-") as directory:
             fold = SecondFold(log, Path(directory), pointer.buckets, options.fraction)
@@ -148,7 +150,7 @@ class _Run:
         """Compare bucket by bucket."""
         findings, fold = self.findings, self.fold
         fold.told = self.tell
-        moments = Moments(self.store, catalog, fold, self.note, options.repair, options.trust_log)
+        moments = Moments(self.store, catalog, fold, self.note, options.repair, options.trust_log, options.at_least)
         began = time.monotonic()
         for bucket in await _in_order(self.store):
             check = BucketCheck(bucket, self.store, fold, moments, self.note, options.repair)

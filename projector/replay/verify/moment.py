@@ -37,6 +37,7 @@ class Moments:
     found: Found
     is_repairing: bool
     is_log_trusted: bool
+    at_least: Offsets
     _state: State | None = None
     _beyond: set[tuple[int, str]] = field(default_factory=set)
 
@@ -48,7 +49,8 @@ class Moments:
             # After the positions: what they have passed over by command is in the catalog before they have.
             state = self._checked(await self.catalog.read())
             to = await self._within_the_log(bucket, moment)
-            behind = [f"{name} at {to.get(name, 0)}" for name, at in self.fold.log.next.items() if to.get(name, 0) < at]
+            wanted = {name: max(at, self.at_least.get(name, 0)) for name, at in self.fold.log.next.items()}
+            behind = [f"{name} at {to.get(name, 0)}" for name, at in wanted.items() if to.get(name, 0) < at]
             if not behind:
                 await self._advance(bucket, moment, to, state)
                 return moment
@@ -110,7 +112,7 @@ class Moments:
     async def _within_the_log(self, bucket: int, moment: Moment) -> dict[str, int]:
         """Return the positions, or the log's end where one is beyond it; that is a difference."""
         stored = moment.next
-        ends = await self.fold.log.ends(stored)
+        ends = await self.fold.log.ends_of(stored)
         beyond = {name: ends[name] for name, offset in stored.items() if offset > ends[name]}
         if not beyond:
             return {name: offset for name, offset in stored.items() if name in self.fold.log.next}

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import orjson
+import msgpack
 
-from projector.fold.job import FoldedJob
 from projector.fold.record import Record, fingerprint_of
+from projector.replay.verify.facts import Facts, Reached, Said
 from projector.replay.verify.replayed_log import Offsets, ReplayedLog, SkippedRanges
 from schemas.decode import RefusedEventError, decode
 from schemas.identity import JobIdentity, bucket_of, job_member
@@ -51,7 +51,7 @@ class Tally:
 @dataclass(slots=True)
 class _Entry:
     bucket: int
-    job: FoldedJob | None  # None: not in the sample
+    job: Facts | None  # None: not in the sample
 
 
 @dataclass
@@ -103,7 +103,7 @@ class SecondFold:
         (number,) = self._database.execute("select max(number) from jobs").fetchone()
         return number or 0
 
-    def jobs(self, bucket: int, members: Sequence[bytes]) -> dict[bytes, FoldedJob]:
+    def jobs(self, bucket: int, members: Sequence[bytes]) -> dict[bytes, Facts]:
         """Return those of the members that the log gives to this bucket."""
         return {member: job for member, of, job in self._rows(members) if of == bucket}
 
@@ -145,7 +145,7 @@ class SecondFold:
             entry = self._entries.get(event.identity) or self._new_entry(event.identity)
             tally.events[entry.bucket] += 1
             if entry.job is not None:
-                entry.job.add(event, f"{name}/{record.offset}")
+                entry.job.report(event, f"{name}/{record.offset}")
                 self._bytes += len(record.value or b"")
         watched = self.watched.get(name, -1)
         if records[0].offset <= watched <= records[-1].offset:
@@ -155,7 +155,7 @@ class SecondFold:
     def _new_entry(self, identity: JobIdentity) -> _Entry:
         member = job_member(identity)
         is_wanted = self.fraction >= 1 or is_sampled(member.encode(), self.fraction)
-        entry = _Entry(bucket_of(member, self.buckets), FoldedJob(identity) if is_wanted else None)
+        entry = _Entry(bucket_of(member, self.buckets), Facts(identity) if is_wanted else None)
         self._entries[identity] = entry
         return entry
 
@@ -168,7 +168,7 @@ class SecondFold:
             step = entries[at : at + ROWS_PER_STEP]
             jobs = {job_member(job.identity).encode(): (bucket, job) for bucket, job in step}
             for member, _, known in self._rows(list(jobs)):
-                jobs[member][1].join(known)
+                jobs[member][1].take(known.stages, known.details)
             self._database.executemany(
                 "insert into jobs (member, bucket, job) values (?, ?, ?) "
                 "on conflict (member) do update set job = excluded.job",
@@ -177,7 +177,7 @@ class SecondFold:
         self._database.execute("commit")
         self.told()
 
-    def _rows(self, members: Sequence[bytes]) -> Iterator[tuple[bytes, int, FoldedJob]]:
+    def _rows(self, members: Sequence[bytes]) -> Iterator[tuple[bytes, int, Facts]]:
         for at in range(0, len(members), ROWS_PER_STEP):
             step = members[at : at + ROWS_PER_STEP]
             marks = ",".join("?" * len(step))
@@ -189,10 +189,13 @@ class SecondFold:
                 yield member, bucket, _unpacked(packed)
 
 
-def _packed(job: FoldedJob) -> bytes:
-    return orjson.dumps((tuple(job.identity), job.stages, job.details))
+def _packed(facts: Facts) -> bytes:
+    packed: bytes = msgpack.packb((facts.identity, facts.stages, facts.details))
+    return packed
 
 
-def _unpacked(packed: bytes) -> FoldedJob:
-    identity, stages, details = orjson.loads(packed)
-    return FoldedJob(JobIdentity(*identity), stages, details)
+def _unpacked(packed: bytes) -> Facts:
+    identity, stages, details = msgpack.unpackb(packed, use_list=False)
+    return Facts(JobIdentity(*identity)).take(
+        {name: Reached(*kept) for name, kept in stages.items()}, {name: Said(*kept) for name, kept in details.items()}
+    )
