@@ -132,6 +132,12 @@ class Catalog:
         async with limited():
             await self._redis.hset(self._key, f"{SKIPPED}{partition}/{start}", str(to))
 
+    async def correct_skipped(self, partition: str, noted: int, start: int, to: int) -> None:
+        """Note another start of a range than was noted."""
+        await self.note_skipped(partition, start, to)
+        async with limited():
+            await self._redis.hdel(self._key, f"{SKIPPED}{partition}/{noted}")
+
     async def raise_cutoff(self, cutoff: str) -> str:
         """Let jobs without news since then go, unless more are let go already; return the cutoff in force."""
         in_force: bytes = await self._raise_cutoff([self._key], [CUTOFF, cutoff])

@@ -1,6 +1,6 @@
 """A generation: a fold of the whole log, of which one is live; where it stands, and what is applied to it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, cast
@@ -74,12 +74,19 @@ class Generation:
             return ledgers(stored)
 
 
+# Partition name -> ranges of offsets that are passed over by command, as start -> end.
+Skipped = Mapping[str, Mapping[int, int]]
+
+
 class Opened(Protocol):
     """What has the generation that is written now."""
 
     @property
     def generation(self) -> Generation:
         """That generation; BucketMissingError when it was not opened."""
+
+    async def passed_over(self) -> Skipped:
+        """Return what is to be passed over of the log by command, as far as this generation goes."""
 
 
 def _due(batch: Batch, bucket: int) -> dict[int, Span]:

@@ -8,7 +8,7 @@ from projector.errors import BucketMissingError, BucketSealedError, ForeignProje
 from projector.fold.batch import Batch
 from projector.store.buckets import Buckets, Offsets
 from projector.store.catalog import Catalog
-from projector.store.generation import Generation
+from projector.store.generation import Generation, Skipped
 from schemas.redis_layout import FOLD_VERSION, Pointer
 from service.redis import AnyRedis
 
@@ -58,6 +58,10 @@ class Live:
         if pointer is None:
             pointer = await self._begun(await ask_ends())
         self._opened = Generation(self._redis, self._prefix, pointer)
+
+    async def passed_over(self) -> Skipped:
+        """Return what is to be passed over of the log by command."""
+        return (await self._catalog.read()).skipped
 
     async def mend(self, log_ends: Offsets) -> None:
         """Remove what is damaged of what the buckets keep beside their jobs, and hide those until the ends are reached.
