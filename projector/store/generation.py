@@ -12,6 +12,7 @@ from projector.store.buckets import Buckets
 from projector.store.calls import limited, understood
 from projector.store.heartbeats import Heartbeats
 from projector.store.ledger import Ledger, ledgers
+from projector.store.sifting import Sifting, Sifts
 from schemas.redis_layout import FINGERPRINT, POSITIONS, Pointer, number_in
 from service.redis import AnyRedis
 
@@ -33,6 +34,9 @@ class Generation:
         self.buckets = Buckets(redis, prefix, pointer)
         self.heartbeats = Heartbeats(redis, self.buckets)
         self._step = ApplyStep(redis, self.buckets)
+        self.sifting = Sifting(redis, self.buckets)
+        # Which buckets are sifted, as far as whoever applies has looked.
+        self.sifts: Sifts = {}
 
     async def standings(self, partitions: Sequence[str]) -> dict[str, Standing]:
         """Return where each of the partitions stands; 0 where nothing is stored."""
@@ -59,11 +63,12 @@ class Generation:
         A bucket that stands beyond a span (it was ahead when the projector resumed) is not sent it again. Raises what
         the step raises; then some buckets may have the batch and others not.
         """
-        jobs = encode(batch, self.pointer.buckets)
+        sifts = self.sifts
+        jobs = encode(batch, self.pointer.buckets, sifts)
 
         async def apply(bucket: int) -> int:
             due = _due(batch, bucket)
-            return await self._step(bucket, jobs[bucket], due) if due else 0
+            return await self._step(bucket, jobs[bucket], due, sifts.get(bucket)) if due else 0
 
         return sum(await self.buckets.each(apply))
 

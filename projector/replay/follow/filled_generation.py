@@ -38,6 +38,7 @@ class FilledGeneration:
         for bucket, incarnation in enumerate(pointer.incarnations):
             if (await self.generation.buckets.find(bucket))[0] != incarnation:
                 raise FilledGenerationLostError
+        self.generation.sifts = await self.generation.sifting.read()
 
     async def passed_over(self) -> Skipped:
         """Return what the live generation has passed over by command."""

@@ -153,6 +153,7 @@ class _Guide:
         names = {partition_name(item.topic, item.partition): item for item in self.log.assignment}
         live = Generation(self.redis, self.prefix, before.live)
         reached = {name: max(one.next) for name, one in (await live.standings(list(names))).items()}
+        await self._look_at_filled()
         # After that: what the live generation has passed over by then was noted before.
         self._state = state = await self._catalog.read()
         if state.live == before.live:
@@ -160,6 +161,15 @@ class _Guide:
             self.log.allow(
                 {item: self._limit(item, reached[name], ranges.get(name, {})) for name, item in names.items()}
             )
+
+    async def _look_at_filled(self) -> None:
+        """Find out whether the filled generation stands where we do: it may be sifted anew, or have lost writes."""
+        settled = {item.name: item.applied for item in self.assignment.partitions.values() if item.is_settled}
+        if not settled:
+            return
+        for name, standing in (await self.filled.generation.standings(list(settled))).items():
+            if min(standing.next) < settled[name]:
+                self.projector.interrupt(PositionMovedError(name, settled[name], min(standing.next)))
 
     def _limit(self, item: TopicPartition, reached: int, ranges: Mapping[int, int]) -> int:
         """Return how far a partition may be read: to the next range that is passed over, which placing it does."""
