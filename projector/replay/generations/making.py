@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+from projector.fold.batch import move
 from projector.replay.generations.change import Change
+from projector.store.buckets import Offsets
 from projector.store.calls import limited
-from projector.store.keys import keys_of
+from projector.store.keys import keys_by_bucket
+from projector.store.sifting import first_round
 from schemas.redis_layout import DROPPING, META, KeptGeneration, Pointer, bucket_prefix
 
 MAX_BUCKETS: Final = 256
@@ -24,11 +27,21 @@ async def make(change: Change, wanted: Pointer, state: str, starts: Mapping[str,
     return kept
 
 
-async def begin_buckets(change: Change, pointer: Pointer) -> None:
-    """Make those of its buckets that are not there."""
+async def begin_buckets(change: Change, pointer: Pointer, floors: Offsets | None = None, cutoff: str = "") -> None:
+    """Make those of its buckets that are not there; with a cutoff they are sifted up to these floors."""
     buckets = change.generation(pointer).buckets
     for bucket, incarnation in enumerate(pointer.incarnations):
-        await buckets.begin(bucket, {}, incarnation)
+        await buckets.begin(bucket, floors or {}, incarnation, first_round(cutoff))
+
+
+async def go_to_start(change: Change, target: KeptGeneration) -> None:
+    """Let partitions whose beginning is gone from the log stand where it begins."""
+    generation = change.generation(target.pointer)
+    generation.sifts = await generation.sifting.read()
+    for name, start in target.starts.items():
+        stored = (await generation.standings([name]))[name].next
+        if min(stored) == 0:
+            await generation.apply(move(name, 0, start, stored))
 
 
 async def remove(change: Change, kept: KeptGeneration, quiet_seconds: float = 0.0) -> int:
@@ -51,8 +64,8 @@ async def _delete_keys(change: Change, pointer: Pointer) -> int:
     for bucket in range(pointer.buckets):
         async with limited():  # without its meta a bucket is not read any more, so nobody reads half of it
             deleted += await change.redis.unlink(bucket_prefix(change.prefix, pointer.number, bucket) + META)
-        async for keys in keys_of(change.redis, change.prefix, pointer.number, bucket):
-            async with limited():
-                deleted += await change.redis.unlink(*keys)
-            await asyncio.sleep(_PAUSE_SECONDS)
+    async for _, keys in keys_by_bucket(change.redis, change.prefix, pointer):
+        async with limited():
+            deleted += await change.redis.unlink(*keys)
+        await asyncio.sleep(_PAUSE_SECONDS)
     return deleted

@@ -20,6 +20,7 @@ from projector.log.consumer import partition_ranges
 from projector.replay.follow.follower_pool import FollowerPool, following
 from projector.replay.follow.follower_process import Task
 from projector.replay.generations.change import Change, patiently
+from projector.replay.generations.making import go_to_start
 from projector.replay.generations.sealing import seal, take_heartbeats
 from projector.replay.generations.size import require_room
 from projector.replay.progress import Show
@@ -64,18 +65,20 @@ class Switch:
         *,
         processes: int,
         rate: float | None = None,
+        needed_bytes: int = 0,
         when_close: Callable[[], Awaitable[None]] | None = None,
     ) -> Offsets:
         """Have processes fold what the target lacks, then make it live; return the positions at which it went live.
 
-        Readers notice nothing. `when_close` is called when the target has come close to the live generation, before
-        that is sealed, and once more when followers had to be started anew because partitions were added.
+        Readers notice nothing. `needed_bytes` is about what a whole generation takes. `when_close` is called when the
+        target has come close to the live generation, before that is sealed, and once more when followers had to be
+        started anew because partitions were added.
         """
         task = Task(settings, self.target.pointer, rate)
         while True:
             names = await self._partitions(settings)
             with following(task, names, processes) as pool:
-                attempt = _Attempt(self, names, pool, show)
+                attempt = _Attempt(self, names, pool, show, needed_bytes)
                 if when_close:
                     await attempt.catch_up()
                     await when_close()
@@ -132,20 +135,23 @@ class _Attempt:
     names: Sequence[str]
     pool: FollowerPool
     show: Show
+    needed_bytes: int
 
     async def catch_up(self) -> None:
         """Return when the target is close behind the live generation, or beyond it."""
         looks = 0
         while True:
             self.pool.check()
-            if looks % MEMORY_EVERY_LOOKS == 0:
-                await patiently(require_room)(self.switch.change.redis)
-            looks += 1
             done = await self._done(self.names)
             standings = await self._standings(self.switch.live, self.names)
             reached = {name: max(one.next) for name, one in standings.items()}
+            if looks % MEMORY_EVERY_LOOKS == 0:
+                left = 1 - min(1.0, sum(done.values()) / max(1, sum(reached.values())))
+                await patiently(require_room)(self.switch.change.redis, left_bytes=int(self.needed_bytes * left))
+            looks += 1
             self.show(done, reached)
-            if sum(max(0, reached[name] - done[name]) for name in self.names) <= CLOSE_EVENTS:
+            is_close = sum(max(0, reached[name] - done[name]) for name in self.names) <= CLOSE_EVENTS
+            if is_close and await self._is_whole():
                 return
             await asyncio.sleep(CATCH_UP_LOOK_SECONDS)
 
@@ -178,6 +184,16 @@ class _Attempt:
                     f"the last record of {name} that the live generation applied is another one than the log has: "
                     f"{_OTHER_LOG}"
                 )
+
+    async def _is_whole(self) -> bool:
+        """Tell whether the target has nothing left to be sifted; where a round is over it goes on to the next."""
+        change, target = self.switch.change, self.switch.target
+        sifting = change.generation(target.pointer).sifting
+        before = await patiently(sifting.read)()
+        after = await sifting.go_on() if before else before
+        if after != before:
+            await go_to_start(change, target)
+        return not after
 
     async def _reaches(self, reached: Offsets) -> bool:
         """Tell whether the target reaches these positions soon."""

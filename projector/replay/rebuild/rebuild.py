@@ -8,17 +8,17 @@ Case 3: it dies around the switch: see switch.py.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from projector.fold.batch import move
 from projector.log.consumer import LogRange, partition_ranges
 from projector.log.topics import cluster_of, require_topics
 from projector.replay.generations.change import Change, changing
 from projector.replay.generations.choice import live_of
-from projector.replay.generations.making import begin_buckets, make, remove
-from projector.replay.generations.size import require_room, size_of
+from projector.replay.generations.drop import QUIET_SECONDS
+from projector.replay.generations.making import begin_buckets, go_to_start, make, remove
+from projector.replay.generations.size import Size, require_room, sizes_of
 from projector.replay.generations.switch import Switch
 from projector.replay.lost import lost_ranges
 from projector.replay.progress import progress
@@ -68,19 +68,26 @@ async def rebuild(settings: ProjectorSettings, redis: AnyRedis, options: Options
         await change.generation(live).buckets.unseal(change.lease.epoch)
         buckets = options.buckets or live.buckets
         wanted = Pointer(state.next_number, buckets, FOLD_VERSION, log.cluster, log.topic, ())
-        target = await _target(change, state, live, wanted, starts)
+        size = (await sizes_of(redis, settings.redis_prefix, [live]))[live.number]
+        target = await _target(change, state, wanted, starts, size)
+        await _begin(change, state, target, list(ranges))
         carried = 0
 
         async def prepare() -> None:
             nonlocal carried
             if starts:
-                carried = await carry_over(change, live, target.pointer, starts)
+                carried = await carry_over(change, live, target.pointer, starts, state.cutoff)
             if options.is_checked:
                 await _check(settings, change, live, target)
 
         with progress("rebuild") as show:
             reached = await Switch(change, live, target).once_followed(
-                settings, show, processes=options.processes, rate=options.rate, when_close=prepare
+                settings,
+                show,
+                processes=options.processes,
+                rate=options.rate,
+                needed_bytes=size.bytes,
+                when_close=prepare,
             )
     jobs = f", {carried} jobs carried over" if carried else ""
     return (
@@ -127,29 +134,27 @@ def _starts(ranges: Mapping[str, LogRange], state: State, *, is_accepted: bool) 
 
 
 async def _target(
-    change: Change, state: State, live: Pointer, wanted: Pointer, starts: Mapping[str, int]
+    change: Change, state: State, wanted: Pointer, starts: Mapping[str, int], size: Size
 ) -> KeptGeneration:
-    """Return the generation to fold into, standing where the log begins: that of an earlier rebuild, else a new one."""
+    """Return the generation to fold into: that of an earlier rebuild, else a new one."""
     target: KeptGeneration | None = None
     for kept in state.kept.values():
         is_like = replace(kept.pointer, number=wanted.number, incarnations=()) == wanted and kept.starts == starts
         if kept.state == BUILDING and is_like and target is None:
             target = kept
-        elif kept.state != COMPLETE:  # left over by a command that died
-            await remove(change, kept)
+        elif kept.state != COMPLETE:  # left over by a command that died; what was live may be read for a while
+            await remove(change, kept, QUIET_SECONDS)
     if target is None:
-        size = await size_of(change.redis, change.prefix, live)
         await require_room(change.redis, size.bytes, change.generation(wanted).buckets.bases)
         target = await make(change, wanted, BUILDING, starts)
-    await begin_buckets(change, target.pointer)
-    await _go_to(change, target)
     return target
 
 
-async def _go_to(change: Change, target: KeptGeneration) -> None:
-    """Let partitions whose beginning is gone from the log stand where it begins."""
-    generation = change.generation(target.pointer)
-    for name, start in target.starts.items():
-        stored = (await generation.standings([name]))[name].next
-        if min(stored) == 0:
-            await generation.apply(move(name, 0, start, stored))
+async def _begin(change: Change, state: State, target: KeptGeneration, names: Sequence[str]) -> None:
+    """Have it stand where the log begins; where jobs are let go, it is filled without those that have no news."""
+    floors = {}
+    if state.cutoff and state.live:
+        standings = await change.generation(state.live).standings(names)
+        floors = {name: max(one.next) for name, one in standings.items()}
+    await begin_buckets(change, target.pointer, floors, state.cutoff)
+    await go_to_start(change, target)

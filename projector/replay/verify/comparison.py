@@ -19,13 +19,14 @@ from typing import Any
 
 from projector.log.topics import cluster_of, require_topics
 from projector.replay.generations.choice import TO_VERIFY, choose
-from projector.replay.progress import Counts, Show
+from projector.replay.progress import Show, silent
 from projector.replay.verify.bucket_check import BucketCheck
 from projector.replay.verify.difference import Difference, Kind, Note
 from projector.replay.verify.moment import Found, Moments
 from projector.replay.verify.replayed_log import Offsets, ReplayedLog
 from projector.replay.verify.second_fold import SecondFold
 from projector.replay.verify.stored import StoredGeneration
+from projector.replay.whole import require_whole
 from projector.settings import ProjectorSettings
 from projector.store.catalog import Catalog
 from projector.store.live import LogIdentity, check_is_ours
@@ -95,16 +96,12 @@ class Findings:
         return "\n".join([*self.remarks, *lines, summary])
 
 
-def _silent(done: Counts, totals: Counts) -> None:
-    """Show nothing."""
-
-
 async def verify(
     settings: ProjectorSettings,
     redis: AnyRedis,
     options: Options,
     found: Found,
-    show: Show = _silent,
+    show: Show = silent,
 ) -> Findings:
     """Compare a generation with the log; `found` is called with each difference and whether it was mended.
 
@@ -120,6 +117,7 @@ async def verify(
             f"generation {pointer.number} was folded by version {pointer.fold_version}, this is {FOLD_VERSION}: verify "
             "it by that version, or rebuild it by this one"
         )
+    await require_whole(redis, settings.redis_prefix, pointer)
     began = time.monotonic()
     findings = Findings(pointer.number)
     log = ReplayedLog(settings, chosen.starts)

@@ -12,7 +12,8 @@
 --   3 cutoff       a sortable time
 --   4 mode         count: nothing is changed; collect: jobs go, if the bucket has caught up
 --   5 keys         array of the keys of jobs
---   6 names        array of {identity field names, index names, stage names, detail names, job key name, floor prefix}
+--   6 names        array of {identity field names, index names, stage names, detail names, job key name, floor prefix,
+--                  name of the field that tells of sifting}
 --   7 places       where the time begins and ends in a stage's register, and where in a detail's; from 1
 --   8 limit        of bytes: after so many were read no further job is looked at
 -- Answers an array whose first element is the reason:
@@ -25,7 +26,7 @@
 local call, pcall = redis.call, redis.pcall
 local sub = string.sub
 local base, incarnation, cutoff, mode, keys, names, places, limit = unpack(cmsgpack.unpack(ARGV[1]))
-local identity_fields, index_names, stages, details, job_prefix, floor_prefix = unpack(names)
+local identity_fields, index_names, stages, details, job_prefix, floor_prefix, sift_name = unpack(names)
 
 -- A job that looks old in a bucket that has not caught up may have news in the log. Answers such a partition; one that
 -- is held, or whose end nobody knows, is one.
@@ -72,10 +73,11 @@ local function indexes_of(job)
   return indexes
 end
 
-local meta = call('HMGET', KEYS[1], 'incarnation', 'sealed')
+local meta = call('HMGET', KEYS[1], 'incarnation', 'sealed', sift_name)
 if meta[1] ~= incarnation then return {'missing'} end
 if meta[2] then return {'sealed', meta[2]} end
-if mode == 'collect' then
+-- While it is sifted, what has no news stored has none below the floors, or will be found to have some.
+if mode == 'collect' and not meta[3] then
   local partition = partition_behind()
   if partition then return {'behind', partition} end
 end
