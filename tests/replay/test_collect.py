@@ -76,7 +76,7 @@ def generated(seed: int, jobs: int) -> list[dict[str, Any]]:
 
 def kept(jobs: Jobs) -> Jobs:
     """Return the jobs that are not too old."""
-    return {who: job for who, job in jobs.items() if job.last_news >= CUTOFF}
+    return {who: job for who, job in jobs.items() if job.kept.last_news >= CUTOFF}
 
 
 async def dump(redis: Redis, prefix: str, buckets: int) -> Content:

@@ -37,9 +37,9 @@ def content_of(jobs: Mapping[JobIdentity, Facts]) -> Content:
     content: Content = defaultdict(dict)
     for identity, job in jobs.items():
         member = job_member(identity)
-        content[JOB + member] = fields_of(job)
+        content[JOB + member] = fields_of(job.kept)
         for key in index_keys(identity):
-            content[key][member] = score_of(unix_seconds(job.created))
+            content[key][member] = score_of(unix_seconds(job.kept.created))
     return dict(content)
 
 

@@ -23,9 +23,9 @@ from projector.replay.generations.switch import Switch
 from projector.replay.lost import lost_ranges
 from projector.replay.progress import progress
 from projector.replay.rebuild.carry import carry_over
-from projector.replay.verify.comparison import Options as VerifyOptions
 from projector.replay.verify.comparison import verify
 from projector.replay.verify.difference import Difference
+from projector.replay.verify.moment import Options as VerifyOptions
 from projector.settings import ProjectorSettings
 from projector.store.catalog import State
 from projector.store.live import LogIdentity, check_is_ours

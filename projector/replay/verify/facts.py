@@ -5,7 +5,7 @@ come; only when somebody asks is the least or the greatest of them taken, compar
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
 from schemas.identity import JobIdentity
@@ -30,6 +30,25 @@ class Said(NamedTuple):
     value: str
 
 
+class Kept(NamedTuple):
+    """A job as facts give it: of each stage and each detail the one fact that counts."""
+
+    identity: JobIdentity
+    stages: Mapping[str, Reached]
+    details: Mapping[str, Said]
+
+    @property
+    def created(self) -> str:
+        """The earliest time of any stage."""
+        return min(fact.time for fact in self.stages.values())
+
+    @property
+    def last_news(self) -> str:
+        """The latest time of what is kept."""
+        facts: list[Reached | Said] = [*self.stages.values(), *self.details.values()]
+        return max(fact.time for fact in facts)
+
+
 class Facts:
     """What was reported of one attempt of a job, in any order, any number of times."""
 
@@ -42,43 +61,31 @@ class Facts:
 
     def report(self, event: JobEvent, record: str) -> None:
         """Take in what an event says; `record` names where it stands: `<topic>/<partition>/<offset>`."""
-        stage = event.stage
-        self._reached.setdefault(stage.name, []).append(Reached(event.time, event.source, event.id, record))
-        for name, value in event.details.items():
-            said = Said(stage.code, event.time, event.id, _text(value))
-            self._said.setdefault(name, []).append(said)
+        _, stage, time, source, event_id, details = event
+        self._reached.setdefault(stage.name, []).append(Reached(time, source, event_id, record))
+        for name, value in details.items():
+            self._said.setdefault(name, []).append(Said(stage.code, time, event_id, _text(value)))
 
-    def take(self, reached: dict[str, Reached], said: dict[str, Said]) -> Self:
-        """Take in facts by the names of their stages and details."""
-        for name, one in reached.items():
-            self._reached.setdefault(name, []).append(one)
-        for name, other in said.items():
-            self._said.setdefault(name, []).append(other)
+    def take(self, kept: Kept) -> Self:
+        """Take in what other reports of the same attempt gave."""
+        for stage, reached in kept.stages.items():
+            self._reached.setdefault(stage, []).append(reached)
+        for detail, said in kept.details.items():
+            self._said.setdefault(detail, []).append(said)
         return self
 
     @property
-    def stages(self) -> dict[str, Reached]:
-        """Of each stage the earliest report; of equal times the least source, event and record."""
-        return {name: min(facts) for name, facts in self._reached.items()}
+    def kept(self) -> Kept:
+        """What counts.
 
-    @property
-    def details(self) -> dict[str, Said]:
-        """Of each detail what was said at the furthest stage, and there last; of equal times the greatest event."""
-        return {name: max(facts) for name, facts in self._said.items()}
-
-    @property
-    def created(self) -> str:
-        """The earliest time of any stage."""
-        return min(fact.time for facts in self._reached.values() for fact in facts)
-
-    @property
-    def last_news(self) -> str:
-        """The latest time of what is kept."""
-        return max(fact.time for kept in (self.stages, self.details) for fact in _values(kept))
-
-
-def _values(kept: dict[str, Any]) -> Iterator[Reached | Said]:
-    yield from kept.values()
+        Of each stage the earliest report, of equal times the least source, event and record; of each detail what was
+        said at the furthest stage, and there last, of equal times the greatest event and value.
+        """
+        return Kept(
+            self.identity,
+            {name: min(facts) for name, facts in self._reached.items()},
+            {name: max(facts) for name, facts in self._said.items()},
+        )
 
 
 def _text(value: Any) -> str:

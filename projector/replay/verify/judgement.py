@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from projector.replay.verify.difference import Difference, Kind, Note
-from projector.replay.verify.facts import Facts, Reached, Said
+from projector.replay.verify.facts import Facts, Kept, Reached, Said
 from projector.replay.verify.stored_form import StoredFacts, facts_in, fields_of, index_keys
 from schemas.event_time import unix_seconds
 from schemas.redis_layout import CARRIED, IDENTITY_FIELDS, score_of
@@ -63,12 +63,12 @@ class Verdict:
 _ALL_WELL: Final = Verdict([])
 
 
-def judge(stored: StoredMember, folded: Facts | None, rules: Rules) -> Verdict:
+def judge(stored: StoredMember, folded: Kept | None, rules: Rules) -> Verdict:
     """Hold what is stored under a member against what the log gives it."""
     if folded is not None and stored.fields == fields_of(folded):
         return _equal(stored, folded)
     live = facts_in(stored.fields, stored.member)
-    name = _name(stored.member, folded or (live.facts if live else None))
+    name = _name(stored.member, folded or (live.kept if live else None))
     right: StoredFacts | None = None
     if folded:
         differences, right, note = _known(name, stored, live, folded, rules)
@@ -81,7 +81,7 @@ def judge(stored: StoredMember, folded: Facts | None, rules: Rules) -> Verdict:
     return _verdict(name, stored, differences, right, note)
 
 
-def _equal(stored: StoredMember, folded: Facts) -> Verdict:
+def _equal(stored: StoredMember, folded: Kept) -> Verdict:
     """Return the verdict on a job that is stored as the log says: its entries may differ yet."""
     if stored.entries == _entries_of(folded):
         return _ALL_WELL
@@ -95,7 +95,7 @@ def _verdict(
     right: StoredFacts | None,
     note: Note | None,
 ) -> Verdict:
-    entries = _entries_of(right.facts) if right else {}
+    entries = _entries_of(right.kept) if right else {}
     differences += _entry_differences(name, stored.entries, entries)
     if not differences:
         return Verdict([], None, note)
@@ -104,7 +104,7 @@ def _verdict(
 
 
 def _known(
-    name: str, stored: StoredMember, live: StoredFacts | None, folded: Facts, rules: Rules
+    name: str, stored: StoredMember, live: StoredFacts | None, folded: Kept, rules: Rules
 ) -> tuple[list[Difference], StoredFacts | None, Note | None]:
     """Return the differences of a job that the log knows, what is right, and why that is not what the log says."""
     right = StoredFacts(folded, None)
@@ -118,14 +118,13 @@ def _known(
     if live is None:  # not a job as we write them, so nothing excuses it
         return differences, right, None
     is_older = _has_lost_events(live, rules.starts)
-    excuses = [_excuse(one.field, live.facts, folded, rules, is_older=is_older) for one in differences]
+    excuses = [_excuse(one.field, live.kept, folded, rules, is_older=is_older) for one in differences]
     notes = [note for note in (Note.CARRIED if is_older else None, *excuses) if note]
     differences = [difference for difference, excuse in zip(differences, excuses, strict=True) if excuse is None]
     if not notes:
         return differences, right, None
-    if differences:
-        live.facts.take(folded.stages, folded.details)
-    return differences, live, notes[-1]
+    both = Facts(folded.identity).take(live.kept).take(folded).kept
+    return differences, StoredFacts(both, live.carried) if differences else live, notes[-1]
 
 
 def _field_differences(name: str, stored: Mapping[str, str], expected: Mapping[str, str]) -> list[Difference]:
@@ -136,7 +135,7 @@ def _field_differences(name: str, stored: Mapping[str, str], expected: Mapping[s
     ]
 
 
-def _excuse(name: str, live: Facts, folded: Facts, rules: Rules, *, is_older: bool) -> Note | None:
+def _excuse(name: str, live: Kept, folded: Kept, rules: Rules, *, is_older: bool) -> Note | None:
     """Return why a job may hold another fact than the log says, or None when it may not."""
     ours: Reached | Said | None
     theirs: Reached | Said | None
@@ -156,7 +155,7 @@ def _has_lost_events(stored: StoredFacts, starts: Starts) -> bool:
     """Tell whether events of a job were recorded before the place where the log begins."""
     if stored.carried:
         return True
-    recorded = (reached.record.rpartition("/") for reached in stored.facts.stages.values())
+    recorded = (reached.record.rpartition("/") for reached in stored.kept.stages.values())
     return any(int(offset) < starts.get(partition, 0) for partition, _, offset in recorded)
 
 
@@ -186,11 +185,11 @@ def _surplus(name: str, stored: StoredMember) -> list[Difference]:
     return [Difference(Kind.WRONG_TYPE, name, stored=stored.kind)]
 
 
-def _entries_of(facts: Facts) -> dict[str, int]:
-    return dict.fromkeys(index_keys(facts.identity), score_of(unix_seconds(facts.created)))
+def _entries_of(kept: Kept) -> dict[str, int]:
+    return dict.fromkeys(index_keys(kept.identity), score_of(unix_seconds(kept.created)))
 
 
-def _name(member: bytes, facts: Facts | None) -> str:
-    if facts is None:
+def _name(member: bytes, kept: Kept | None) -> str:
+    if kept is None:
         return f"job {member.decode(errors='backslashreplace')}"
-    return "job " + " ".join(f"{name}={value}" for name, value in zip(IDENTITY_FIELDS, facts.identity, strict=True))
+    return "job " + " ".join(f"{name}={value}" for name, value in zip(IDENTITY_FIELDS, kept.identity, strict=True))

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from projector.replay.verify.facts import Facts, Reached, Said
+from projector.replay.verify.facts import Kept, Reached, Said
 from schemas.identity import JobIdentity
 from schemas.job_event import DETAIL_NAMES
 from schemas.lifecycle import STAGE_NAMES
@@ -21,17 +21,17 @@ _CARRIED: Final = re.compile(r"g\d+")
 class StoredFacts(NamedTuple):
     """What a stored job says, and the generation that it was carried over from, if it was."""
 
-    facts: Facts
+    kept: Kept
     carried: str | None
 
 
-def fields_of(facts: Facts, carried: str | None = None) -> dict[str, str]:
+def fields_of(kept: Kept, carried: str | None = None) -> dict[str, str]:
     """Return the fields that hold a job."""
-    owner, agreement, job, attempt = facts.identity
+    owner, agreement, job, attempt = kept.identity
     fields = dict(zip(IDENTITY_FIELDS, (owner, agreement, job, str(attempt)), strict=True))
-    for name, reached in facts.stages.items():
+    for name, reached in kept.stages.items():
         fields[name] = stage_register(*reached)
-    for name, (code, time, event_id, value) in facts.details.items():
+    for name, (code, time, event_id, value) in kept.details.items():
         fields[name] = detail_stamp(code, time, event_id) + value
     if carried:
         fields[CARRIED] = carried
@@ -50,7 +50,7 @@ def facts_in(fields: Mapping[str, str], member: bytes) -> StoredFacts | None:
         return None
     stages = {name: Reached(*fields[name].split(SEPARATOR)) for name in STAGE_NAMES if name in fields}
     details = {name: _said(fields[name]) for name in DETAIL_NAMES if name in fields}
-    return StoredFacts(Facts(identity).take(stages, details), carried)
+    return StoredFacts(Kept(identity, stages, details), carried)
 
 
 def index_keys(identity: JobIdentity) -> list[str]:

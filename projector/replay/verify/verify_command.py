@@ -11,8 +11,9 @@ import click
 import orjson
 
 from projector.replay.progress import progress
-from projector.replay.verify.comparison import Options, verify
+from projector.replay.verify.comparison import verify
 from projector.replay.verify.difference import Difference
+from projector.replay.verify.moment import Options
 from projector.running import run_on_redis
 from projector.settings import ProjectorSettings
 from service.command_line import SettingsCommand, json_option, settings_options
@@ -51,23 +52,21 @@ class _Output:
 
 @click.command(name="verify", cls=SettingsCommand)
 @click.option("--generation", type=click.IntRange(1), help="The generation; the live one when not given.")
-@click.option(
-    "--sample",
-    "fraction",
-    default=1.0,
-    show_default=True,
-    type=click.FloatRange(0, 1, min_open=True),
-    help="Fraction of the jobs that are compared, for a quick look.",
-)
 @click.option("--repair", is_flag=True, help="Mend what differs, and nothing else; a report is written.")
 @click.option("--trust-log", is_flag=True, help="With --repair: mend also by a log that was made anew or cut.")
+@click.option(
+    "--temporary-directory",
+    "directory",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Where the second fold has room, about 1.5 KB for each attempt; the system's temporary one when not given.",
+)
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="File for every difference, as NDJSON.")
 @json_option
 @settings_options(ProjectorSettings)
 def verify_command(
     settings: ProjectorSettings,
     generation: int | None,
-    fraction: float,
+    directory: Path | None,
     report: Path | None,
     *,
     repair: bool,
@@ -83,11 +82,13 @@ def verify_command(
     if repair and report is None:
         report = Path(f"verify-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.ndjson")
 
+    options = Options(generation, repair, trust_log, directory)
+
     async def main(redis: AnyRedis) -> None:
         gc.freeze()  # what start-up made need not be looked at by each collection
-        with _opened(report) as file, progress("verify", "records and jobs") as show:
+        with _opened(report) as file, progress("verify") as show:
             output = _Output(file, as_json=as_json)
-            findings = await verify(settings, redis, Options(generation, fraction, repair, trust_log), output, show)
+            findings = await verify(settings, redis, options, output, show)
             output.write({"summary": findings.as_dict()})
         if output.left_out:
             click.echo(f"... and {output.left_out} more" + ("" if report else ": --report FILE has all of them"))
