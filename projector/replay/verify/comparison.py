@@ -11,10 +11,13 @@ Case 4: something is mended. It is written only while the positions are those of
 """
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from projector.log.topics import cluster_of, require_topics
-from projector.replay.generations.choice import TO_VERIFY, choose
+from projector.replay.generations.change import changing
+from projector.replay.generations.choice import LIVE, TO_VERIFY, choose
 from projector.replay.progress import Show, Stage, silent
 from projector.replay.verify.bucket_check import BucketCheck
 from projector.replay.verify.difference import Difference, Findings
@@ -56,19 +59,35 @@ async def verify(
             "it by that version, or rebuild it by this one"
         )
     await require_whole(redis, settings.redis_prefix, pointer)
+    is_kept = chosen.state != LIVE
+    store = StoredGeneration(redis, settings.redis_prefix, pointer, is_kept=is_kept)
     log = ReplayedLog(settings, chosen.starts)
-    with scratch(options.directory) as place:
-        await log.open()
-        try:
-            keys = SpooledKeys(place.database, settings.redis_prefix, pointer.number)
-            fold = SecondFold(log, place.database, pointer.buckets)
-            store = StoredGeneration(redis, settings.redis_prefix, pointer)
-            run = _Run(store, keys, fold, Findings(pointer.number), found, show)
-            show({}, {}, Stage("find keys", "keys"))
-            await keys.take(keys_by_bucket(redis, settings.redis_prefix, pointer))
-            return await run.compare(catalog, options, place)
-        finally:
-            await log.stop()
+    async with _allowed(redis, settings.redis_prefix, is_needed=is_kept and options.repair):
+        with scratch(options.directory) as place:
+            await log.open()
+            try:
+                keys = SpooledKeys(place.database, settings.redis_prefix, pointer.number)
+                fold = SecondFold(log, place.database, pointer.buckets)
+                run = _Run(store, keys, fold, Findings(pointer.number), found, show)
+                show({}, {}, Stage("find keys", "keys"))
+                await keys.take(keys_by_bucket(redis, settings.redis_prefix, pointer))
+                return await run.compare(catalog, options, place)
+            finally:
+                await log.stop()
+
+
+@asynccontextmanager
+async def _allowed(redis: AnyRedis, prefix: str, *, is_needed: bool) -> AsyncIterator[None]:
+    """Keep others from switching, dropping and filling, where that is needed.
+
+    One that is kept is sealed since it was retired, so nobody writes it but who holds the lease. It is mended as of
+    where it stands, so that a rollback goes on from there.
+    """
+    if is_needed:
+        async with changing(redis, prefix, "verify --repair"):
+            yield
+    else:
+        yield
 
 
 @dataclass(slots=True)

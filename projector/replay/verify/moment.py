@@ -23,7 +23,8 @@ from service.errors import CommandError
 
 # How long positions may stay below those that another bucket had, or that were there before Redis lost writes.
 PATIENCE_SECONDS: Final = 60.0
-_LOOK_SECONDS: Final = 0.1
+TOLD_AFTER_SECONDS: Final = 1.0  # a bucket that is a batch behind another one is nothing to tell
+_LOOK_SECONDS: Final = 0.05
 
 Found = Callable[[Difference, bool], None]
 
@@ -58,7 +59,7 @@ class Moments:
 
     async def reach(self, bucket: int, asked: Sequence[Asked] = ()) -> Moment:
         """Return a moment of a bucket, the second fold standing there; CommandError when that cannot be."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        began = time.monotonic()
         while True:
             moment = await self.store.read(bucket, asked)
             # After the positions: what they have passed over by command is in the catalog before they have.
@@ -69,12 +70,14 @@ class Moments:
             if not behind:
                 await self._advance(bucket, moment, to, state)
                 return moment
-            if time.monotonic() > deadline:
+            waited = time.monotonic() - began
+            if waited > PATIENCE_SECONDS:
                 raise CommandError(
                     f"bucket {bucket} stands behind what was compared already ({', '.join(behind)}) and does not come "
                     "nearer: start a projector, and run verify again when it has caught up"
                 )
-            self.fold.told("a projector")
+            if waited > TOLD_AFTER_SECONDS:
+                self.fold.told("a projector")
             await asyncio.sleep(_LOOK_SECONDS)
 
     @property

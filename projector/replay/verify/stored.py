@@ -80,7 +80,9 @@ class Mends:
 class StoredGeneration:
     """The buckets of a generation, to be verified."""
 
-    def __init__(self, redis: AnyRedis, prefix: str, pointer: Pointer) -> None:
+    def __init__(self, redis: AnyRedis, prefix: str, pointer: Pointer, *, is_kept: bool = False) -> None:
+        """`is_kept`: it is not live, and the caller holds the lease while it mends."""
+        self._is_kept = is_kept
         self._prefix = prefix
         self.pointer = pointer
         self._read, self._mend = Script(redis, "replay/verify_read"), Script(redis, "replay/verify_mend")
@@ -119,6 +121,7 @@ class StoredGeneration:
             _flat(mends.positions or {}),
             _flat(mends.meta or {}),
             JOB,
+            self._is_kept,
         )
         answer = await self._mend([base + META, base + POSITIONS], [argument])
         self._check(bucket, answer)

@@ -1,5 +1,6 @@
 """Command: `python -m projector verify`."""
 
+import asyncio
 import gc
 import time
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from projector.replay.verify.moment import Options
 from projector.running import run_on_redis
 from projector.settings import ProjectorSettings
 from service.command_line import SettingsCommand, json_option, settings_options
-from service.errors import CommandError
+from service.errors import CommandError, StoppedError
 from service.redis import AnyRedis
 
 SHOWN = 100
@@ -30,9 +31,11 @@ class _Output:
         self._report = report
         self._as_json = as_json
         self._count = 0
+        self._mended = 0
 
     def __call__(self, difference: Difference, is_mended: bool) -> None:  # noqa: FBT001 - what Found says
         self._count += 1
+        self._mended += is_mended
         if self._count <= SHOWN and not self._as_json:
             click.echo(f"{difference}{' (mended)' if is_mended else ''}")
         self.write({**difference.as_dict(), "mended": is_mended})
@@ -43,6 +46,16 @@ class _Output:
             click.echo(text)
         if self._report:
             self._report.write(text + b"\n")
+
+    def stopped(self) -> StoppedError:
+        """Tell that it ends before it is done; return that for people."""
+        self.write({"summary": {"stopped": True, "differences": self._count, "mended": self._mended}})
+        if not self._mended:
+            return StoppedError(f"stopped: {self._count} differences were found by then, nothing was changed")
+        return StoppedError(
+            f"stopped: {self._count} differences were found by then and {self._mended} of them mended, each of them "
+            "whole; run the command again for the rest"
+        )
 
     @property
     def left_out(self) -> int:
@@ -82,13 +95,17 @@ def verify_command(
     if repair and report is None:
         report = Path(f"verify-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.ndjson")
 
+    number = f" --generation {generation}" if generation else ""
     options = Options(generation, repair, trust_log, directory)
 
     async def main(redis: AnyRedis) -> None:
         gc.freeze()  # what start-up made need not be looked at by each collection
         with _opened(report) as file, progress("verify") as show:
             output = _Output(file, as_json=as_json)
-            findings = await verify(settings, redis, options, output, show)
+            try:
+                findings = await verify(settings, redis, options, output, show)
+            except asyncio.CancelledError:
+                raise output.stopped() from None
             output.write({"summary": findings.as_dict()})
         if output.left_out:
             click.echo(f"... and {output.left_out} more" + ("" if report else ": --report FILE has all of them"))
@@ -100,7 +117,7 @@ def verify_command(
             raise CommandError(
                 "not everything could be mended: run it again"
                 if repair
-                else "the projection differs from the log: `python -m projector verify --repair` mends it"
+                else f"the projection differs from the log: `python -m projector verify{number} --repair` mends it"
             )
 
     run_on_redis(settings, main)
