@@ -62,7 +62,8 @@ def progress(what: str, unit: str = "records") -> Iterator[Show]:
     else:
         lines = _Lines(first)
         yield lines
-        lines.say()
+        if lines.has_shown:
+            lines.say()
 
 
 class _Rate:
@@ -115,6 +116,11 @@ class _Lines:
         self._rate.of(sum(self._done.values()))
         if is_new or time.monotonic() - self._said_at >= LINE_SECONDS:
             self.say()
+
+    @property
+    def has_shown(self) -> bool:
+        """Whether anything was shown."""
+        return bool(self._said_at)
 
     def say(self) -> None:
         self._said_at = time.monotonic()

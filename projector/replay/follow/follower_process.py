@@ -17,6 +17,7 @@ from projector.assignment.assignment import Assignment
 from projector.assignment.partition import Hold
 from projector.closing import close
 from projector.errors import LeaseLostError, PositionMovedError, StoreUnavailableError
+from projector.letters.writer import DeadLetterWriter, new_producer
 from projector.metrics import Metrics
 from projector.projector import Projector
 from projector.replay.follow.filled_generation import FilledGeneration, passed
@@ -41,12 +42,16 @@ POLITE: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a follower does: which generation it fills, how fast (events a second), of which partitions by number."""
+    """What a follower does: which generation it fills, how fast (events a second), of which partitions by number.
+
+    And whether it writes letters about the records that it refuses, or whether these have some already.
+    """
 
     settings: ProjectorSettings
     filled: Pointer
     rate: float | None
     partitions: Collection[int] = ()
+    writes_letters: bool = False
 
 
 def follow(task: Task, connection: Connection) -> None:
@@ -69,7 +74,8 @@ async def _follow(task: Task, connection: Connection) -> None:
     log = LogUpToLimit(settings.kafka_topic, task.partitions, settings.kafka_client_options(), task.rate)
     filled = FilledGeneration(redis, settings.redis_prefix, task.filled)
     assignment = Assignment(log, filled)
-    projector = Projector(log, filled, KnownLetters(), assignment, Metrics())
+    letters = await _letters(task)
+    projector = Projector(log, filled, letters, assignment, Metrics())
     guide = _Guide(redis, settings.redis_prefix, log, filled, assignment, projector)
     await start_client(log, settings)
     try:
@@ -79,7 +85,16 @@ async def _follow(task: Task, connection: Connection) -> None:
             await _first_of(projector.run(), guide.run(), _closed(connection), _tell_holds(assignment, connection))
     finally:
         await close(log.stop)
+        await close(letters.stop)
         await close(redis.aclose)
+
+
+async def _letters(task: Task) -> DeadLetterWriter | KnownLetters:
+    if not task.writes_letters:
+        return KnownLetters()
+    producer = new_producer(task.settings)
+    await start_client(producer, task.settings)
+    return DeadLetterWriter(producer, task.settings.dead_letter_topic)
 
 
 async def _first_of(*parts: Coroutine[Any, Any, None]) -> None:

@@ -88,5 +88,8 @@ class KnownLetters:
         """Nothing fails here."""
         return True
 
+    async def stop(self) -> None:
+        """Nothing is open here."""
+
     async def deliver(self, refused: Sequence[RefusedRecord]) -> None:
         """Leave them: the log has them."""

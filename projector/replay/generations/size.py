@@ -20,10 +20,10 @@ from service.errors import CommandError
 from service.redis import AnyRedis
 
 # A server with no more keys is walked through; of one with more so many are drawn, which tells within some percent.
-WALKED_KEYS: Final = 20_000
+WALKED_KEYS: Final = 100_000
 DRAWN_KEYS: Final = 5_000
 # In each call, which takes some milliseconds.
-KEYS_AT_ONCE: Final = 250
+KEYS_AT_ONCE: Final = 500
 _DRAW: Final = "random"
 # What a rebuild may fill of the memory there is: the rest is for live events.
 SHARE: Final = 0.9

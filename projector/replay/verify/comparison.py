@@ -69,7 +69,7 @@ async def verify(
                 keys = SpooledKeys(place.database, settings.redis_prefix, pointer.number)
                 fold = SecondFold(log, place.database, pointer.buckets)
                 run = _Run(store, keys, fold, Findings(pointer.number), found, show)
-                show({}, {}, Stage("find keys", "keys"))
+                show({}, {}, Stage(f"finds the keys of generation {pointer.number}", "keys"))
                 await keys.take(keys_by_bucket(redis, settings.redis_prefix, pointer))
                 return await run.compare(catalog, options, place)
             finally:
@@ -129,11 +129,15 @@ class _Run:
         """Show how far it is, and what it waits for."""
         if not self.is_folded:
             log = self.fold.log
-            self.show(log.next, log.known_ends, Stage(f"fold again, {self.room}", waits=waits))
+            self.show(log.next, log.known_ends, Stage(f"folds the log again, {self.room}", waits=waits))
             return
         done = {"jobs": self.fold.compared.count, "index keys": self.keys.index_keys_given}
         totals = {"jobs": max(self.fold.last_number, self.keys.jobs), "index keys": self.keys.index_keys}
-        self.show(done, totals, Stage("compare", "jobs and index keys", waits))
+        self.show(
+            done,
+            totals,
+            Stage(f"compares generation {self.findings.generation} with the log", "jobs and index keys", waits),
+        )
 
     def note(self, difference: Difference, is_mended: bool) -> None:  # noqa: FBT001 - what Found says
         """Count a difference and hand it on."""
