@@ -46,3 +46,14 @@ def left(spool: Path) -> list[dict[str, Any]]:
         details = {name: data[name] for name in data if name not in {"owner", "agreementId", "jobId", "attempt"}}
         told.append({"stage": event["type"].rpartition(".")[2], **details})
     return told
+
+
+def script(spool: Path, text: str, **others: str) -> "subprocess.Popen[bytes]":
+    """Start a Python program that uses the package as a worker does."""
+    return subprocess.Popen(
+        [sys.executable, "-c", text],
+        env=away(spool, **others),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
