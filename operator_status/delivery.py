@@ -125,9 +125,16 @@ class Delivery:
                 if entries := self._outbox.first(self._at_once):
                     await self._send(producer, entries)
                 elif self._spool and (reports := list(islice(left, self._at_once))):
-                    await send_left(producer, self._settings.kafka_topic, self._spool, reports)
+                    others = self._of_others(self._spool, reports)
+                    await send_left(producer, self._settings.kafka_topic, self._spool, others)
                 else:
                     return
+
+    def _of_others(self, spool: Spool, reports: Sequence[SpooledReport]) -> Sequence[SpooledReport]:
+        """Return which reports are not our own, which go through the outbox."""
+        self._forget_gone(spool)
+        ours = {spool.path_of(entry.report) for entry in self._outbox.first(self._outbox.limit)}
+        return [report for report in reports if report.path not in ours and report.path.exists()]
 
     async def _send(self, producer: "AIOKafkaProducer", entries: Sequence[Entry]) -> None:
         """Send entries, each of which leaves the outbox with its outcome; raise what is not about one of them."""
@@ -198,12 +205,15 @@ class Delivery:
             except OSError as error:
                 entry.is_kept = False
                 trouble = f"{type(error).__name__}: {error}"
-        for entry in self._outbox.take_gone():
-            spool.forget(entry.report)
+        self._forget_gone(spool)
         if trouble and trouble != self._spool_trouble:
             _log.warning("reports cannot be written to the spool, and are kept in memory alone: %s", trouble)
         self._spool_trouble = trouble
         return not trouble
+
+    def _forget_gone(self, spool: Spool) -> None:
+        for entry in self._outbox.take_gone():
+            spool.forget(entry.report)
 
 
 def _refusals() -> tuple[type[BaseException], ...]:

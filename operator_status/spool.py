@@ -51,7 +51,7 @@ class Spool:
 
     def keep(self, report: Report) -> None:
         """Write a report; OSError when that is not possible, and then nothing of it is left."""
-        path = self._path(report)
+        path = self.path_of(report)
         unfinished = path.with_name(f".{path.stem}.{os.getpid()}.{next(_number)}{_UNFINISHED}")
         self._check_room(len(report.value))
         try:
@@ -67,7 +67,7 @@ class Spool:
 
     def forget(self, report: Report) -> None:
         """Remove a report that Kafka has; harmless when somebody else did."""
-        self.remove(self._path(report))
+        self.remove(self.path_of(report))
 
     def remove(self, path: Path) -> None:
         """Remove a file; one that cannot be removed is sent once more, which changes nothing."""
@@ -115,7 +115,8 @@ class Spool:
             self._sweep()
             yield True
 
-    def _path(self, report: Report) -> Path:
+    def path_of(self, report: Report) -> Path:
+        """Return where a report is, or would be."""
         digest = blake2b(report.value, digest_size=8).hexdigest()
         return self.directory / f"{report.id}.{digest}{_SUFFIX}"
 

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import click
 
+from operator_status.commands.deliver import deliver
 from operator_status.commands.exec_command import exec_command
 from operator_status.commands.help import HELP, Group
 from operator_status.commands.publish import publish
@@ -15,7 +16,7 @@ from operator_status.version import __version__
 
 STOPPED = 128 + signal.SIGINT  # what a shell says of Ctrl-C
 
-COMMANDS: tuple[click.Command, ...] = (exec_command, publish)
+COMMANDS: tuple[click.Command, ...] = (exec_command, publish, deliver)
 
 
 @click.group(cls=Group)

@@ -19,7 +19,9 @@ from operator_status.event import HEADERS, ReportedJob
 from operator_status.forgiving import fitting_report
 from operator_status.job import NAMES_IN_EVENTS
 from operator_status.reporter import CLOSE_SECONDS, END_SECONDS
+from projector.fold.job import FoldedJob
 from schemas.decode import decode
+from schemas.identity import JobIdentity
 from tests.support.topics import read_topic
 
 WHO: dict[str, Any] = {"owner": "0x1111", "agreement_id": "0x2222", "job_id": "3333", "source": "/workers/gpu-7"}
@@ -157,3 +159,27 @@ def test_a_name_server_that_does_not_answer(tmp_path: Path) -> None:
     environment = {"PYTHONPATH": ":".join(sys.path)}
     subprocess.run([sys.executable, "-c", text], cwd=tmp_path, env=environment, capture_output=True, check=True)
     assert time.monotonic() - before < 0.5 + CLOSE_SECONDS + SLACK_SECONDS
+
+
+def test_a_pod_that_is_restarted_after_the_end_changes_nothing() -> None:
+    """Reports of earlier stages that come after `finished`, as of a pod that is begun again, change no status."""
+    job = ReportedJob("0x1111", "0x2222", "3333", 1, "/workers/pod")
+    times = [f"2020-10-01T01:00:{second:02}Z" for second in range(5)]
+    life = [
+        fitting_report(job, "started", {"time": times[0]}),
+        fitting_report(job, "running", {"time": times[1], "message": "epoch 1"}),
+        fitting_report(job, "finished", {"time": times[2], "outcome": "failed", "error": "e", "message": "over"}),
+    ]
+    again = [
+        fitting_report(job, "started", {"time": times[3]}),
+        fitting_report(job, "running", {"time": times[4], "message": "epoch 0"}),
+    ]
+    assert folded([report.value for report, _ in [*life, *again]]) == folded([report.value for report, _ in life])
+
+
+def folded(values: list[bytes]) -> FoldedJob:
+    """Return the job that records give."""
+    job = FoldedJob(JobIdentity("0x1111", "0x2222", "3333", 1))
+    for value in values:
+        job.add(decode(value, HEADERS, -1), "")
+    return job
