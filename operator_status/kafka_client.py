@@ -47,7 +47,8 @@ async def new_producer(settings: KafkaAccess, **options: Any) -> AsyncIterator[A
 async def connected_producer(settings: KafkaAccess) -> AsyncIterator[AIOKafkaProducer]:
     """Yield a started producer of a Kafka that has the topic.
 
-    Raises KafkaUnusableError, which names the cause that aiokafka keeps for itself, and TopicMissingError.
+    Raises TopicMissingError, and KafkaUnusableError, which names the cause that aiokafka keeps for itself; that also in
+    place of an error of Kafka that ends the block.
     """
     async with new_producer(settings) as producer:
         try:
@@ -56,12 +57,20 @@ async def connected_producer(settings: KafkaAccess) -> AsyncIterator[AIOKafkaPro
             # Asked for by its name, a missing topic would be waited for, or created with the broker's defaults.
             metadata = await producer.client.fetch_all_metadata()
         except (KafkaError, OSError) as error:
-            with quiet_connection_attempts():
-                fault = await diagnose(settings, error)
-            raise KafkaUnusableError(sentence(settings, fault), may_pass=fault.may_pass) from error
+            raise await unusable(settings, error) from error
         if settings.kafka_topic not in metadata.topics():
             raise topic_missing(settings)
-        yield producer
+        try:
+            yield producer
+        except KafkaError as error:
+            raise await unusable(settings, error) from error
+
+
+async def unusable(settings: KafkaAccess, error: Exception) -> KafkaUnusableError:
+    """Return the error that names the cause of another one."""
+    with quiet_connection_attempts():
+        fault = await diagnose(settings, error)
+    return KafkaUnusableError(sentence(settings, fault), may_pass=fault.may_pass)
 
 
 def topic_missing(settings: KafkaAccess) -> TopicMissingError:

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import click
 
+from operator_status.commands.check import check
 from operator_status.commands.deliver import deliver
 from operator_status.commands.exec_command import exec_command
 from operator_status.commands.help import HELP, Group
@@ -16,7 +17,7 @@ from operator_status.version import __version__
 
 STOPPED = 128 + signal.SIGINT  # what a shell says of Ctrl-C
 
-COMMANDS: tuple[click.Command, ...] = (exec_command, publish, deliver)
+COMMANDS: tuple[click.Command, ...] = (exec_command, publish, deliver, check)
 
 
 @click.group(cls=Group)
