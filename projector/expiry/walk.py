@@ -36,10 +36,14 @@ _PLACES: Final = tuple(place for time in (STAGE_TIME, DETAIL_TIME) for place in 
 
 
 class Mode(Enum):
-    """What becomes of the old jobs; COLLECT lets them go once their bucket has caught up with the log."""
+    """What becomes of the old jobs.
+
+    COLLECT lets them go once their bucket has caught up with the log, MAKE_ROOM once it has what was shown before.
+    """
 
     COUNT = "count"
     COLLECT = "collect"
+    MAKE_ROOM = "make room"
 
 
 class Step(NamedTuple):

@@ -5,7 +5,7 @@ import json
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -139,6 +139,29 @@ def test_a_redis_that_is_full_of_what_is_old_recovers(services: Services, tmp_pa
                 lambda: not is_sifted(deployment) and jobs_in(deployment) == expected, "all that has news is there"
             )
             deployment.command("projector", "verify")
+
+
+@pytest.mark.long(15)
+def test_what_is_expired_makes_room_for_new_events(services: Services, tmp_path: Path) -> None:
+    """A Redis that was filled up by jobs which may go now takes new events again, though it has fallen behind."""
+    with Redis(tmp_path / "redis", settings={"maxmemory-policy": "noeviction"}) as redis:
+        own = Services(services.kafka_bootstrap_servers, redis.url, services.source)
+        with Deployment(own, f"grown-{uuid.uuid4().hex[:12]}", tmp_path) as deployment:
+            deployment.publish(messages(3000, size=900))
+            deployment.start_projector()
+            deployment.wait_until_applied()
+            api = deployment.start_api()
+            deployment.redis.config_set(
+                "maxmemory", cast("dict[str, int]", deployment.redis.info("memory"))["used_memory"]
+            )
+            for number in range(3):
+                deployment.publish_event(event(job=f"new-{number}", time="2020-10-01T01:00:50Z"), 0)
+            wait_for(lambda: "used memory > 'maxmemory'" in deployment.logs(), "Redis is full")
+            deployment.command("projector", "expire", "--before", BEFORE)
+            deployment.wait_until_applied()
+            assert not is_sifted(deployment)
+            assert get(api, f"{STATUS}&jobId=new-2")[0] == 200
+            wait_for(lambda: jobs_in(deployment) == surviving(refold(deployment)), "old jobs are gone")
 
 
 def test_what_is_sifted_says_so() -> None:

@@ -7,7 +7,7 @@ import ssl
 from contextlib import suppress
 from typing import Final, NamedTuple
 
-from service.diagnosis.fault import STEP_SECONDS, Fault, causes
+from operator_status.diagnosis.fault import STEP_SECONDS, Fault, causes
 
 _NO_WAY: Final = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN})
 # How TLS libraries say that the server wants a certificate, or does not take the one it was shown.

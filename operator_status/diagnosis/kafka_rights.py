@@ -9,8 +9,8 @@ from aiokafka.errors import (
     TransactionalIdAuthorizationFailed,
 )
 
-from service.diagnosis.fault import Fault
-from service.settings import KafkaSettings
+from operator_status.diagnosis.fault import Fault
+from operator_status.kafka_access import KafkaAccess
 
 # What a refusal is about, and which rights there are to it.
 _REFUSALS: Final = {
@@ -24,7 +24,7 @@ _REFUSALS: Final = {
 }
 
 
-def missing_right(settings: KafkaSettings, error: Exception | None) -> Fault | None:
+def missing_right(settings: KafkaAccess, error: Exception | None) -> Fault | None:
     """Return which right an error says is missing; None when it is about something else."""
     for kind, (what, right) in _REFUSALS.items():
         if isinstance(error, kind):
@@ -34,7 +34,7 @@ def missing_right(settings: KafkaSettings, error: Exception | None) -> Fault | N
     return None
 
 
-def user(settings: KafkaSettings) -> str:
+def user(settings: KafkaAccess) -> str:
     """Return whom Kafka takes us for, as far as the settings tell."""
     if settings.kafka_security_protocol.startswith("SASL") and settings.kafka_sasl_plain_username:
         return f"the user {settings.kafka_sasl_plain_username!r}"

@@ -19,10 +19,10 @@ from aiokafka.errors import (
 from aiokafka.protocol.admin import SaslHandShakeRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
-from service.diagnosis.fault import STEP_SECONDS, Fault
-from service.diagnosis.kafka_rights import missing_right
-from service.diagnosis.network import Names, fault_on_the_way, silent, speaks_tls, start_it
-from service.settings import KafkaSettings
+from operator_status.diagnosis.fault import STEP_SECONDS, Fault
+from operator_status.diagnosis.kafka_rights import missing_right
+from operator_status.diagnosis.network import Names, fault_on_the_way, silent, speaks_tls, start_it
+from operator_status.kafka_access import KafkaAccess
 
 NAMES: Final = Names("KAFKA_BOOTSTRAP_SERVERS", "KAFKA_SSL_CAFILE", "KAFKA_SSL_CERTFILE and KAFKA_SSL_KEYFILE")
 _PROTOCOLS: Final = {
@@ -34,7 +34,7 @@ _PROTOCOLS: Final = {
 _NOBODY: Final = Fault("no answer in time", start_it(NAMES), may_pass=True)
 
 
-async def diagnose(settings: KafkaSettings, error: Exception | None) -> Fault:
+async def diagnose(settings: KafkaAccess, error: Exception | None) -> Fault:
     """Return what an error comes from; brokers are asked when it does not say so itself."""
     if fault := told_by(settings, error):
         return fault
@@ -48,7 +48,7 @@ async def diagnose(settings: KafkaSettings, error: Exception | None) -> Fault:
     return min(faults, key=lambda fault: fault.may_pass)
 
 
-def told_by(settings: KafkaSettings, error: Exception | None) -> Fault | None:
+def told_by(settings: KafkaAccess, error: Exception | None) -> Fault | None:
     """Return what an error says by itself; None when brokers must be asked."""
     if fault := missing_right(settings, error):
         return fault
@@ -64,7 +64,15 @@ def untold(error: Exception | None) -> Fault:
     return _NOBODY if error is None or not str(error) else _NOBODY._replace(cause=str(error))
 
 
-async def _fault_at(settings: KafkaSettings, host: str, port: int) -> Fault | None:
+def sentence(settings: KafkaAccess, fault: Fault) -> str:
+    """Return the sentence for a Kafka that cannot be used."""
+    place = settings.kafka_bootstrap_servers
+    if fault.may_pass:
+        return f"Kafka cannot be reached at {place} ({fault.cause}): {fault.remedy}"
+    return f"Kafka cannot be used at {place} ({fault.cause}): {fault.remedy}"
+
+
+async def _fault_at(settings: KafkaAccess, host: str, port: int) -> Fault | None:
     """Return what keeps one broker from being used; None when it, and what it advertises, can be reached."""
     try:
         connection = await _connect(settings, host, port)
@@ -81,7 +89,7 @@ async def _fault_at(settings: KafkaSettings, host: str, port: int) -> Fault | No
     return await _fault_of_answer(settings, host, port, metadata.brokers)
 
 
-def _fault_of_question(settings: KafkaSettings, host: str, port: int, error: Exception) -> Fault:
+def _fault_of_question(settings: KafkaAccess, host: str, port: int, error: Exception) -> Fault:
     """Return the fault of a broker that says its versions, which it says to everybody, and nothing else."""
     if fault := fault_on_the_way(error, host, port, NAMES):
         return fault
@@ -90,7 +98,7 @@ def _fault_of_question(settings: KafkaSettings, host: str, port: int, error: Exc
     return _fault_of_protocol(settings, f"{host}:{port} wants SASL", tls=_has_tls(settings), sasl=True)
 
 
-async def _fault_of_answer(settings: KafkaSettings, host: str, port: int, brokers: Sequence[Any]) -> Fault | None:
+async def _fault_of_answer(settings: KafkaAccess, host: str, port: int, brokers: Sequence[Any]) -> Fault | None:
     if not brokers and settings.kafka_sasl_mechanism == "OAUTHBEARER":
         # A refused token is told in the answer to the next request, which aiokafka takes for an empty cluster.
         return _fault_of_user(settings, "it has expired, or is not what its issuer writes")
@@ -100,14 +108,14 @@ async def _fault_of_answer(settings: KafkaSettings, host: str, port: int, broker
     return None
 
 
-async def _connect(settings: KafkaSettings, host: str, port: int, **others: Any) -> AIOKafkaConnection:
+async def _connect(settings: KafkaAccess, host: str, port: int, **others: Any) -> AIOKafkaConnection:
     options = settings.kafka_client_options() | others
     del options["bootstrap_servers"]
     async with asyncio.timeout(2 * STEP_SECONDS):  # aiokafka counts each of its steps anew
         return await create_conn(host, port, request_timeout_ms=int(STEP_SECONDS * 1000), **options)
 
 
-async def _fault_of_connection(settings: KafkaSettings, host: str, port: int, error: Exception) -> Fault:
+async def _fault_of_connection(settings: KafkaAccess, host: str, port: int, error: Exception) -> Fault:
     if isinstance(error, SaslAuthenticationFailed):
         return _fault_of_user(settings, error)
     if isinstance(error, UnsupportedSaslMechanismError):
@@ -117,7 +125,7 @@ async def _fault_of_connection(settings: KafkaSettings, host: str, port: int, er
     return fault_on_the_way(error, host, port, NAMES) or await _fault_of_language(settings, host, port, error)
 
 
-async def _fault_of_language(settings: KafkaSettings, host: str, port: int, error: Exception) -> Fault:
+async def _fault_of_language(settings: KafkaAccess, host: str, port: int, error: Exception) -> Fault:
     """Return the fault of a server that does not understand what it is told: with TLS, without, or no Kafka at all."""
     has_sasl = settings.kafka_security_protocol.startswith("SASL")
     if not _has_tls(settings) and await speaks_tls(host, port):
@@ -127,7 +135,7 @@ async def _fault_of_language(settings: KafkaSettings, host: str, port: int, erro
     return Fault(f"{host}:{port} does not speak as Kafka does: {error}", f"correct {NAMES.address}", may_pass=True)
 
 
-async def _speaks_plaintext(settings: KafkaSettings, host: str, port: int) -> bool:
+async def _speaks_plaintext(settings: KafkaAccess, host: str, port: int) -> bool:
     try:
         connection = await _connect(settings, host, port, security_protocol="PLAINTEXT")
     except (KafkaError, OSError):
@@ -136,7 +144,7 @@ async def _speaks_plaintext(settings: KafkaSettings, host: str, port: int) -> bo
     return True
 
 
-async def _fault_of_mechanism(settings: KafkaSettings, host: str, port: int) -> Fault:
+async def _fault_of_mechanism(settings: KafkaAccess, host: str, port: int) -> Fault:
     """Return the fault of a broker that has other mechanisms of SASL, and which those are."""
     mechanism = settings.kafka_sasl_mechanism
     try:
@@ -150,7 +158,7 @@ async def _fault_of_mechanism(settings: KafkaSettings, host: str, port: int) -> 
     return Fault(cause, "set KAFKA_SASL_MECHANISM to one of them")
 
 
-async def _fault_of_advertised(settings: KafkaSettings, number: int, host: str, port: int) -> Fault | None:
+async def _fault_of_advertised(settings: KafkaAccess, number: int, host: str, port: int) -> Fault | None:
     """Return the fault of an address that a broker has told, and that clients must be able to reach."""
     cause: object
     try:
@@ -169,7 +177,7 @@ async def _fault_of_advertised(settings: KafkaSettings, number: int, host: str, 
     )
 
 
-def _fault_of_user(settings: KafkaSettings, error: SaslAuthenticationFailed | str) -> Fault:
+def _fault_of_user(settings: KafkaAccess, error: SaslAuthenticationFailed | str) -> Fault:
     if settings.kafka_sasl_mechanism == "OAUTHBEARER":
         cause = f"it refuses the token in KAFKA_SASL_OAUTH_TOKEN_PATH: {error}"
         return Fault(cause, "write one that its issuer has signed and that has not expired into the file")
@@ -177,10 +185,10 @@ def _fault_of_user(settings: KafkaSettings, error: SaslAuthenticationFailed | st
     return Fault(cause, "correct KAFKA_SASL_PLAIN_USERNAME and KAFKA_SASL_PLAIN_PASSWORD")
 
 
-def _fault_of_protocol(settings: KafkaSettings, cause: str, *, tls: bool, sasl: bool) -> Fault:
+def _fault_of_protocol(settings: KafkaAccess, cause: str, *, tls: bool, sasl: bool) -> Fault:
     wrong = settings.kafka_security_protocol
     return Fault(f"{cause}, KAFKA_SECURITY_PROTOCOL is {wrong}", f"set it to {_PROTOCOLS[tls, sasl]}")
 
 
-def _has_tls(settings: KafkaSettings) -> bool:
+def _has_tls(settings: KafkaAccess) -> bool:
     return settings.kafka_security_protocol.endswith("SSL")

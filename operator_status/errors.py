@@ -1,13 +1,33 @@
-"""What can go wrong when a job's progress is reported; each class's docstring is its message.
+"""What can go wrong when a job's progress is reported; the docstring of a ReportError is its message.
 
-`retriable` tells whether the same report may succeed later. All are CommandErrors, so a command that meets one ends
-with its text and its exit code.
+Each is a CommandError, so a command that meets one ends with its text and its exit code. `retriable` tells whether the
+same report may succeed later.
 """
 
 from collections.abc import Sequence
 from typing import ClassVar
 
-from service.errors import CommandError, ServiceUnavailableError
+
+class CommandError(Exception):
+    """A command cannot go on; the text says what to do about it."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class SettingsError(CommandError):
+    """Settings are missing or wrong; `faults` has one sentence for each, all found at once."""
+
+    exit_code = 2
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = tuple(faults)
+
+
+class ServiceUnavailableError(CommandError):
+    """A service that is needed could not be reached in time, or cannot be used as it is."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h: whoever runs the process starts it again
 
 
 class ReportError(CommandError):
@@ -36,13 +56,18 @@ class RefusedByKafkaError(ReportError):
 
 
 class NotOpenError(ReportError):
-    """The report {report} came before `async with` or after its end: report inside of it."""
+    """The report {report} came before `with` or after its end: report inside of it."""
 
 
 class KafkaUnusableError(ReportError, ServiceUnavailableError):
-    """{cause}: {remedy}."""
+    """{sentence}"""  # noqa: D400, D415 - the sentence has its own end
 
     retriable = True
+
+    def __init__(self, sentence: str, *, may_pass: bool) -> None:
+        """Tell the cause, and whether it may pass by itself."""
+        super().__init__(sentence=sentence)
+        self.may_pass = may_pass
 
 
 class KafkaAwayError(ReportError, ServiceUnavailableError):
