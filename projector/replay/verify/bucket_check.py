@@ -61,9 +61,15 @@ class BucketCheck:
         """Check everything."""
         compared = self.fold.compared
         compared.begin(self.bucket, self.fold.buckets)
+        before: list[Asked] = []
         for members in self.keys.members(self.bucket):
-            await self._check([Asked(member) for member in compared.fresh(members)])
+            asked = [Asked(member) for member in compared.fresh(members)]
+            if asked and not self.is_repairing:  # what is mended may be of an index that the next ones are in too
+                self.store.begin(self.bucket, asked)
+            await self._check(before)
+            before = asked
             self.fold.told("")
+        await self._check(before)
         for members in compared.left(self.fold.last_number, KEYS_PER_STEP):
             known = self.fold.jobs(self.bucket, members)
             await self._check([Asked(member, index_keys(known[member].identity)) for member in members])

@@ -73,6 +73,7 @@ async def verify(
                 await keys.take(keys_by_bucket(redis, settings.redis_prefix, pointer))
                 return await run.compare(catalog, options, place)
             finally:
+                await store.close()
                 await log.stop()
 
 

@@ -60,7 +60,11 @@ class Moments:
     async def reach(self, bucket: int, asked: Sequence[Asked] = ()) -> Moment:
         """Return a moment of a bucket, the second fold standing there; CommandError when that cannot be."""
         began = time.monotonic()
+        looks = 0
         while True:
+            if looks > 1:  # what the first brought may have been read ahead, so the second follows at once
+                await asyncio.sleep(_LOOK_SECONDS)
+            looks += 1
             moment = await self.store.read(bucket, asked)
             # After the positions: what they have passed over by command is in the catalog before they have.
             state = self._checked(await self.catalog.read())
@@ -78,7 +82,6 @@ class Moments:
                 )
             if waited > TOLD_AFTER_SECONDS:
                 self.fold.told("a projector")
-            await asyncio.sleep(_LOOK_SECONDS)
 
     @property
     def rules(self) -> Rules:

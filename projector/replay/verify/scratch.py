@@ -15,7 +15,7 @@ from typing import Final
 from service.errors import CommandError
 
 # Of a usual job: its facts, and its keys in Redis.
-SCRATCH_BYTES_PER_JOB: Final = 1_500
+SCRATCH_BYTES_PER_JOB: Final = 1_800
 _CACHE_KIBIBYTES: Final = 32 * 1024
 _SETUP: Final = f"""
 pragma journal_mode = off;

@@ -1,5 +1,6 @@
 """What is stored of a generation, read at one moment and mended in one step, bucket by bucket."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -85,14 +86,24 @@ class StoredGeneration:
         self._is_kept = is_kept
         self._prefix = prefix
         self.pointer = pointer
+        self._begun: dict[int, asyncio.Task[Any]] = {}
         self._read, self._mend = Script(redis, "replay/verify_read"), Script(redis, "replay/verify_mend")
         self._entries = Script(redis, "replay/verify_entries")
 
+    def begin(self, bucket: int, asked: Sequence[Asked]) -> None:
+        """Begin to read, so that Redis works while what was read before is judged; `read` takes it up."""
+        self._begun[id(asked)] = asyncio.create_task(self._asked(bucket, asked))
+
+    async def close(self) -> None:
+        """End what was begun and is not wanted any more."""
+        for begun in self._begun.values():
+            begun.cancel()
+        await asyncio.gather(*self._begun.values(), return_exceptions=True)
+
     async def read(self, bucket: int, asked: Sequence[Asked] = ()) -> Moment:
         """Return positions and jobs of one moment; BucketMissingError when the bucket is not the one it was."""
-        base = self._base(bucket)
-        argument = _packed(base, self.pointer.incarnations[bucket], asked, _NAMES, ANSWER_BYTES)
-        answer = await self._read([base + META, base + POSITIONS], [argument])
+        begun = self._begun.pop(id(asked), None)
+        answer = await (begun or self._asked(bucket, asked))
         self._check(bucket, answer)
         positions, meta = _pairs(answer[1]), _pairs(answer[2])
         floors = {
@@ -103,6 +114,11 @@ class StoredGeneration:
         found = msgpack.unpackb(answer[3], unicode_errors="surrogateescape")
         jobs = [_stored(one.member, *each) for one, each in zip(asked, found, strict=False)]
         return Moment(positions, floors, jobs)
+
+    async def _asked(self, bucket: int, asked: Sequence[Asked]) -> Any:
+        base = self._base(bucket)
+        argument = _packed(base, self.pointer.incarnations[bucket], asked, _NAMES, ANSWER_BYTES)
+        return await self._read([base + META, base + POSITIONS], [argument])
 
     async def mend(self, bucket: int, moment: Moment, mends: Mends) -> None:
         """Write what is right, if the bucket's positions are still those of the moment, else PositionMovedError.

@@ -71,7 +71,7 @@ class _Output:
     "--temporary-directory",
     "directory",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Where the second fold has room, about 1.5 KB for each attempt; the system's temporary one when not given.",
+    help="Where the second fold has room, about 1.8 KB for each attempt; the system's temporary one when not given.",
 )
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="File for every difference, as NDJSON.")
 @json_option
