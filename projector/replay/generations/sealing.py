@@ -1,11 +1,12 @@
 """Sealing: a generation is not written any more while another one takes its place, and that one goes on from there."""
 
+from functools import partial
 from typing import Any, cast
 
 from projector.store.buckets import Offsets
 from projector.store.calls import Script, check, limited, understood
 from projector.store.generation import Generation
-from schemas.redis_layout import HEARTBEATS, META, POSITIONS, Heartbeat, number_in
+from schemas.redis_layout import FLOOR, HEARTBEATS, META, POSITIONS, Heartbeat, number_in
 from service.redis import AnyRedis
 
 
@@ -21,6 +22,18 @@ async def seal(redis: AnyRedis, generation: Generation, epoch: int) -> dict[str,
                 if b"#" not in name:
                     reached[name.decode()] = max(number_in(value), reached.get(name.decode(), 0))
     return reached
+
+
+async def floors_of(generation: Generation) -> dict[str, int]:
+    """Return for each partition what must be reached before the generation may be read."""
+    floors: dict[str, int] = {}
+    for meta in await generation.buckets.each(partial(generation.buckets.read, name=META)):
+        with understood():
+            for field, value in meta.items():
+                if field.startswith(FLOOR.encode()):
+                    name = field.decode().removeprefix(FLOOR)
+                    floors[name] = max(number_in(value), floors.get(name, 0))
+    return floors
 
 
 async def take_heartbeats(redis: AnyRedis, source: Generation, target: Generation, reached: Offsets) -> None:

@@ -21,7 +21,7 @@ from projector.replay.follow.follower_pool import FollowerPool, following
 from projector.replay.follow.follower_process import Task
 from projector.replay.generations.change import Change, patiently
 from projector.replay.generations.making import go_to_start
-from projector.replay.generations.sealing import seal, take_heartbeats
+from projector.replay.generations.sealing import floors_of, seal, take_heartbeats
 from projector.replay.generations.size import require_room
 from projector.replay.progress import Show, Stage
 from projector.settings import ProjectorSettings
@@ -173,11 +173,16 @@ class _Attempt:
                     await self._check_is_the_same_log(list(reached))
                     if when_reached:
                         await when_reached()
-                    await self.switch.make_live(reached, floors=reached)
+                    await self.switch.make_live(reached, floors=await self._floors(reached))
                     return reached
         raise CommandError(
             "the log grows faster than the other generation follows: try again with more --processes or a higher --rate"
         )
+
+    async def _floors(self, reached: Offsets) -> Offsets:
+        """Return what readers must not see less than: these positions, and what the live one has to reach itself."""
+        owed = await floors_of(self.switch.change.generation(self.switch.live))
+        return {name: max(reached.get(name, 0), owed.get(name, 0)) for name in reached.keys() | owed.keys()}
 
     async def _check_is_the_same_log(self, names: Sequence[str]) -> None:
         """Raise CommandError unless both generations have applied the same record last, wherever both know which."""

@@ -28,6 +28,7 @@ from projector.replay.rebuild.refusals import RefusalsError, require_known_refus
 from projector.replay.verify.comparison import verify
 from projector.replay.verify.difference import Difference
 from projector.replay.verify.moment import Options as VerifyOptions
+from projector.replay.whole import require_whole
 from projector.settings import ProjectorSettings
 from projector.store.buckets import Offsets
 from projector.store.catalog import State
@@ -68,6 +69,7 @@ async def rebuild(settings: ProjectorSettings, redis: AnyRedis, options: Options
         state = await change.catalog.read()
         live = live_of(state, "there is no projection to rebuild: start a projector, it folds the whole log")
         check_is_ours(live, log, settings.redis_prefix)
+        await require_whole(redis, settings.redis_prefix, live)
         starts = _starts(ranges, state, is_accepted=options.carry_over)
         began = time.monotonic()
         await change.generation(live).buckets.unseal(change.lease.epoch)
