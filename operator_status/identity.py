@@ -45,6 +45,11 @@ def reported_job(environment: Mapping[str, str], **given: Any) -> ReportedJob:
     )
 
 
+def variables_of(job: ReportedJob) -> dict[str, str]:
+    """Return the variables by which a process below this one knows the job."""
+    return {PREFIX + name.upper(): str(getattr(job, name)) for name in FIELDS}
+
+
 def _operator(environment: Mapping[str, str]) -> dict[str, Any]:
     return {name: environment.get(PREFIX + name.upper()) for name in FIELDS}
 

@@ -57,11 +57,13 @@ class JobReporter(Job):
             os.environ, owner=owner, agreement_id=agreement_id, job_id=job_id, source=source, attempt=attempt
         )
         self._has_finished = False
+        self._process = os.getpid()
         self._termination = Termination()
         super().__init__(self._hand_over)
 
     def __enter__(self) -> Self:
         """Begin to deliver; SIGTERM leaves the block from now on."""
+        self._process = os.getpid()
         self._reporter.open()
         self._termination.in_thread()
         return self
@@ -76,6 +78,7 @@ class JobReporter(Job):
 
     async def __aenter__(self) -> Self:
         """Begin to deliver; SIGTERM cancels the task from now on."""
+        self._process = os.getpid()
         self._reporter.open()
         self._termination.in_loop()
         return self
@@ -97,7 +100,7 @@ class JobReporter(Job):
 
     def _finish(self, error: BaseException | None) -> None:
         """Report the outcome; the error of the block comes before one of the report."""
-        if self._has_finished:
+        if self._has_finished or self._process != os.getpid():  # a process that was forked in the block is not the job
             return
         details, _ = fitting(FINISHED, outcome_of(error))
         names = {name: python for python, name in NAMES_IN_EVENTS.items()}

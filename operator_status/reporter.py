@@ -139,8 +139,15 @@ class Reporter:
         if self._process and self._process != os.getpid():
             self._outbox = Outbox(self._max_queued)  # what waits in there is the parent's
         self._process = os.getpid()
-        self._delivery = Delivery(self._settings, self._outbox, self._spool)
-        self._delivery.start()
+        delivery = Delivery(self._settings, self._outbox, self._spool)
+        try:
+            delivery.start()
+        except (RuntimeError, OSError) as error:  # no more threads, or files, for this process
+            if self.is_strict:
+                raise
+            self._remark(f"reports cannot be sent: {error}")
+            return
+        self._delivery = delivery
         atexit.register(self.close)
 
     def close(self, limit_seconds: float | None = None) -> None:

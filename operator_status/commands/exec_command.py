@@ -11,6 +11,7 @@ from operator_status.commands.help import SettingsCommand, kafka_options
 from operator_status.commands.job_options import given_job, job_options
 from operator_status.errors import SettingsError
 from operator_status.executing import Told, execute
+from operator_status.identity import variables_of
 from operator_status.reporter import END_SECONDS, Reporter
 from operator_status.settings import SPOOL_VARIABLE, KafkaSettings
 
@@ -81,6 +82,7 @@ def exec_command(kafka: dict[str, str | None], command: tuple[str, ...], **given
         click.echo(f"status-worker: nothing is reported: {'; '.join(error.faults)}", err=True)
         return execute(child, told, lambda _stage, _details: None)
     job = given_job(given)
+    told = told._replace(environment=variables_of(job))
     reporter = Reporter(
         settings=settings, spool_directory=given["spool_directory"], delivery_timeout_seconds=given["end_seconds"]
     )
