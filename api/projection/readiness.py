@@ -12,6 +12,7 @@ from api.projection.errors import NotReadyError, StaleGenerationError, Unconfirm
 from api.projection.generation import Bucket
 from api.projection.standing import HEARTBEAT_AHEAD_MILLISECONDS, Offsets, Standing
 from schemas.event_time import iso_seconds, sortable_timestamp
+from schemas.redis_layout import SIFT_ROUNDS
 
 _NOTHING: Offsets = {}
 
@@ -68,9 +69,13 @@ def _check_incarnation(bucket: Bucket, now: Standing) -> None:
 
 
 def _check_floors(now: Standing) -> None:
-    if any(now.positions.get(name, 0) < floor for name, floor in now.floors.items()):
+    """Floors must be reached, in each of the rounds when it is sifted."""
+    if now.sift or any(now.positions.get(name, 0) < floor for name, floor in now.floors.items()):
         done = sum(min(now.positions.get(name, 0), floor) for name, floor in now.floors.items())
-        raise NotReadyError(f"The projection is rebuilding, {100 * done // sum(now.floors.values())} %")
+        percent = 100 * done // max(1, sum(now.floors.values()))
+        if now.sift:
+            percent = (100 * (now.sift.round - 1) + percent) // SIFT_ROUNDS
+        raise NotReadyError(f"The projection is rebuilding, {min(percent, 99)} %")
 
 
 def _check_not_behind(now: Standing, watermark: Offsets) -> None:

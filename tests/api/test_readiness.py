@@ -12,7 +12,7 @@ BUCKET = Bucket(1, 0, "base:", "first")
 
 def standing(positions: Offsets, floors: Offsets | None = None, incarnation: str | None = "first") -> Standing:
     """Return where a bucket stands."""
-    return Standing(incarnation, is_sealed=False, floors=floors or {}, positions=positions, heartbeats={})
+    return Standing(incarnation, is_sealed=False, sift=None, floors=floors or {}, positions=positions, heartbeats={})
 
 
 def show(
