@@ -8,6 +8,7 @@ with its text, by cancellation or SIGTERM as cancelled; unless `finished` was re
 nobody reported is not made up.
 """
 
+import asyncio
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -90,7 +91,7 @@ class JobReporter(Job):
         self._termination.over()
         self._finish(error)
         await self._reporter.__aexit__(kind, error, trace)
-        if self._termination.has_come:
+        if self._termination.has_come and isinstance(error, asyncio.CancelledError):
             raise self._termination.exit() from None
 
     def _hand_over(self, stage: str, details: Mapping[str, Any]) -> HandedOver:
@@ -102,7 +103,8 @@ class JobReporter(Job):
         """Report the outcome; the error of the block comes before one of the report."""
         if self._has_finished or self._process != os.getpid():  # a process that was forked in the block is not the job
             return
-        details, _ = fitting(FINISHED, outcome_of(error))
+        outcome = {"outcome": "cancelled"} if self._termination.has_come else outcome_of(error)
+        details, _ = fitting(FINISHED, outcome)
         names = {name: python for python, name in NAMES_IN_EVENTS.items()}
         try:
             self._hand_over(FINISHED, {names[name]: value for name, value in details.items()})
