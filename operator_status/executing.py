@@ -72,7 +72,10 @@ class _Watch:
         self._thread = threading.Thread(target=self._watch, name="stages of the command", daemon=True)
 
     def start(self) -> None:
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:  # no more threads for this process
+            _log.warning("no signs of life are reported: %s", error)
 
     def finish(self, ended: Ended) -> None:
         """Report the end, with what the command itself said of it."""
