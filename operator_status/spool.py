@@ -47,7 +47,7 @@ class Spool:
 
     def __init__(self, directory: Path | str, topic: str) -> None:
         """Use a folder of the topic's name in the directory; both are made when they are needed."""
-        self.directory: Final = Path(directory) / topic
+        self.directory: Final = Path(directory).absolute() / topic  # a job may change its folder
         self._stuck: set[Path] = set()
 
     def keep(self, report: Report) -> None:

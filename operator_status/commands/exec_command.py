@@ -16,6 +16,7 @@ from operator_status.reporter import END_SECONDS, Reporter
 from operator_status.settings import SPOOL_VARIABLE, KafkaSettings
 
 HEARTBEAT_SECONDS: Final = 60.0
+ERROR_LINE: Final = "OPERATOR_STDERR_LINE"
 
 
 @click.command("exec", cls=SettingsCommand)
@@ -41,9 +42,7 @@ HEARTBEAT_SECONDS: Final = 60.0
     "--stderr-line",
     "has_error_line",
     is_flag=True,
-    envvar="OPERATOR_STDERR_LINE",
-    show_envvar=True,
-    help="Report the last line of standard error as the error; the command then writes it into a pipe.",
+    help=f"Report the last line of standard error as the error; it is a pipe to the command.  [env: {ERROR_LINE}]",
 )
 @click.option(
     "--spool",
@@ -75,7 +74,9 @@ def exec_command(kafka: dict[str, str | None], command: tuple[str, ...], **given
     echo '{"stage": "uploading", "message": "2 GB"}' >> "$OPERATOR_STAGES_FILE"
     """
     told = Told(given["log_url"], given["outputs_url"], given["heartbeat_seconds"], given["stages_file"])
-    child = Child(command, has_error_line=given["has_error_line"])
+    # No value of a variable is an error: the command runs.
+    has_error_line = given["has_error_line"] or os.environ.get(ERROR_LINE, "").lower() not in {"", "0", "false", "no"}
+    child = Child(command, has_error_line=has_error_line)
     try:
         settings = KafkaSettings.load(os.environ, kafka)
     except SettingsError as error:
