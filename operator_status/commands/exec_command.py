@@ -19,7 +19,7 @@ HEARTBEAT_SECONDS: Final = 60.0
 ERROR_LINE: Final = "OPERATOR_STDERR_LINE"
 
 
-@click.command("exec", cls=SettingsCommand)
+@click.command("exec", cls=SettingsCommand, context_settings={"allow_interspersed_args": False})
 @kafka_options
 @job_options
 @click.option("--log-url", metavar="URL", help="Log of the command, shown to the user.")
@@ -63,7 +63,7 @@ ERROR_LINE: Final = "OPERATOR_STDERR_LINE"
 )
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, required=True)
 def exec_command(kafka: dict[str, str | None], command: tuple[str, ...], **given: Any) -> int:
-    """Run COMMAND, and report started, running and finished with its outcome. Write -- before it.
+    """Run COMMAND, and report started, running and finished with its outcome. A -- before it is welcome.
 
     Signals, standard streams and the exit code pass through. Whatever is wrong with reporting is told on standard error
     and changes nothing of that: the command runs. The exit code is the command's; 128 and the signal's number when a

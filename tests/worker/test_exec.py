@@ -187,3 +187,11 @@ def test_the_command_knows_which_job_it_is(tmp_path: Path) -> None:
     _, output, _ = ended(tmp_path, "sh", "-c", script)
     event = json.loads(output)
     assert (event["data"]["owner"], event["data"]["jobId"], event["source"]) == ("0x1111", "3333", "/workers/gpu-7")
+
+
+def test_options_of_the_command_are_its_own(tmp_path: Path) -> None:
+    """Also without -- what stands behind the command is the command's."""
+    command = [*COMMAND, "exec", *JOB, "sh", "-c", "exit 6"]
+    done = subprocess.run(command, env=away(tmp_path), capture_output=True, timeout=LIMIT_SECONDS, check=False)
+    assert done.returncode == 6
+    assert left(tmp_path)[-1]["error"] == "exit code 6"
