@@ -64,5 +64,5 @@ bench: $(INSTALLED) ## Measure speed beside the plain alternatives
 	$(BIN)/python -m tests.bench
 
 lock: $(INSTALLED) ## Resolve both lock files anew
-	$(COMPILE) --extra dev --output-file requirements.lock pyproject.toml operator_status/pyproject.toml
+	$(COMPILE) --extra dev --output-file requirements.lock pyproject.toml
 	$(COMPILE) --extra projector --extra api --constraint requirements.lock --output-file requirements-run.lock pyproject.toml

@@ -37,7 +37,7 @@ class Child:
         self._command = command
         self._has_error_line = has_error_line
         self._process: subprocess.Popen[bytes] | None = None
-        self._come: list[int] = []
+        self._come: set[int] = set()
         self._tail = b""
         self._reader: threading.Thread | None = None
 
@@ -86,8 +86,7 @@ class Child:
         return Ended(code, "failed", self._last_line or f"ended by signal {number} ({name}){why}")
 
     def _pass_on(self, number: int, _frame: FrameType | None) -> None:
-        self._come.append(number)
-        del self._come[:-MAX_LINE_BYTES]
+        self._come.add(number)
         if self._process is None or (number in _FROM_TERMINALS and _is_from_terminal()):
             return
         with suppress(OSError):

@@ -27,6 +27,7 @@ class Told(NamedTuple):
     outputs_url: tuple[str, ...]
     heartbeat_seconds: float
     stages_file: str | None
+    environment: Mapping[str, str] = {}  # for the command, beside our own
 
 
 def execute(child: Child, told: Told, report: Report) -> int:
@@ -34,7 +35,7 @@ def execute(child: Child, told: Told, report: Report) -> int:
     file = _stages_file(told.stages_file)
     try:
         report("started", {})
-        environment = os.environ | ({VARIABLE: str(file.path)} if file else {})
+        environment = {**os.environ, **told.environment, **({VARIABLE: str(file.path)} if file else {})}
         watch = _Watch(file, told, report)
         ended = child.start(environment)
         if ended is None:
@@ -71,7 +72,10 @@ class _Watch:
         self._thread = threading.Thread(target=self._watch, name="stages of the command", daemon=True)
 
     def start(self) -> None:
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:  # no more threads for this process
+            _log.warning("no signs of life are reported: %s", error)
 
     def finish(self, ended: Ended) -> None:
         """Report the end, with what the command itself said of it."""

@@ -45,6 +45,12 @@ def reported_job(environment: Mapping[str, str], **given: Any) -> ReportedJob:
     )
 
 
+def variables_of(job: ReportedJob) -> dict[str, str]:
+    """Return the variables by which a process below this one knows the job."""
+    known = {PREFIX + name.upper(): str(getattr(job, name)) for name in FIELDS}
+    return {name: value for name, value in known.items() if value and "\0" not in value}
+
+
 def _operator(environment: Mapping[str, str]) -> dict[str, Any]:
     return {name: environment.get(PREFIX + name.upper()) for name in FIELDS}
 

@@ -8,6 +8,7 @@ with its text, by cancellation or SIGTERM as cancelled; unless `finished` was re
 nobody reported is not made up.
 """
 
+import asyncio
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -57,11 +58,13 @@ class JobReporter(Job):
             os.environ, owner=owner, agreement_id=agreement_id, job_id=job_id, source=source, attempt=attempt
         )
         self._has_finished = False
+        self._process = os.getpid()
         self._termination = Termination()
         super().__init__(self._hand_over)
 
     def __enter__(self) -> Self:
         """Begin to deliver; SIGTERM leaves the block from now on."""
+        self._process = os.getpid()
         self._reporter.open()
         self._termination.in_thread()
         return self
@@ -76,6 +79,7 @@ class JobReporter(Job):
 
     async def __aenter__(self) -> Self:
         """Begin to deliver; SIGTERM cancels the task from now on."""
+        self._process = os.getpid()
         self._reporter.open()
         self._termination.in_loop()
         return self
@@ -87,7 +91,7 @@ class JobReporter(Job):
         self._termination.over()
         self._finish(error)
         await self._reporter.__aexit__(kind, error, trace)
-        if self._termination.has_come:
+        if self._termination.has_come and isinstance(error, asyncio.CancelledError):
             raise self._termination.exit() from None
 
     def _hand_over(self, stage: str, details: Mapping[str, Any]) -> HandedOver:
@@ -97,9 +101,10 @@ class JobReporter(Job):
 
     def _finish(self, error: BaseException | None) -> None:
         """Report the outcome; the error of the block comes before one of the report."""
-        if self._has_finished:
+        if self._has_finished or self._process != os.getpid():  # a process that was forked in the block is not the job
             return
-        details, _ = fitting(FINISHED, outcome_of(error))
+        outcome = {"outcome": "cancelled"} if self._termination.has_come else outcome_of(error)
+        details, _ = fitting(FINISHED, outcome)
         names = {name: python for python, name in NAMES_IN_EVENTS.items()}
         try:
             self._hand_over(FINISHED, {names[name]: value for name, value in details.items()})

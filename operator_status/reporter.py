@@ -139,8 +139,15 @@ class Reporter:
         if self._process and self._process != os.getpid():
             self._outbox = Outbox(self._max_queued)  # what waits in there is the parent's
         self._process = os.getpid()
-        self._delivery = Delivery(self._settings, self._outbox, self._spool)
-        self._delivery.start()
+        delivery = Delivery(self._settings, self._outbox, self._spool)
+        try:
+            delivery.start()
+        except (RuntimeError, OSError) as error:  # no more threads, or files, for this process
+            if self.is_strict:
+                raise
+            self._remark(f"reports cannot be sent: {error}")
+            return
+        self._delivery = delivery
         atexit.register(self.close)
 
     def close(self, limit_seconds: float | None = None) -> None:
@@ -248,18 +255,18 @@ class Reporter:
     def _tell_left(self, delivery: Delivery) -> None:
         """Tell what Kafka has not acknowledged: by an error when strict, else by a line of the log."""
         left = self._outbox.take_all()
-        if not left:
-            return
-        undelivered = self._undelivered(left, delivery)
+        lost = [entry for entry in left if not entry.is_kept]
+        undelivered = self._undelivered(lost, delivery)
         for entry in left:
             for waiting in list(entry.outcomes):
                 if not waiting.done():
                     waiting.set_exception(undelivered)
-        lost = [entry for entry in left if not entry.is_kept]
         if self.is_strict and lost:
             raise undelivered
-        kept = f"; {len(left) - len(lost)} of {len(left)} wait in {self._spool.directory}" if self._spool else ""
-        _log.warning("%s%s", undelivered, kept)
+        if self._spool and (kept := len(left) - len(lost)):
+            _log.warning("%d reports wait in %s, until Kafka takes them", kept, self._spool.directory)
+        if lost:
+            _log.warning("lost: %s", undelivered)
 
     def _undelivered(self, entries: Sequence[Entry], delivery: Delivery) -> UndeliveredError:
         names = [str(entry.report) for entry in entries[:NAMED_REPORTS]]

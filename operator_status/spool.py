@@ -47,7 +47,8 @@ class Spool:
 
     def __init__(self, directory: Path | str, topic: str) -> None:
         """Use a folder of the topic's name in the directory; both are made when they are needed."""
-        self.directory: Final = Path(directory) / topic
+        self.directory: Final = Path(directory).absolute() / topic  # a job may change its folder
+        self._stuck: set[Path] = set()
 
     def keep(self, report: Report) -> None:
         """Write a report; OSError when that is not possible, and then nothing of it is left."""
@@ -70,9 +71,11 @@ class Spool:
         self.remove(self.path_of(report))
 
     def remove(self, path: Path) -> None:
-        """Remove a file; one that cannot be removed is sent once more, which changes nothing."""
-        with suppress(OSError):
-            path.unlink()
+        """Remove a file; one that cannot be removed, as somebody else's, is left to others from now on."""
+        try:
+            path.unlink(missing_ok=True)
+        except OSError:
+            self._stuck.add(path)
 
     def left(self) -> Iterator[SpooledReport]:
         """Yield what is there, whoever wrote it; a file that holds no report is renamed, for somebody to see."""
@@ -89,8 +92,10 @@ class Spool:
 
     def set_aside(self, path: Path) -> None:
         """Rename a file that is of no use to Kafka."""
-        with suppress(OSError):
+        try:
             path.replace(path.with_suffix(_DAMAGED))
+        except OSError:
+            self._stuck.add(path)
 
     def has_left(self) -> bool:
         """Tell whether there is any report."""
@@ -101,10 +106,13 @@ class Spool:
         """Yield whether this process alone sends what others left; the lock ends with the block or the process."""
         try:
             import fcntl  # noqa: PLC0415 - not on Windows, where two may send the same, which changes nothing
-
-            file = (self.directory / _LOCK).open("ab")
-        except (ImportError, OSError):
+        except ImportError:
             yield self.directory.is_dir()
+            return
+        try:
+            file = (self.directory / _LOCK).open("ab")
+        except OSError:  # nothing was left, or nothing of it could be removed
+            yield False
             return
         with file:
             try:
@@ -135,7 +143,7 @@ class Spool:
 
     def _files(self, suffix: str) -> Sequence[Path]:
         try:
-            return sorted(path for path in self.directory.iterdir() if path.name.endswith(suffix))
+            return sorted(path for path in {*self.directory.iterdir()} - self._stuck if path.name.endswith(suffix))
         except OSError:
             return []
 

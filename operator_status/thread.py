@@ -20,8 +20,13 @@ class LoopThread:
 
     def start(self) -> None:
         """Begin. At the end of the process nobody waits for this thread."""
-        self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._run, args=(self._loop,), name="reports to Kafka", daemon=True).start()
+        loop = asyncio.new_event_loop()
+        try:
+            threading.Thread(target=self._run, args=(loop,), name="reports to Kafka", daemon=True).start()
+        except RuntimeError:
+            loop.close()
+            raise
+        self._loop = loop
 
     def notice(self) -> None:
         """Wake whoever waits for news."""

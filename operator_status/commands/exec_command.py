@@ -11,13 +11,15 @@ from operator_status.commands.help import SettingsCommand, kafka_options
 from operator_status.commands.job_options import given_job, job_options
 from operator_status.errors import SettingsError
 from operator_status.executing import Told, execute
+from operator_status.identity import variables_of
 from operator_status.reporter import END_SECONDS, Reporter
 from operator_status.settings import SPOOL_VARIABLE, KafkaSettings
 
 HEARTBEAT_SECONDS: Final = 60.0
+ERROR_LINE: Final = "OPERATOR_STDERR_LINE"
 
 
-@click.command("exec", cls=SettingsCommand)
+@click.command("exec", cls=SettingsCommand, context_settings={"allow_interspersed_args": False})
 @kafka_options
 @job_options
 @click.option("--log-url", metavar="URL", help="Log of the command, shown to the user.")
@@ -40,9 +42,7 @@ HEARTBEAT_SECONDS: Final = 60.0
     "--stderr-line",
     "has_error_line",
     is_flag=True,
-    envvar="OPERATOR_STDERR_LINE",
-    show_envvar=True,
-    help="Report the last line of standard error as the error; the command then writes it into a pipe.",
+    help=f"Report the last line of standard error as the error; it is a pipe to the command.  [env: {ERROR_LINE}]",
 )
 @click.option(
     "--spool",
@@ -63,7 +63,7 @@ HEARTBEAT_SECONDS: Final = 60.0
 )
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, required=True)
 def exec_command(kafka: dict[str, str | None], command: tuple[str, ...], **given: Any) -> int:
-    """Run COMMAND, and report started, running and finished with its outcome. Write -- before it.
+    """Run COMMAND, and report started, running and finished with its outcome. A -- before it is welcome.
 
     Signals, standard streams and the exit code pass through. Whatever is wrong with reporting is told on standard error
     and changes nothing of that: the command runs. The exit code is the command's; 128 and the signal's number when a
@@ -74,13 +74,16 @@ def exec_command(kafka: dict[str, str | None], command: tuple[str, ...], **given
     echo '{"stage": "uploading", "message": "2 GB"}' >> "$OPERATOR_STAGES_FILE"
     """
     told = Told(given["log_url"], given["outputs_url"], given["heartbeat_seconds"], given["stages_file"])
-    child = Child(command, has_error_line=given["has_error_line"])
+    # No value of a variable is an error: the command runs.
+    has_error_line = given["has_error_line"] or os.environ.get(ERROR_LINE, "").lower() not in {"", "0", "false", "no"}
+    child = Child(command, has_error_line=has_error_line)
     try:
         settings = KafkaSettings.load(os.environ, kafka)
     except SettingsError as error:
         click.echo(f"status-worker: nothing is reported: {'; '.join(error.faults)}", err=True)
         return execute(child, told, lambda _stage, _details: None)
     job = given_job(given)
+    told = told._replace(environment=variables_of(job))
     reporter = Reporter(
         settings=settings, spool_directory=given["spool_directory"], delivery_timeout_seconds=given["end_seconds"]
     )

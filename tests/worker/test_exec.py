@@ -1,5 +1,6 @@
 """`status-worker exec`: a command runs as if nobody stood between, and what becomes of it is reported."""
 
+import json
 import os
 import pty
 import signal
@@ -178,3 +179,19 @@ def test_wrong_settings_do_not_keep_a_command_from_running(tmp_path: Path) -> No
     code, output, errors = ended(tmp_path, "sh", "-c", "echo ran; exit 7", options=("--owner=alice", "--attempt=x"))
     assert (code, output) == (7, b"ran\n")
     assert b"owner: must be 0x" in errors
+
+
+def test_the_command_knows_which_job_it_is(tmp_path: Path) -> None:
+    """What runs in the command finds the job in its environment, and reports without options."""
+    script = f"{sys.executable} -m operator_status publish uploading --dry-run"
+    _, output, _ = ended(tmp_path, "sh", "-c", script)
+    event = json.loads(output)
+    assert (event["data"]["owner"], event["data"]["jobId"], event["source"]) == ("0x1111", "3333", "/workers/gpu-7")
+
+
+def test_options_of_the_command_are_its_own(tmp_path: Path) -> None:
+    """Also without -- what stands behind the command is the command's."""
+    command = [*COMMAND, "exec", *JOB, "sh", "-c", "exit 6"]
+    done = subprocess.run(command, env=away(tmp_path), capture_output=True, timeout=LIMIT_SECONDS, check=False)
+    assert done.returncode == 6
+    assert left(tmp_path)[-1]["error"] == "exit code 6"

@@ -3,6 +3,7 @@
 import logging
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -183,3 +184,15 @@ def folded(values: list[bytes]) -> FoldedJob:
     for value in values:
         job.add(decode(value, HEADERS, -1), "")
     return job
+
+
+def test_no_thread_is_left_for_us(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """A process that may have no more threads goes on without reports."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with JobReporter(**WHO) as job:
+        job.running()
+    assert "reports cannot be sent: can't start new thread" in caplog.text

@@ -130,3 +130,35 @@ def test_an_outcome_is_part_of_the_event(tmp_path: Path) -> None:
     script(tmp_path, PLAIN.format(body="pass")).communicate(timeout=LIMIT_SECONDS)
     events = [json.loads(path.read_bytes()) for path in tmp_path.glob("*/*.json")]
     assert {event["type"] for event in events} == {"operator.job.running", "operator.job.finished"}
+
+
+def test_a_fork_is_not_the_job(tmp_path: Path) -> None:
+    """A process that is forked in the block and leaves it says nothing of the job's end."""
+    text = HEAD + (
+        "import os\n"
+        "with reporter_of() as reporter:\n"
+        "    reporter.running()\n"
+        "    if not os.fork(): sys.exit(3)\n"
+        "    os.wait()\n"
+        "    print(reporter._has_finished)\n"
+    )
+    output, _ = script(tmp_path, text).communicate(timeout=LIMIT_SECONDS)
+    assert output == b"False\n"
+    assert [event.get("outcome") for event in left(tmp_path)] == [None, "succeeded"]
+
+
+def test_sigterm_that_the_job_handles(tmp_path: Path) -> None:
+    """A job that catches what SIGTERM brings and ends well was cancelled all the same, and ends as it likes."""
+    text = HEAD + (
+        "import os, signal\n"
+        "async def main():\n"
+        "    async with reporter_of():\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        try: await asyncio.sleep(60)\n"
+        "        except asyncio.CancelledError: print('saved')\n"
+        "asyncio.run(main())\n"
+    )
+    process = script(tmp_path, text)
+    output, _ = process.communicate(timeout=LIMIT_SECONDS)
+    assert (process.returncode, output) == (0, b"saved\n")
+    assert left(tmp_path) == [{"stage": "finished", "outcome": "cancelled"}]

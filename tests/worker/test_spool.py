@@ -245,3 +245,18 @@ def test_files_are_events(tmp_path: Path) -> None:
     execute(tmp_path, "true").communicate()
     for path in tmp_path.glob("*/*.json"):
         assert json.loads(path.read_text())["data"]["jobId"] == "3333"
+
+
+def test_what_cannot_be_removed_is_not_sent_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report that this process may not remove, as in a folder of somebody else's, is left to others."""
+    spool = Spool(tmp_path, "topic")
+    spool.keep(report(1))
+
+    def refuse(_: Path, *, missing_ok: bool = False) -> None:
+        raise PermissionError(missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    (one,) = spool.left()
+    spool.remove(one.path)
+    assert not spool.has_left()
+    assert Spool(tmp_path, "topic").has_left()
