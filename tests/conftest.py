@@ -8,6 +8,7 @@ import hypothesis
 import pytest
 from redis.asyncio import Redis
 
+import devstack
 from tests.support.deployment import Deployment
 from tests.support.machine import end_apis_at_once, make_way, share_of, start_brokers_quickly, use_own_ports
 from tests.support.reception import Reception, ask_for_services
@@ -86,6 +87,18 @@ def _share(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     lock = (own.parent if hasattr(request.config, "workerinput") else own) / "machine"
     with share_of(lock, alone=request.node.get_closest_marker("alone") is not None):
         yield
+
+
+@pytest.fixture(autouse=True)
+def _server_is_marked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a test that starts a server without saying so fail: it would be run where there is none."""
+    if not request.node.get_closest_marker("server"):
+        for server in (devstack.Kafka, devstack.Redis):
+            monkeypatch.setattr(server, "start", _refuse)
+
+
+def _refuse(*_: object) -> None:
+    pytest.fail("a test that starts a server is marked `server`")
 
 
 @pytest.fixture

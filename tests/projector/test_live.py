@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from projector.errors import ForeignProjectionError, StoreUnavailableError
 from projector.fold.batch import move
@@ -68,10 +70,9 @@ async def test_a_floor_never_falls(store: Live, redis: Redis, prefix: str) -> No
     assert await redis.hget(bucket_prefix(prefix, 1, 0) + "meta", "floor:t/0") == b"9"
 
 
-@pytest.mark.long(4)
 async def test_redis_away_is_told() -> None:
     """A Redis that cannot be reached is one kind of error, whatever the client raises."""
-    client = Redis(port=1, socket_connect_timeout=1)
+    client = Redis(port=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0))  # as the projector connects
     with pytest.raises(StoreUnavailableError):
         await Live(client, "nowhere", LOG).open(known({}))
     await client.aclose()
