@@ -9,8 +9,11 @@
 --   2 incarnation  the one the caller knows the bucket by
 --   3 partitions   array of {name, expected position, next position, fingerprint or "", dead letters, no record, index}
 --   4 jobs         array of {member, identity values, score, registers, number of registers that are stages, counts};
---                  registers are {name, value, name, value ...}, stages first; counts {index of a partition, events, ...}
---   5 names        array of {identity field names, index names, ledger suffixes, fingerprint suffix, job key name}
+--                  registers are {name, value, name, value ...}, stages first; counts {index of a partition, events, ...};
+--                  behind them whether the job may be made when it is not stored
+--   5 names        array of {identity field names, index names, ledger suffixes, fingerprint suffix, job key name, name
+--                  of the field that tells of sifting}
+--   6 sift         what that field is expected to be, "" when not there
 -- Positions are decimal text. Answers an array whose first element is the reason:
 --   applied {jobs changed}, moved {partition, stored position}, missing {}, sealed {epoch}, damaged {key, member},
 --   large {}: what these jobs hold already is more than may be looked at in one step; fewer of them will do
@@ -26,8 +29,8 @@ local identity_fields, ledger, fingerprint, job_prefix = names[1], names[3], nam
 local index_prefixes = {}
 for i, name in ipairs(names[2]) do index_prefixes[i] = base .. name end
 
-local meta = call('HMGET', KEYS[1], 'incarnation', 'sealed')
-if meta[1] ~= incarnation then return {'missing'} end
+local meta = call('HMGET', KEYS[1], 'incarnation', 'sealed', names[6])
+if meta[1] ~= incarnation or (meta[3] or '') ~= payload[6] then return {'missing'} end
 if meta[2] then return {'sealed', meta[2]} end
 for _, partition in ipairs(partitions) do
   local stored = call('HGET', KEYS[2], partition[1]) or '0'
@@ -84,6 +87,8 @@ for at, job in ipairs(jobs) do
     for _, old in ipairs(stored) do read_bytes = read_bytes + (old and #old or 0) end
     writes, must_index = improvements(registers, job[5], stored)
     if must_index then must_index, damaged = is_to_index(job) end
+  elseif not job[7] then
+    writes, must_index = {}, false
   else
     for i, name in ipairs(identity_fields) do
       writes[#writes + 1] = name
