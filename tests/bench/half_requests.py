@@ -25,7 +25,9 @@ HALVES: Final = 10_000
 HALF: Final = f"GET {STATUS}?jobId=3333 HTTP/1.1\r\nHost: x\r\n".encode()
 WHOLE: Final = HALF + b"Connection: close\r\n\r\n"
 LIVE: Final = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-LOOK_SECONDS: Final = 6.0
+LOOK_SECONDS: Final = 3.0
+MOST_SECONDS: Final = 15.0
+LOGGED: Final = "connections were cut"
 PAUSE_SECONDS: Final = 0.02
 SPARE_FILES: Final = 200
 
@@ -52,18 +54,20 @@ async def notice(running: Server, halves: int) -> Noticed:
     ours, theirs = process.Pipe()
     others = process.Process(target=_send_halves, args=(api.host, api.port, halves, theirs), daemon=True)
     others.start()
-    live, query = [], []
+    live: list[float] = []
+    query: list[float] = []
     try:
         await asyncio.to_thread(ours.recv)  # they begin
-        until = time.monotonic() + LOOK_SECONDS
-        while time.monotonic() < until or not ours.poll():
+        began = time.monotonic()
+        while time.monotonic() < began + LOOK_SECONDS or not (ours.poll() and LOGGED in running.log):
+            assert time.monotonic() < began + MOST_SECONDS, running.log
             live.append(await _ask(api, LIVE))
             query.append(await _ask(api, WHOLE))
             await asyncio.sleep(PAUSE_SECONDS)
     finally:
         others.kill()
         await api.session.close()
-    cut = [line.partition("connections were cut")[2].strip() for line in running.log.splitlines() if "were cut" in line]
+    cut = [line.partition(LOGGED)[2].strip() for line in running.log.splitlines() if LOGGED in line]
     return Noticed(max(live), max(query), len(live) + len(query), "; ".join(cut))
 
 
