@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol
 
 from multidict import CIMultiDict
 
@@ -10,7 +10,6 @@ JSON: Final = "application/json"
 Headers = CIMultiDict[str]
 # A long body, piece by piece; when one fails the answer cannot be finished.
 Pieces = AsyncGenerator[bytes, None]
-Made = TypeVar("Made")
 
 
 class Room(Protocol):
@@ -21,9 +20,6 @@ class Room(Protocol):
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         """Return the turn in which a part of a long answer is to be made; few are made at a time."""
-
-    async def beside(self, make: Callable[..., Made], *arguments: Any) -> Made:
-        """Return what a call gives that takes long, such as compressing; the loop goes on meanwhile."""
 
     def hold(self, size: int) -> None:
         """Say how many bytes of this answer are at hand; raises when there is no room, and the answer ends."""

@@ -8,7 +8,6 @@ its bucket; what waits there is asked at once, and each lookup gets its own answ
 - A call that fails or takes too long fails the lookups that were in it; the next lookups are asked anew.
 - While all calls that a bucket may have are under way, more lookups gather: the busier it is, the more share a call.
 - Each bucket has a line of its own: one on a node that hangs delays nobody at the others.
-- Those who go on with a long answer or a search have another line: nobody waits for their rows but they.
 """
 
 import asyncio
@@ -21,24 +20,20 @@ from api.projection.lookup import Lookup, Portion
 from api.projection.store import CALL_TIMEOUT_SECONDS
 
 CALLS_PER_BUCKET: Final = 2
-CALLS_GOING_ON: Final = 1
 # How long whoever asks waits at most: for a call that was under way when the lookup came, and for its own.
 LOOKUP_SECONDS: Final = 0.8
 SHORTEST_CALL_SECONDS: Final = 0.3
 
 # A lookup, its answer, and when whoever asks began to wait, by the loop's clock.
 _Waiting = tuple[Lookup, asyncio.Future[Portion], float]
-# Whose line: a bucket, and whether who waits goes on with an answer.
-_At = tuple[Bucket, bool]
 
 
 class _Line:
     """Who waits for a call to one bucket, how many calls are under way, and whether the next one is about to begin."""
 
-    __slots__ = ("calls", "is_about_to_call", "most_calls", "waiting")
+    __slots__ = ("calls", "is_about_to_call", "waiting")
 
-    def __init__(self, most_calls: int) -> None:
-        self.most_calls = most_calls
+    def __init__(self) -> None:
         self.waiting: list[_Waiting] = []
         self.calls = 0
         self.is_about_to_call = False
@@ -49,21 +44,20 @@ class Reader:
 
     def __init__(self, buckets: Buckets) -> None:
         self._buckets = buckets
-        self._lines: dict[_At, _Line] = {}
+        self._lines: dict[Bucket, _Line] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def ask(self, bucket: Bucket, lookup: Lookup) -> asyncio.Future[Portion]:
         """Return what will be the answer; it raises UnavailableError when there is no right one now."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Portion] = loop.create_future()
-        at = bucket, lookup.after is not None
-        line = self._lines.get(at)
+        line = self._lines.get(bucket)
         if line is None:
-            line = self._lines[at] = _Line(CALLS_GOING_ON if at[1] else CALLS_PER_BUCKET)
+            line = self._lines[bucket] = _Line()
         line.waiting.append((lookup, answer, loop.time()))
-        if not line.is_about_to_call and line.calls < line.most_calls:
+        if not line.is_about_to_call and line.calls < CALLS_PER_BUCKET:
             line.is_about_to_call = True
-            task = loop.create_task(self._call(at, line))
+            task = loop.create_task(self._call(bucket, line))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return answer
@@ -74,21 +68,22 @@ class Reader:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _call(self, at: _At, line: _Line) -> None:
+    async def _call(self, bucket: Bucket, line: _Line) -> None:
         """Serve who waits, again and again until nobody does."""
         await asyncio.sleep(0)  # the other requests of this turn of the loop join in
         line.is_about_to_call = False
         line.calls += 1
         while line.waiting:
             waiting, line.waiting = line.waiting, []
-            await self._serve(at[0], waiting)
+            await self._serve(bucket, waiting)
         line.calls -= 1
         if not line.calls and not line.is_about_to_call:
-            del self._lines[at]
+            del self._lines[bucket]
 
     async def _serve(self, bucket: Bucket, waiting: Sequence[_Waiting]) -> None:
-        """Answer lookups of one bucket."""
+        """Answer lookups of one bucket, those that go on with a long answer last."""
         asked = [one for one in waiting if not one[1].done()]
+        asked.sort(key=_goes_on)
         try:
             if asked:
                 await self._ask_bucket(bucket, asked)
@@ -107,6 +102,10 @@ class Reader:
                 _fail(answer, portion)
             elif not answer.done():
                 answer.set_result(portion)
+
+
+def _goes_on(waiting: _Waiting) -> bool:
+    return waiting[0].after is not None
 
 
 def _fail(answer: asyncio.Future[Portion], error: Exception) -> None:

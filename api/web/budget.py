@@ -5,15 +5,9 @@ answer that is under way is not stopped by it either: its pieces become smaller 
 """
 
 import asyncio
-import os
-import sys
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
-from api.exchange import Made
 from api.metrics import Metrics
 from api.web.errors import BusyError
 
@@ -26,8 +20,6 @@ MIN_PIECE_BYTES: Final = 16 * 1024
 MAX_PIECE_BYTES: Final = 1024 * 1024
 # So many long answers are read and rendered at a time, so that small ones find their turn between them.
 LONG_AT_ONCE: Final = 2
-# How far what is done beside the loop stands back: the loop has a core as soon as it wants one.
-BESIDE_NICENESS: Final = 10
 
 
 class Budget:
@@ -39,8 +31,6 @@ class Budget:
         self.bytes = 0
         self.answers = 0
         self.turns = asyncio.Semaphore(LONG_AT_ONCE)
-        # One thread: several would take from the loop the cores that it shares with Redis and with clients.
-        self._beside = ThreadPoolExecutor(1, "beside", _stand_back)
 
     @property
     def is_tight(self) -> bool:
@@ -52,10 +42,6 @@ class Budget:
         """How many bytes one more long answer may have at hand."""
         share = self._limit // SHARED_PART // (self.answers + 1)
         return min(max(share, MIN_PIECE_BYTES), MAX_PIECE_BYTES)
-
-    async def beside(self, make: Callable[[], Made]) -> Made:
-        """Return what a call gives that takes long, made beside the loop, one after the other."""
-        return await asyncio.get_running_loop().run_in_executor(self._beside, make)
 
     def move(self, before: int, after: int) -> None:
         """Note that an answer holds so many bytes, and how many it held before."""
@@ -101,10 +87,6 @@ class Holding:
         """Return the turn in which a part of a long answer is made."""
         return self.budget.turns
 
-    async def beside(self, make: Callable[..., Made], *arguments: Any) -> Made:
-        """Return what a call gives that takes long; it is made beside the loop."""
-        return await self.budget.beside(partial(make, *arguments))
-
     def hold(self, size: int) -> None:
         """Hold so many bytes now; BusyError when that is much, more than before, and not under way yet."""
         if size <= SMALL_BYTES and not (self._bytes or self._is_under_way):
@@ -118,9 +100,3 @@ class Holding:
         """Note that a long answer begins: from here on it is finished, whatever others hold; BusyError instead."""
         self.budget.ask(MIN_PIECE_BYTES)
         self._is_under_way = True
-
-
-def _stand_back() -> None:
-    """Let this thread run when nothing else wants to; elsewhere than on Linux that would be said of the process."""
-    if sys.platform == "linux":
-        os.nice(BESIDE_NICENESS)

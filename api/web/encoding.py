@@ -1,12 +1,12 @@
 """Which encoding a client accepts (RFC 9110, section 12.5.3), and which it already has (section 13.1.2)."""
 
+import asyncio
 import re
 import zlib
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
-from api.exchange import Room
 from api.web.budget import SMALL_BYTES
 
 GZIP: Final = "gzip"
@@ -33,11 +33,11 @@ class Compressor:
     def __init__(self) -> None:
         self._stream = zlib.compressobj(GZIP_LEVEL, wbits=zlib.MAX_WBITS | 16)
 
-    async def add(self, piece: bytes, room: Room) -> bytes:
+    async def add(self, piece: bytes) -> bytes:
         """Return what goes out now that a piece was added; a long one is compressed beside the loop."""
         if len(piece) <= SMALL_BYTES:
             return self._stream.compress(piece)
-        return await room.beside(self._stream.compress, piece)
+        return await asyncio.to_thread(self._stream.compress, piece)
 
     def end(self) -> bytes:
         """Return the rest."""

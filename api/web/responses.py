@@ -1,5 +1,6 @@
 """From an answer, or from an error, to the response that goes out."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -40,7 +41,7 @@ async def respond(request: web.BaseRequest, answer: Answer, room: Room) -> Whole
         return Streamed(headers, body, is_gzip=_wants_gzip(request))
     if len(body) > SMALL_BYTES:
         room.hold(len(body))
-        response = await room.beside(_respond_whole, request, body, headers, content_type)
+        response = await asyncio.to_thread(_respond_whole, request, body, headers, content_type)
         room.hold(response.size)
         return response
     return _respond_whole(request, body, headers, content_type)

@@ -110,7 +110,7 @@ class Streamed(web.StreamResponse):
         if not isinstance(writer, StreamWriter) or request.method == hdrs.METH_HEAD:
             return
         try:
-            async with aclosing(self._packed(holding)) as pieces:
+            async with aclosing(self._packed()) as pieces:
                 async for piece in pieces:
                     holding.hold(len(piece) + WRITE_BUFFER_BYTES)
                     for part in slices(piece):
@@ -127,14 +127,14 @@ class Streamed(web.StreamResponse):
                 request.transport.abort()
             raise ConnectionResetError from error
 
-    async def _packed(self, holding: Holding) -> Pieces:
+    async def _packed(self) -> Pieces:
         """Yield the pieces as they go over the wire; long ones are compressed beside the loop."""
         pack = self._pack
         async with aclosing(self._pieces) as pieces:
             async for piece in pieces:
                 if pack is None:
                     yield piece
-                elif data := await pack.add(piece, holding):
+                elif data := await pack.add(piece):
                     yield data
         if pack:
             yield pack.end()

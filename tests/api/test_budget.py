@@ -1,10 +1,7 @@
 """The room for unfinished answers: who reads slowly, or not at all, takes it from nobody for long."""
 
 import asyncio
-import os
 import socket
-import sys
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
@@ -170,13 +167,3 @@ async def test_a_long_answer_in_slices_is_the_answer(api: Client, projection: Pr
     request = f"GET {STATUS}?owner=0x1111 HTTP/1.1\r\nHost: x\r\n".encode()
     raw = await api.raw(request + b"\r\n" + request + b"Connection: close\r\n\r\n")
     assert raw.count(answer.body) == 2
-
-
-async def test_what_is_made_beside_the_loop_stands_back() -> None:
-    """What takes long is made by one thread, which leaves the cores to the loop and to who it works with."""
-    with Holding(Budget(Metrics())) as one:
-        threads = [await one.beside(threading.get_native_id) for _ in range(3)]
-        niceness = await one.beside(os.getpriority, os.PRIO_PROCESS, 0)
-    assert len(set(threads)) == 1
-    assert threads[0] != threading.get_native_id()
-    assert niceness == min(os.getpriority(os.PRIO_PROCESS, 0) + budget.BESIDE_NICENESS, 19) or sys.platform != "linux"

@@ -8,7 +8,7 @@ import pytest
 from api.metrics import Metrics
 from api.projection.buckets import Buckets
 from api.projection.generation import Bucket
-from api.projection.lookup import Lookup, Place
+from api.projection.lookup import Lookup
 from api.projection.reader import Reader
 from api.projection.store import Store
 from api.settings import ApiSettings
@@ -84,24 +84,3 @@ async def test_an_unexpected_fault_is_the_answer_and_not_the_end(
         with pytest.raises(TypeError):
             await reader.ask(bucket, wanted("3333"))
     assert len((await reader.ask(bucket, wanted("3333"))).rows) == 1
-
-
-async def test_who_goes_on_with_a_long_answer_delays_no_other(
-    reader: Reader, buckets: Buckets, bucket: Bucket, projection: Projection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Calls for the rest of answers that are never done hold nobody up who begins; each gets what it asked for."""
-    await projection.put([Job()])
-    look_up, may_end = buckets.look_up, asyncio.Event()
-
-    async def slow_when_going_on(bucket: Bucket, lookups: list[Lookup], timeout_seconds: float) -> object:
-        if any(lookup.after for lookup in lookups):
-            await may_end.wait()
-        return await look_up(bucket, lookups, timeout_seconds)
-
-    monkeypatch.setattr(buckets, "look_up", slow_when_going_on)
-    going_on = []
-    for score in range(3):
-        going_on.append(reader.ask(bucket, wanted("3333")._replace(after=Place(score, ""))))
-        assert len((await asyncio.wait_for(reader.ask(bucket, wanted("3333")), 5)).rows) == 1
-    may_end.set()
-    assert all(portion.is_done for portion in await asyncio.gather(*going_on))
