@@ -45,7 +45,7 @@ def events(hostility: Hostility) -> Iterator[Message]:
 
 def _message(owner: str, agreement: str, job: str, **data: Any) -> Message:
     data = {"owner": owner, "agreementId": agreement, **data}
-    return b"key", json.dumps(event(job=job, **data)).encode(), []
+    return job.encode(), json.dumps(event(job=job, **data)).encode(), []
 
 
 async def flood(deployment: Deployment) -> None:
@@ -82,6 +82,8 @@ async def measure(deployment: Deployment, address: str, pids: tuple[int, int]) -
     async with Client(address) as api:
         flooding = asyncio.create_task(flood(deployment))
         noticed = await notice(api, pids[0], Hostility())
+        if flooding.done():
+            flooding.result()  # it goes on until it is cancelled, so it failed
         flooding.cancel()
         watching.cancel()
         await asyncio.gather(flooding, watching, return_exceptions=True)
