@@ -216,7 +216,7 @@ def test_redis_that_dies_and_returns(deployment: Deployment, tmp_path: Path) -> 
     [
         ({"KAFKA_BOOTSTRAP_SERVERS": NOBODY, "START_TIMEOUT_SECONDS": "1"}, f"Kafka cannot be reached at {NOBODY}"),
         ({"REDIS_URL": f"redis://{NOBODY}/0", "START_TIMEOUT_SECONDS": "1"}, f"Redis cannot be reached at {NOBODY}"),
-        ({"KAFKA_TOPIC": "no-such-topic"}, "python -m projector topics create"),
+        ({"KAFKA_TOPIC": "no-such-topic", "START_TIMEOUT_SECONDS": "3"}, "python -m projector topics create"),
     ],
 )
 def test_a_service_that_is_away_gives_75_and_a_sentence(
