@@ -28,7 +28,7 @@ from service.redis import AnyRedis
 
 _NAMES: Final = (IDENTITY_FIELDS, INDEXES, LEDGER, FINGERPRINT, JOB)
 
-# A job in the form that the script takes.
+# A job in the form that the script takes: what lua/apply.lua says of one.
 EncodedJob = list[object]
 
 
@@ -77,19 +77,25 @@ def encode(batch: Batch, buckets: int) -> list[list[EncodedJob]]:
 
 def encode_job(member: str, job: FoldedJob, events: Mapping[int, int]) -> EncodedJob:
     """Return one job; `events` has how many the ledger counts, by the index of their span."""
-    identity = (*job.identity[:-1], str(job.identity.attempt))
+    owner, agreement_id, job_id, attempt = job.identity
+    stages, details = job.stages, job.details
     return [
         member,
-        identity,
-        score_of(unix_seconds(job.created)),
-        _flat(job.stages) + _flat(job.details),
-        len(job.stages),
-        _flat(events),
+        str(score_of(unix_seconds(job.created))),
+        len(stages) + len(details),
+        len(stages),
+        2 * len(events),
+        owner,
+        agreement_id,
+        job_id,
+        str(attempt),
+        IDENTITY_FIELDS[0],
+        *stages,
+        *details,
+        *stages.values(),
+        *details.values(),
+        *chain.from_iterable(events.items()),
     ]
-
-
-def _flat(pairs: Mapping[str, str] | Mapping[int, int]) -> list[object]:
-    return list(chain.from_iterable(pairs.items()))
 
 
 def _pack(
@@ -113,5 +119,6 @@ def _pack(
         for index, span in spans.items()
     ]
     # Lua knows strings, not text: without bin types both arrive as strings.
-    packed: bytes = msgpack.packb((base, incarnation, partitions, jobs, _NAMES), use_bin_type=False)
+    flat = list(chain.from_iterable(jobs))
+    packed: bytes = msgpack.packb((base, incarnation, partitions, flat, _NAMES), use_bin_type=False)
     return packed
