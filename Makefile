@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # For every platform, with hashes, and without the address of any index.
-COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-package operator-status \
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-package operator-status --no-emit-package operator-status-servers \
 	--python-version 3.11 --no-annotate --no-header --no-emit-index-url
 # Several processes run the same tests: what they import is compiled once, whatever the user's environment says.
 export PYTHONDONTWRITEBYTECODE :=
@@ -24,11 +24,11 @@ help: ## Show this list
 
 install: $(INSTALLED) ## Create .venv with everything, from the locked requirements
 
-$(INSTALLED): requirements.lock pyproject.toml
+$(INSTALLED): requirements.lock pyproject.toml operator_status/pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable ./operator_status --editable .
 	@touch $@
 
 run: $(INSTALLED) ## Start everything and watch simulated jobs; Ctrl-C ends all of it
@@ -63,5 +63,5 @@ bench: $(INSTALLED) ## Measure speed beside the plain alternatives
 	$(BIN)/python -m tests.bench
 
 lock: $(INSTALLED) ## Resolve both lock files anew
-	$(COMPILE) --extra dev --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra dev --output-file requirements.lock pyproject.toml operator_status/pyproject.toml
 	$(COMPILE) --extra projector --extra api --constraint requirements.lock --output-file requirements-run.lock pyproject.toml

@@ -3,17 +3,19 @@
 import asyncio
 import gc
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
 
 import structlog
 
+from api.access_log import AccessLog
 from api.asking.checks import check_projection
 from api.asking.credentials import Credentials
 from api.asking.freshness import FRESHNESS_HEADERS
 from api.asking.jobs import Jobs
+from api.ending import Ending
 from api.metrics import Metrics
 from api.projection.buckets import Buckets
 from api.projection.live import Live
@@ -33,7 +35,6 @@ from schemas.redis_layout import pointer_key
 from service.diagnosis.redis import diagnose
 from service.health import Check, health_routes
 from service.redis import REDIS_FAULTS, AnyRedis, connect, read_hash, sentence
-from service.signals import stop_on_signals
 from service.version import __version__
 
 # Requests make no cycles to speak of, and a collection stops everything.
@@ -45,34 +46,47 @@ _log = structlog.get_logger(__name__)
 
 
 async def serve(settings: ApiSettings) -> None:
-    """Serve until SIGTERM or SIGINT, then finish the requests at hand.
+    """Serve until SIGTERM, after which it drains, or SIGINT; then finish the requests at hand.
 
     ServiceUnavailableError when the port is taken. Redis need not be there: until it is, answers are 503.
     """
-    await serve_until(stop_on_signals(), settings, listen(settings.api_host, settings.api_port))
+    ending = Ending()
+    ending.listen()
+    await serve_until(ending, settings, listen(settings.api_host, settings.api_port))
 
 
-async def serve_until(is_asked_to_end: asyncio.Event, settings: ApiSettings, listener: socket.socket) -> None:
-    """Serve on a listening socket until the event is set, then finish the requests at hand."""
-    async with running(settings, listener):
+async def serve_until(ending: Ending, settings: ApiSettings, listener: socket.socket) -> None:
+    """Serve on a listening socket until it is asked to end, drain, then finish the requests at hand."""
+    async with running(settings, listener, ending) as listen_no_more:
         _tune_garbage_collection()
         _log.info("listening", address=address_of(listener), version=__version__)
-        await is_asked_to_end.wait()
+        await ending.asked()
+        if not ending.is_over:
+            _log.info("draining", seconds=settings.api_drain_seconds)
+            await ending.over(settings.api_drain_seconds)
+        if not ending.is_over:
+            await listen_no_more()
 
 
 @asynccontextmanager
-async def running(settings: ApiSettings, listener: socket.socket) -> AsyncIterator[None]:
-    """Answer on a listening socket until the block ends."""
+async def running(
+    settings: ApiSettings, listener: socket.socket, ending: Ending
+) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Answer on a listening socket until the block ends; yields what closes the listener gently before that."""
     redis = connect(settings, node_seconds=NODE_SECONDS, node_retries=NODE_RETRIES)
     metrics = Metrics()
     store = Store(redis, metrics)
     reader = Reader(Buckets(store, metrics, settings.max_staleness_seconds))
     projection = Projection(Live(store, settings.redis_prefix), reader)
     common = CommonHeaders(settings.cors_origins(), FRESHNESS_HEADERS)
+    credentials = Credentials(settings.admin_tokens(), is_required=settings.api_auth == "required")
+    access_log = AccessLog(settings.api_access_log, credentials.role)
+    paths = routes(credentials, projection, metrics, ending)
+    site = Site(paths, REFUSALS, common, metrics, access_log=access_log, ending=ending)
     telling = asyncio.create_task(_tell_why_unusable(redis, settings))
     try:
-        async with serving(Site(routes(settings, projection, metrics), REFUSALS, common, metrics), listener, metrics):
-            yield
+        async with serving(site, listener, metrics, settings.api_keepalive_seconds) as listen_no_more:
+            yield listen_no_more
     finally:
         telling.cancel()
         await reader.close()
@@ -88,10 +102,10 @@ async def _tell_why_unusable(redis: AnyRedis, settings: ApiSettings) -> None:
         _log.warning(sentence(settings, await diagnose(settings, error)))
 
 
-def routes(settings: ApiSettings, projection: Projection, metrics: Metrics) -> Mapping[str, Route]:
+def routes(credentials: Credentials, projection: Projection, metrics: Metrics, ending: Ending) -> Mapping[str, Route]:
     """Return everything there is, by path."""
-    credentials = Credentials(settings.admin_tokens(), is_required=settings.api_auth == "required")
     checks: dict[str, Check] = {
+        "process": ending.check,
         "redis": projection.check_redis,
         "projection": partial(check_projection, projection, metrics),
     }

@@ -5,6 +5,7 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from api.access_log import Mode
 from service.settings import Port, RedisSettings
 
 ANY_ORIGIN: Final = "*"
@@ -32,6 +33,13 @@ class ApiSettings(RedisSettings):
     api_cors_origins: str = Field(
         ANY_ORIGIN, description="Origins whose pages may read the API, comma-separated; * for any."
     )
+    api_keepalive_seconds: float = Field(
+        75, gt=0, le=3600, description="An idle connection is closed after this; longer than a load balancer keeps it."
+    )
+    api_drain_seconds: float = Field(
+        5, ge=0, le=300, description="After SIGTERM `/readyz` says 503 for so long before nobody listens any more."
+    )
+    api_access_log: Mode = Field("errors", description="Of which requests the log has a line: off, errors or all.")
     max_staleness_seconds: float | None = Field(
         None, ge=5, description="Answer 503 when nobody has confirmed the projection for so long; not given: answer."
     )

@@ -18,12 +18,12 @@ from typing import Final
 import structlog
 
 from api.app import serve_until
+from api.ending import Ending
 from api.metrics import MULTIPROCESS_VARIABLE
 from api.settings import ApiSettings
 from api.web.server import is_any_address, listen
 from service.command_line import run_async
 from service.logs import configure_logs
-from service.signals import stop_on_signals
 
 MAX_WORKERS: Final = 64
 RESTART_PAUSE_SECONDS: Final = 1.0
@@ -36,22 +36,23 @@ _log = structlog.get_logger(__name__)
 
 async def serve_with_workers(settings: ApiSettings, count: int) -> None:
     """Keep workers running until SIGTERM or SIGINT; ServiceUnavailableError when the port is taken."""
-    is_asked_to_end = stop_on_signals()
+    ending = Ending()
+    ending.listen()
     with _reserved_port(settings.api_host, settings.api_port) as port, _shared_metrics():
         async with asyncio.TaskGroup() as tasks:
             for _ in range(count):
-                tasks.create_task(_keep_running(settings, port, is_asked_to_end))
+                tasks.create_task(_keep_running(settings, port, ending))
 
 
-async def _keep_running(settings: ApiSettings, port: int, is_asked_to_end: asyncio.Event) -> None:
-    asked = asyncio.create_task(is_asked_to_end.wait())
+async def _keep_running(settings: ApiSettings, port: int, ending: Ending) -> None:
+    asked = asyncio.create_task(ending.asked())
     while not asked.done():
         worker = _SPAWN.Process(target=_work, args=(settings, port))
         worker.start()
         async with _watched(worker) as ended:
             await asyncio.wait((ended, asked), return_when=asyncio.FIRST_COMPLETED)
             if asked.done():
-                await _end(worker, ended)
+                await _end(worker, ended, ending, settings.api_drain_seconds)
             else:
                 worker.join()  # it closes what we watch a moment before its exit code is there
                 _log.error("a worker died and is started again", pid=worker.pid, ended=_ending(worker.exitcode))
@@ -63,8 +64,15 @@ def _ending(exit_code: int | None) -> str:
     return signal.Signals(-exit_code).name if exit_code and exit_code < 0 else f"exit code {exit_code}"
 
 
-async def _end(worker: BaseProcess, ended: asyncio.Task[bool]) -> None:
-    worker.terminate()
+async def _end(worker: BaseProcess, ended: asyncio.Task[bool], ending: Ending, drain_seconds: float) -> None:
+    """Have a worker end as we were asked to, and at once when we are asked so meanwhile."""
+    over = asyncio.create_task(ending.over(drain_seconds))
+    if not ending.is_over:
+        worker.terminate()
+        await asyncio.wait((ended, over), return_when=asyncio.FIRST_COMPLETED)
+    over.cancel()
+    if ending.is_over and worker.is_alive() and worker.pid is not None:
+        os.kill(worker.pid, signal.SIGINT)
     await asyncio.wait((ended,), timeout=END_SECONDS)
     if not ended.done():
         _log.error("a worker did not end in time and is killed", pid=worker.pid)
@@ -118,7 +126,8 @@ def _work(settings: ApiSettings, port: int) -> None:
 
 
 async def _serve_as_worker(settings: ApiSettings, port: int) -> None:
-    is_asked_to_end = stop_on_signals()
+    ending = Ending()
+    ending.listen()
     if parent := multiprocessing.parent_process():
-        asyncio.get_running_loop().add_reader(parent.sentinel, is_asked_to_end.set)
-    await serve_until(is_asked_to_end, settings, listen(settings.api_host, port, is_shared=True))
+        asyncio.get_running_loop().add_reader(parent.sentinel, ending.hurry)
+    await serve_until(ending, settings, listen(settings.api_host, port, is_shared=True))

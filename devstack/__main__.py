@@ -11,7 +11,7 @@ def main() -> None:
     try:
         from devstack.command_line import commands  # noqa: PLC0415 - takes its time
     except ModuleNotFoundError as error:
-        sys.exit(f"error: {error.name} is not installed: pip install 'operator-status[devstack]'")
+        sys.exit(f"error: {error.name} is not installed: pip install 'operator-status-servers[devstack]'")
     commands()
 
 

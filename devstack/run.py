@@ -66,7 +66,7 @@ def children_environment(
         "API_PORT": str(choose_port(options.api_port, "the API", screen.say)),
         "METRICS_PORT": str(choose_port(options.metrics_port, "the projector's metrics", screen.say)),
     }
-    defaults = {"API_HOST": LOCALHOST, "LOG_FORMAT": "console", "PYTHONUNBUFFERED": "1"}
+    defaults = {"API_HOST": LOCALHOST, "API_DRAIN_SECONDS": "0", "LOG_FORMAT": "console", "PYTHONUNBUFFERED": "1"}
     return {**defaults, **environment, **known}
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter as Counts
 from collections.abc import Iterable
+from math import nan
 from time import time
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
@@ -34,6 +35,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        # When the first event that waits was recorded, by partition, Unix time in milliseconds.
+        self._waiting_since: dict[str, int] = {}
         count_tasks(self.registry)
         self.records = Counter(
             "projector_records_total", "Records applied, by partition.", ["partition"], registry=self.registry
@@ -74,6 +77,12 @@ class Metrics:
         self.lag = Gauge(
             "projector_lag_events",
             "Offsets of the log that are not applied, by partition.",
+            ["partition"],
+            registry=self.registry,
+        )
+        self._lag_seconds = Gauge(
+            "projector_lag_seconds",
+            "Age of the oldest event that is not applied, by partition; NaN when it is unknown.",
             ["partition"],
             registry=self.registry,
         )
@@ -131,11 +140,32 @@ class Metrics:
         for kind, offsets in kinds.items():
             self.ledger.labels(name, kind).set(offsets)
 
+    def show_lag(self, name: str, events: int | None) -> None:
+        """Show how many events of a partition wait, None when that is unknown, and since when."""
+        self.lag.labels(name).set(nan if events is None else events)
+        if events == 0:
+            self._waiting_since.pop(name, None)
+        since = self._waiting_since.get(name) if events else None
+        age = nan if since is None else max(0.0, time() - since / 1000)
+        self._lag_seconds.labels(name).set(0 if events == 0 else age)
+
+    def forget_lags(self) -> None:
+        """Show no lag any more, until it is shown again."""
+        self.lag.clear()
+        self._lag_seconds.clear()
+
+    def begin(self, batch: Batch) -> None:
+        """Note since when the events of a batch wait, where no earlier ones do."""
+        for span in batch.spans:
+            if span.oldest_milliseconds is not None and span.oldest_milliseconds >= 0:
+                self._waiting_since.setdefault(span.partition, span.oldest_milliseconds)
+
     def count(self, batch: Batch, jobs_changed: int) -> None:
         """Count a batch that was applied."""
         self.batch_records.observe(batch.records)
         self.jobs_changed.inc(jobs_changed)
         for span in batch.spans:
+            self._waiting_since.pop(span.partition, None)
             self.records.labels(span.partition).inc(span.records)
             if span.oldest_milliseconds is not None and span.oldest_milliseconds >= 0:  # -1: Kafka has not said it
                 self._visible.observe(max(0.0, time() - span.oldest_milliseconds / 1000))

@@ -139,8 +139,10 @@ class Projector:
 
     async def _hand_over(self, batch: Batch, partitions: Mapping[str, Partition]) -> None:
         """Start applying a batch, once its dead letters are in the log and the batch before it is in Redis."""
+        self._metrics.begin(batch)
         await self._letters.deliver(batch.refused)
         await self._settle()
+        self._metrics.begin(batch)  # again, for the batch before it is applied now
         self._in_flight = asyncio.create_task(self._apply(batch, partitions))
         for _ in range(_TURNS_TO_SEND):
             await asyncio.sleep(0)

@@ -4,13 +4,15 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from aiokafka.errors import KafkaError
 
 from projector.errors import DeadLetterError, ProjectorError, StoreUnavailableError
 from projector.settings import ProjectorSettings
+from projector.store.catalog import Catalog
 from projector.store.memory import require_redis
+from schemas.redis_layout import BUILDING, DROPPING, IMPORTING
 from service.command_line import run_async
 from service.errors import CommandError, ServiceUnavailableError, StoppedError
 from service.kafka import unreachable as kafka_unreachable
@@ -18,6 +20,13 @@ from service.logs import configure_logs
 from service.redis import AnyRedis, connect
 from service.redis import unreachable as redis_unreachable
 from service.signals import stop_on_signals
+
+# What a generation is that a command has left in this state.
+LEFT: Final = {
+    BUILDING: "is half built, and the next rebuild goes on with it",
+    IMPORTING: "is half imported, and the next import removes it",
+    DROPPING: "is half deleted, and the next drop of it, or rebuild, deletes the rest",
+}
 
 
 def run_on_redis(settings: ProjectorSettings, main: Callable[[AnyRedis], Awaitable[None]]) -> None:
@@ -33,6 +42,8 @@ def run_on_redis(settings: ProjectorSettings, main: Callable[[AnyRedis], Awaitab
             await require_redis(redis, settings)
             with as_command_errors(settings):
                 await main(redis)
+        except asyncio.CancelledError:
+            raise StoppedError(await _where_it_stopped(settings, redis)) from None
         finally:
             await redis.aclose()
 
@@ -47,7 +58,18 @@ async def _until_told(command: Coroutine[Any, Any, None]) -> None:
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         return await running
-    raise StoppedError("stopped: what is live is as it was; run the command again to go on")
+    raise StoppedError("stopped before anything was done")
+
+
+async def _where_it_stopped(settings: ProjectorSettings, redis: AnyRedis) -> str:
+    """Return what a command leaves behind that was told to end, as the catalog knows it."""
+    try:
+        state = await Catalog(redis, settings.redis_prefix).read()
+    except ProjectorError:
+        return "stopped: Redis does not say what is live; look at `python -m projector generations`"
+    live = f"generation {state.live.number} is live" if state.live else "nothing is live"
+    left = [f"generation {number} {LEFT[kept.state]}" for number, kept in state.kept.items() if kept.state in LEFT]
+    return "; ".join([f"stopped: {live}", *left])
 
 
 @contextmanager

@@ -5,7 +5,6 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
-from math import nan
 from typing import Final
 
 from aiokafka.errors import KafkaError
@@ -94,13 +93,13 @@ async def show_heartbeat(heartbeat: Heartbeat, metrics: Metrics) -> None:
 
 async def show_positions(assignment: Assignment, metrics: Metrics) -> None:
     """Show in the metrics where our partitions stand, and no more where those stand that were ours."""
-    metrics.lag.clear()
+    metrics.forget_lags()
     metrics.position.clear()
     for partition in assignment.partitions.values():
-        metrics.lag.labels(partition.name).set(nan if partition.lag is None else partition.lag)
+        metrics.show_lag(partition.name, partition.lag)
         metrics.position.labels(partition.name).set(partition.applied)
     for name in assignment.unled:
-        metrics.lag.labels(name).set(nan)
+        metrics.show_lag(name, None)
     holds = [partition.hold for partition in assignment.partitions.values() if partition.hold]
     metrics.show_held(hold.code for hold in (*holds, *assignment.unled.values()))
     metrics.blocked.set(sum(partition.is_blocked for partition in assignment.partitions.values()))

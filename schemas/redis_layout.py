@@ -9,7 +9,7 @@ its indexes, its positions. A bucket holds:
 | `owner:<owner>`, `agreement:<agreementId>`, `jobid:<jobId>` | sorted set | members by `score_of` (newest first) |
 | `positions` | hash | per `<topic>/<partition>` the next offset; its fingerprint and ledger behind `#` |
 | `heartbeats` | hash | per `<topic>/<partition>` a `Heartbeat` |
-| `meta` | hash | `incarnation`, `floor:<topic>/<partition>`, `sealed` |
+| `meta` | hash | `incarnation`, `floor:<topic>/<partition>`, `sealed`, `sift` (a `Sift`) |
 
 `<prefix>:generation` is the catalog (hash): the fields of `Pointer` name the generation that is read; beside them
 
@@ -50,6 +50,7 @@ META: Final = "meta"
 INCARNATION: Final = "incarnation"
 SEALED: Final = "sealed"
 FLOOR: Final = "floor:"
+SIFT: Final = "sift"
 
 # The end of the year 9999, the last that can be told.
 LATEST_MILLISECONDS: Final = 253_402_300_799_999
@@ -77,6 +78,8 @@ UNREADABLE: Final = "unreadable"
 LETTERS_AWAY: Final = "letters-away"
 DAMAGED_KEY: Final = "damaged-key"
 TRANSACTION: Final = "transaction"
+SIFT_ROUNDS: Final = 2
+_SIFT: Final = re.compile(rb"([12]) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6})")
 _NO_END: Final = "-"
 _HEARTBEAT: Final = re.compile(rb"(\d+) (\d+|-)(?: ([a-z-]+))?")
 # With these nobody can say how many events are missing: the log is another one, has lost them, or is not to be had.
@@ -215,6 +218,35 @@ class Heartbeat(NamedTuple):
         milliseconds, end, code = found.groups()
         known = None if end == _NO_END.encode() else number_in(end)
         return cls(number_in(milliseconds), known, code.decode() if code else None)
+
+
+class Sift(NamedTuple):
+    """What a bucket says of itself that is filled without jobs that have no news since a cutoff: in two rounds.
+
+    In both a job that is not stored is made only by news. So the first, of which nothing is shown, finds those that
+    have some, and the second, again from the log's start, completes them.
+    """
+
+    round: int
+    cutoff: str
+
+    @property
+    def stored(self) -> str:
+        """The text in Redis."""
+        return f"{self.round} {self.cutoff}"
+
+    @property
+    def next(self) -> "Sift | None":
+        """What follows once the round is over; None when nothing is left to be done."""
+        return Sift(self.round + 1, self.cutoff) if self.round < SIFT_ROUNDS else None
+
+    @classmethod
+    def of(cls, stored: bytes) -> Self:
+        """Return what the text in Redis says; ValueError when it is damaged."""
+        found = _SIFT.fullmatch(stored)
+        if found is None:
+            raise ValueError(f"{stored!r} is no round and cutoff")
+        return cls(int(found[1]), found[2].decode())
 
 
 def log_seen(end: int | None, code: str | None) -> str:

@@ -14,52 +14,30 @@ import structlog
 from click.shell_completion import CompletionItem
 from pydantic_core import PydanticUndefined
 
+from operator_status.commands.help import HELP, Command, Group, SettingOption, SettingsCommand, drop_output
 from service.errors import CommandError, SettingsError, StoppedError
 from service.logs import configure_logs
 from service.settings import Settings, is_service_link
 from service.version import __version__
 
+__all__ = [
+    "Command",
+    "Group",
+    "SettingOption",
+    "SettingsCommand",
+    "drop_output",
+    "json_option",
+    "run_async",
+    "run_command",
+    "settings_options",
+    "version_option",
+]
+
 S = TypeVar("S", bound=Settings)
 Function = TypeVar("Function", bound=Callable[..., Any])
-Command = Callable[..., Any]
 
-HELP_COLUMNS: Final = 100
-SUMMARY_CHARACTERS: Final = 500  # no summary is so long, so none is cut
-HELP: Final[dict[str, Any]] = {"help_option_names": ["-h", "--help"], "max_content_width": HELP_COLUMNS}
 _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _METAVARS: Final = {int: "INTEGER", float: "NUMBER", bool: "true|false"}
-
-
-class SettingOption(click.Option):
-    """An option that stands for a setting, and is explained behind the command's own options."""
-
-
-class _Summary(click.Command):
-    def get_short_help_str(self, limit: int = 0) -> str:
-        """Return the first sentence of the help, whole."""
-        return super().get_short_help_str(max(limit, SUMMARY_CHARACTERS))
-
-
-class SettingsCommand(_Summary):
-    """A command whose help has its own options first, and the settings in a section below."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the two sections."""
-        options = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
-        shown = [(option, option.get_help_record(ctx)) for option in options]
-        own = [record for option, record in shown if record and not isinstance(option, SettingOption)]
-        settings = [record for option, record in shown if record and isinstance(option, SettingOption)]
-        for title, records in (("Options", own), ("Settings", settings)):
-            if records:
-                with formatter.section(title):
-                    formatter.write_dl(records)
-
-
-class Group(_Summary, click.Group):
-    """A group of such commands."""
-
-    command_class = SettingsCommand
-    group_class = type
 
 
 @dataclass
@@ -142,13 +120,6 @@ def run_async(main: Coroutine[Any, Any, None]) -> None:
         asyncio.run(main)
     else:
         uvloop.run(main)
-
-
-def drop_output() -> None:
-    """Send what is left for standard output nowhere, so that Python does not fail at it once more at the end."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
 
 
 def _tell(speech: _Speech, error: CommandError) -> None:

@@ -1,20 +1,29 @@
 """Reaching Kafka: every client starts within a limit, or the process ends with a sentence that says what to do."""
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Protocol
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from service.diagnosis.fault import Fault
-from service.diagnosis.kafka import diagnose, told_by, untold
+from operator_status.diagnosis.fault import Fault
+from operator_status.diagnosis.kafka import diagnose, sentence, told_by, untold
+from operator_status.kafka_access import REQUEST_TIMEOUT_MILLISECONDS, quiet_connection_attempts
 from service.errors import ServiceUnavailableError
 from service.settings import KafkaSettings
 
-REQUEST_TIMEOUT_MILLISECONDS = 10_000
+__all__ = [
+    "REQUEST_TIMEOUT_MILLISECONDS",
+    "admin_client",
+    "diagnosed",
+    "quiet_connection_attempts",
+    "start_client",
+    "unreachable",
+    "why_unusable",
+]
+
 _PAUSE_SECONDS = 0.5
 
 
@@ -45,7 +54,7 @@ async def start_client(client: KafkaClient, settings: KafkaSettings) -> None:
     except TimeoutError:
         pass
     fault = fault or await diagnosed(settings, failure)
-    raise ServiceUnavailableError(_sentence(settings, fault)) from failure
+    raise ServiceUnavailableError(sentence(settings, fault)) from failure
 
 
 @asynccontextmanager
@@ -62,21 +71,9 @@ async def admin_client(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminCl
         await admin.close()
 
 
-@contextmanager
-def quiet_connection_attempts() -> Iterator[None]:
-    """Keep aiokafka from logging each failed attempt to connect; the sentence at the end says it once."""
-    logger = logging.getLogger("aiokafka")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
 async def why_unusable(settings: KafkaSettings, error: Exception | None) -> str:
     """Return the sentence for a Kafka that cannot be used; brokers are asked when the error does not tell the cause."""
-    return _sentence(settings, await diagnosed(settings, error))
+    return sentence(settings, await diagnosed(settings, error))
 
 
 async def diagnosed(settings: KafkaSettings, error: Exception | None) -> Fault:
@@ -87,11 +84,4 @@ async def diagnosed(settings: KafkaSettings, error: Exception | None) -> Fault:
 
 def unreachable(settings: KafkaSettings, error: Exception | None) -> str:
     """Return the sentence for a Kafka that cannot be used, as far as the error itself tells the cause."""
-    return _sentence(settings, told_by(settings, error) or untold(error))
-
-
-def _sentence(settings: KafkaSettings, fault: Fault) -> str:
-    place = settings.kafka_bootstrap_servers
-    if fault.may_pass:
-        return f"Kafka cannot be reached at {place} ({fault.cause}): {fault.remedy}"
-    return f"Kafka cannot be used at {place} ({fault.cause}): {fault.remedy}"
+    return sentence(settings, told_by(settings, error) or untold(error))

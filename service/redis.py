@@ -11,7 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisClusterException, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
-from service.diagnosis.fault import Fault
+from operator_status.diagnosis.fault import Fault
 from service.diagnosis.redis import told_by, untold
 from service.redis_sentinel import SENTINEL_SUFFIX, through_sentinels
 from service.redis_url import address_in

@@ -1,3 +1,5 @@
-"""Which version this is: also what is built and installed is called by it."""
+"""Which version this is: the same as that of what workers install."""
 
-__version__ = "0.1.0"
+from operator_status.version import __version__
+
+__all__ = ["__version__"]

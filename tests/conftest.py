@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.support.deployment import Deployment
-from tests.support.machine import make_way, share_of, start_brokers_quickly, use_own_ports
+from tests.support.machine import end_apis_at_once, make_way, share_of, start_brokers_quickly, use_own_ports
 from tests.support.reception import Reception, ask_for_services
 from tests.support.services import Services, running_services, source_of_services
 
@@ -32,6 +32,7 @@ def pytest_configure() -> None:
     make_way()
     use_own_ports()
     start_brokers_quickly()
+    end_apis_at_once()
 
 
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen and dealt out by what is marked here

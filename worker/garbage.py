@@ -10,10 +10,10 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from operator_status.event import HEADERS, Headers
 from schemas.decode import Reason
 from schemas.identity import MAX_IDENTIFIER_CHARACTERS
 from schemas.job_event import MAX_DEPTH, MAX_OUTPUTS, MAX_RECORD_BYTES, MAX_TEXT_CHARACTERS, MAX_URL_CHARACTERS
-from worker.event import HEADERS, Headers
 
 Spoil = Callable[[bytes], tuple[bytes | None, Headers]]
 

@@ -11,12 +11,13 @@ from typing import Any, Final
 
 import click
 
+from operator_status.kafka_client import new_producer
 from service.command_line import Command, SettingsCommand, run_async, settings_options
 from service.kafka import quiet_connection_attempts, start_client
 from service.logs import configure_logs
 from service.settings import KafkaSettings
 from service.signals import stop_on_signals
-from worker.app import new_producer, require_topic
+from worker.app import require_topic
 from worker.sending import BATCH_BYTES, Sending
 from worker.simulation import Mix, events
 
@@ -79,7 +80,7 @@ async def _simulate(settings: KafkaSettings, jobs: int, rate: float, seed: int, 
     click.echo(f"simulating {jobs or 'endless'} jobs of seed {seed}, sent to {settings.kafka_topic}")
     begin = time.monotonic()
     with quiet_connection_attempts():
-        async with new_producer(settings, max_batch_size=BATCH_BYTES) as producer:
+        async with new_producer(settings, compression_type="lz4", max_batch_size=BATCH_BYTES) as producer:
             await start_client(producer, settings)
             is_asked_to_end = stop_on_signals()  # until here Ctrl-C ends it at once
             sending = Sending(producer, settings, is_asked_to_end)

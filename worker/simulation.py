@@ -14,8 +14,8 @@ from itertools import accumulate, count
 from random import Random
 from typing import Final, NamedTuple
 
+from operator_status.event import HEADERS, Headers
 from schemas.lifecycle import FINISHED, STAGES, Stage
-from worker.event import HEADERS, Headers
 from worker.garbage import GARBAGE
 from worker.simulated_job import CANCELLED, ERRORS, FAILED, MICROSECONDS, SUCCEEDED, Attempt, event_value, owner
 

@@ -41,6 +41,13 @@ class Credentials:
             return ADMIN
         raise UnauthorizedError("The credentials are not valid")
 
+    def role(self, authorization: Sequence[str]) -> str:
+        """Return what the log calls who sends these headers: `admin`, `anyone`, or `none` who is not let in."""
+        try:
+            return "admin" if self.caller(authorization).is_admin else "anyone"
+        except UnauthorizedError:
+            return "none"
+
     def _is_admin(self, authorization: str) -> bool:
         _, _, token = authorization.partition(" ")
         given = _digest(token.strip(" ").encode(errors="surrogateescape"))

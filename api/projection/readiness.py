@@ -8,28 +8,41 @@ Several calls are under way at once and may come back in any order. So an answer
 known when it was asked for, not against what another one brought meanwhile.
 """
 
+from collections.abc import Iterable
+from typing import Final
+
 from api.projection.errors import NotReadyError, StaleGenerationError, UnconfirmedError
 from api.projection.generation import Bucket
 from api.projection.standing import HEARTBEAT_AHEAD_MILLISECONDS, Offsets, Standing
 from schemas.event_time import iso_seconds, sortable_timestamp
+from schemas.redis_layout import SIFT_ROUNDS
 
 _NOTHING: Offsets = {}
+# One more each time that a bucket is begun again: far more than a process lives to see.
+_REMEMBERED: Final = 100
 
 
 class Readiness:
-    """For each bucket the incarnation last seen, and the highest position of each partition answered from.
+    """For each bucket the incarnations that were shown, and the highest position of each partition answered from.
+
+    A new incarnation begins below what another one has shown, and its floors see to the rest. One that comes back,
+    as on a replica that had not heard of the new one, is held against all that was shown since.
 
     With a limit for its age, what nobody has confirmed for longer is not shown.
     """
 
     def __init__(self, max_staleness_seconds: float | None = None) -> None:
         self._max_staleness_seconds = max_staleness_seconds
-        self._highest: dict[tuple[int, int], tuple[str, Offsets]] = {}
+        # By incarnation, the one shown last at the end.
+        self._highest: dict[tuple[int, int], dict[str, Offsets]] = {}
 
     def watermark(self, bucket: Bucket) -> Offsets:
         """Return what an answer that is asked for from now on must not be below."""
-        incarnation, highest = self._highest.get((bucket.generation, bucket.number), ("", _NOTHING))
-        return highest if incarnation == bucket.incarnation else _NOTHING
+        shown = self._highest.get((bucket.generation, bucket.number), {})
+        if bucket.incarnation not in shown:
+            return _NOTHING
+        last = next(reversed(shown))
+        return shown[last] if last == bucket.incarnation else _highest_of(shown.values())
 
     def check(self, bucket: Bucket, now: Standing, watermark: Offsets) -> None:
         """Raise NotReadyError, saying how far it is, unless the bucket may be shown; remember that it is shown."""
@@ -55,9 +68,23 @@ class Readiness:
 
     def _raise_to(self, bucket: Bucket, positions: Offsets) -> None:
         highest = self.watermark(bucket)
-        if any(highest.get(name, -1) < offset for name, offset in positions.items()):
-            raised = {name: max(highest.get(name, 0), offset) for name, offset in ({**highest, **positions}).items()}
-            self._highest[bucket.generation, bucket.number] = (bucket.incarnation, raised)
+        shown = self._highest.setdefault((bucket.generation, bucket.number), {})
+        is_last = bool(shown) and next(reversed(shown)) == bucket.incarnation
+        if is_last and not any(highest.get(name, -1) < offset for name, offset in positions.items()):
+            return
+        shown.pop(bucket.incarnation, None)
+        shown[bucket.incarnation] = _highest_of([highest, positions])
+        if len(shown) > _REMEMBERED:
+            del shown[next(iter(shown))]
+
+
+def _highest_of(offsets: Iterable[Offsets]) -> Offsets:
+    """Return the highest offset of each partition."""
+    highest: dict[bytes, int] = {}
+    for each in offsets:
+        for name, offset in each.items():
+            highest[name] = max(highest.get(name, 0), offset)
+    return highest
 
 
 def _check_incarnation(bucket: Bucket, now: Standing) -> None:
@@ -68,9 +95,13 @@ def _check_incarnation(bucket: Bucket, now: Standing) -> None:
 
 
 def _check_floors(now: Standing) -> None:
-    if any(now.positions.get(name, 0) < floor for name, floor in now.floors.items()):
+    """Floors must be reached, in each of the rounds when it is sifted."""
+    if now.sift or any(now.positions.get(name, 0) < floor for name, floor in now.floors.items()):
         done = sum(min(now.positions.get(name, 0), floor) for name, floor in now.floors.items())
-        raise NotReadyError(f"The projection is rebuilding, {100 * done // sum(now.floors.values())} %")
+        percent = 100 * done // max(1, sum(now.floors.values()))
+        if now.sift:
+            percent = (100 * (now.sift.round - 1) + percent) // SIFT_ROUNDS
+        raise NotReadyError(f"The projection is rebuilding, {min(percent, 99)} %")
 
 
 def _check_not_behind(now: Standing, watermark: Offsets) -> None:

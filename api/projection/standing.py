@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Final, NamedTuple
 
-from schemas.redis_layout import FLOOR, INCARNATION, SEALED, Heartbeat, number_in
+from schemas.redis_layout import FLOOR, INCARNATION, SEALED, SIFT, Heartbeat, Sift, number_in
 
 HEARTBEAT_VALID_MILLISECONDS: Final = 5000
 # A heartbeat further ahead than this is of another clock, so nobody knows how old it is.
@@ -17,6 +17,7 @@ HEARTBEAT_AHEAD_MILLISECONDS: Final = 1000
 _FLOOR: Final = FLOOR.encode()
 _INCARNATION: Final = INCARNATION.encode()
 _SEALED: Final = SEALED.encode()
+_SIFT: Final = SIFT.encode()
 _REMEMBERED: Final = 256
 # Partition name -> offset.
 Offsets = Mapping[bytes, int]
@@ -47,6 +48,7 @@ class Standing:
 
     incarnation: str | None
     is_sealed: bool
+    sift: Sift | None
     floors: Offsets
     positions: Offsets
     heartbeats: Mapping[bytes, Heartbeat]
@@ -90,6 +92,7 @@ def _standing(flat_meta: Sequence[bytes], positions: Sequence[bytes], heartbeats
     return Standing(
         incarnation.decode() if incarnation is not None else None,
         _SEALED in meta,
+        Sift.of(meta[_SIFT]) if _SIFT in meta else None,
         {name[len(_FLOOR) :]: number_in(offset) for name, offset in meta.items() if name.startswith(_FLOOR)},
         {name: number_in(offset) for name, offset in _pairs(positions).items()},
         {name: Heartbeat.of(value) for name, value in _pairs(heartbeats).items()},

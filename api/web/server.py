@@ -3,8 +3,9 @@
 import asyncio
 import resource
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, Final, cast
 
 import structlog
@@ -24,13 +25,14 @@ HEAD_END: Final = b"\r\n\r\n"
 MAX_LINE_BYTES: Final = 8190
 MAX_FIELD_BYTES: Final = 16 * 1024
 MAX_HEADERS: Final = 100
-KEEPALIVE_SECONDS: Final = 15
 # How long a body that nobody asked for is read, so that its sender sees the answer.
 LINGERING_SECONDS: Final = 2
 # A client that takes nothing for this long loses its connection.
 STALLED_MILLISECONDS: Final = 30_000
 # Twice this is what ending takes at most: requests get as long to finish, and then to be cancelled.
 SHUTDOWN_SECONDS: Final = 3
+# Requests that were under way when the last connection was taken have arrived after this.
+ARRIVING_SECONDS: Final = 0.2
 # So many connections wait in the kernel to be taken, and so many are taken before others are answered.
 BACKLOG: Final = 4096
 ANY_IPV6: Final = "::"
@@ -43,18 +45,29 @@ _log = structlog.get_logger(__name__)
 class Connection(web.RequestHandler):
     """A client's connection; answers in the site's form also where aiohttp finds no request."""
 
-    __slots__ = ("_connections", "_site", "_unparsed")
+    __slots__ = ("_connections", "_has_left", "_site", "_unparsed")
 
     def __init__(self, server: "Server", site: Site, connections: Connections, **options: Any) -> None:
         super().__init__(server, **options)
         self._site = site
         self._connections = connections
+        self._has_left = False
         self._unparsed = b""
 
     @property
     def is_waiting(self) -> bool:
         """Whether no whole request is at hand."""
         return not self._request_count or (self._waiter is not None and not self._messages)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether we end it, and not its client."""
+        return self._force_close and not self._has_left
+
+    @property
+    def has_more(self) -> bool:
+        """Whether requests wait behind the one that is answered."""
+        return bool(self._messages or self._unparsed)
 
     def cut(self) -> None:
         """End the connection at once."""
@@ -65,6 +78,11 @@ class Connection(web.RequestHandler):
         """Begin, with little that is written and not taken."""
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End; the client has left unless we have said so before."""
+        self._has_left = not self._force_close
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in, a head at a time: what is wrong with a request does not concern the one before it.
@@ -151,14 +169,19 @@ def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) 
 
 
 @asynccontextmanager
-async def serving(site: Site, listener: socket.socket, metrics: Metrics) -> AsyncIterator[None]:
-    """Serve the site until the block ends, then let requests finish within the limit."""
+async def serving(
+    site: Site, listener: socket.socket, metrics: Metrics, keepalive_seconds: float
+) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Serve the site until the block ends, then let requests finish within the limit.
+
+    Yields what closes the listener and takes in what had come until then; without it the end is less gentle.
+    """
     connections = Connections(metrics)
     server = Server(
         site,
         connections,
         access_log=None,
-        keepalive_timeout=KEEPALIVE_SECONDS,
+        keepalive_timeout=keepalive_seconds,
         lingering_time=LINGERING_SECONDS,
         max_line_size=MAX_LINE_BYTES,
         max_field_size=MAX_FIELD_BYTES,
@@ -169,12 +192,31 @@ async def serving(site: Site, listener: socket.socket, metrics: Metrics) -> Asyn
     await runner.setup()
     watching = asyncio.create_task(connections.watch())
     try:
-        await web.SockSite(runner, listener, backlog=TAKEN_AT_ONCE).start()
+        listening = web.SockSite(runner, listener, backlog=TAKEN_AT_ONCE)
+        await listening.start()
         listener.listen(BACKLOG)
-        yield
+        yield partial(_listen_no_more, listening, listener, server)
     finally:
         watching.cancel()
         await runner.cleanup()
+
+
+async def _listen_no_more(listening: web.SockSite, listener: socket.socket, server: Server) -> None:
+    """Close the listener, and return when the requests of those who had connected have come.
+
+    The kernel resets connections that it holds for a listener which is closed, so they are taken first.
+    """
+    taken = []
+    with suppress(BlockingIOError):
+        while True:
+            taken.append(listener.accept()[0])
+    await listening.stop()
+    loop = asyncio.get_running_loop()
+    for connection in taken:
+        connection.setblocking(False)  # noqa: FBT003 - its only argument, and it takes no name
+        with suppress(OSError):  # it is gone again
+            await loop.connect_accepted_socket(server, connection)
+    await asyncio.sleep(ARRIVING_SECONDS)
 
 
 def listen(host: str, port: int, *, is_shared: bool = False) -> socket.socket:

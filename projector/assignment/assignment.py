@@ -89,7 +89,7 @@ class Assignment:
             elif partition:
                 records = self._unread(partition, read.records)
                 if partition.hold is None and read.position < partition.next:
-                    self._log.seek(item, partition.next)  # what lies between was passed over
+                    self._log.seek(item, partition.place_to_read)  # what lies between was passed over
                 elif partition.hold is None and read.position > partition.next:
                     taken.stretches.append(partition.take(records, read.position))
                     taken.partitions[partition.name] = partition

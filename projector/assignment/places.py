@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 from aiokafka import TopicPartition
 
-from projector.assignment.gaps import Gap
+from projector.assignment.gaps import Gap, move_past
 from projector.assignment.partition import HOLD_RETRY_SECONDS, Hold, Partition, after
 from projector.assignment.shown import Shown
 from projector.errors import DeadLetterError
@@ -78,6 +78,7 @@ class Places:
         names = {item: partition_name(item.topic, item.partition) for item in ranges}
         by_name = {names[item]: held for item, held in ranges.items()}
         standings = await self._standings(by_name)
+        await self._pass_noted(standings)
         holds = await self._pass_gaps(by_name, standings)
         return {
             item: Place(standings[names[item]], held, leaders[item], holds.get(names[item]))
@@ -89,6 +90,15 @@ class Places:
         standings = await self._store.generation.standings(list(ranges))
         await self._shown.hide_lost(standings, {name: held.end for name, held in ranges.items()})
         return standings
+
+    async def _pass_noted(self, standings: dict[str, Standing]) -> None:
+        """Pass over what somebody has decided to pass over, wherever that was not done yet."""
+        noted = await self._store.passed_over()
+        for name, ranges in noted.items():
+            for start, end in sorted(ranges.items()):
+                if name in standings and start <= (position := min(standings[name].next)) < end:
+                    await move_past(Gap(name, position, end), self._store.generation)
+                    standings |= await self._store.generation.standings([name])
 
     async def _pass_gaps(self, ranges: Mapping[str, LogRange], standings: dict[str, Standing]) -> dict[str, Hold]:
         """Pass over what is gone before the log's start, if that may be; return why partitions must wait for it."""

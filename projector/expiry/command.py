@@ -1,7 +1,8 @@
 """The command that lets old jobs go: `python -m projector expire`."""
 
+import sys
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import click
 import orjson
@@ -17,6 +18,9 @@ from service.errors import CommandError
 from service.moments import typed_moment
 from service.redis import AnyRedis
 
+# A younger time is asked about.
+UNASKED_AGE: Final = timedelta(days=1)
+
 
 @click.command(cls=SettingsCommand)
 @click.option(
@@ -27,9 +31,12 @@ from service.redis import AnyRedis
     help="An ISO 8601 time, UTC unless it says otherwise, or an age such as 90d or 12h.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say how many jobs would go.")
+@click.option("--yes", "is_sure", is_flag=True, help="Do not ask, also when jobs of the last day would go.")
 @json_option
 @settings_options(ProjectorSettings)
-def expire(settings: ProjectorSettings, before: datetime | timedelta, *, dry_run: bool, as_json: bool) -> None:
+def expire(
+    settings: ProjectorSettings, before: datetime | timedelta, *, dry_run: bool, is_sure: bool, as_json: bool
+) -> None:
     """Let the jobs go that have no news since a time, finished or not.
 
     They are hidden within a second or two, and running projectors delete them bit by bit. The time can only be raised:
@@ -37,16 +44,29 @@ def expire(settings: ProjectorSettings, before: datetime | timedelta, *, dry_run
     """
 
     async def main(redis: AnyRedis) -> None:
-        sentence, facts = await (_rehearse if dry_run else _expire)(redis, settings.redis_prefix, before)
+        catalog = Catalog(redis, settings.redis_prefix)
+        live, cutoff, age = await _wanted(catalog, settings.redis_prefix, before)
+        if dry_run:
+            sentence, facts = await _rehearse(redis, settings.redis_prefix, live, cutoff)
+        else:
+            if age < UNASKED_AGE and not is_sure:
+                _ask(cutoff)
+            sentence, facts = await _expire(catalog, cutoff)
         click.echo(orjson.dumps(facts) if as_json else sentence)
 
     run_on_redis(settings, main)
 
 
-async def _expire(redis: AnyRedis, prefix: str, before: datetime | timedelta) -> tuple[str, dict[str, Any]]:
+def _ask(cutoff: str) -> None:
+    """Have a person confirm what is so late that hardly anybody means it; CommandError where nobody can be asked."""
+    what = f"jobs without news since {iso_seconds(cutoff)}, less than a day ago, would go for good, running ones too"
+    if not sys.stdin.isatty():
+        raise CommandError(f"{what}: give --yes if that is meant")
+    click.confirm(f"{what}. Is that meant?", abort=True)
+
+
+async def _expire(catalog: Catalog, cutoff: str) -> tuple[str, dict[str, Any]]:
     """Let them go; return what was done, in words and as an object."""
-    catalog = Catalog(redis, prefix)
-    _, cutoff = await _wanted(catalog, prefix, before)
     in_force = await catalog.raise_cutoff(cutoff)
     if in_force != cutoff:
         raise _too_old(in_force)
@@ -55,16 +75,15 @@ async def _expire(redis: AnyRedis, prefix: str, before: datetime | timedelta) ->
     return sentence, {"before": time}
 
 
-async def _rehearse(redis: AnyRedis, prefix: str, before: datetime | timedelta) -> tuple[str, dict[str, Any]]:
+async def _rehearse(redis: AnyRedis, prefix: str, live: Pointer, cutoff: str) -> tuple[str, dict[str, Any]]:
     """Count them; return what would be done, in words and as an object."""
-    live, cutoff = await _wanted(Catalog(redis, prefix), prefix, before)
     jobs, old = await count_all(redis, prefix, live, cutoff)
     time = iso_seconds(cutoff)
     return f"{old} of {jobs} jobs have no news since {time} and would go", {"before": time, "old": old, "jobs": jobs}
 
 
-async def _wanted(catalog: Catalog, prefix: str, before: datetime | timedelta) -> tuple[Pointer, str]:
-    """Return the live generation and the wanted cutoff; CommandError when it cannot be that."""
+async def _wanted(catalog: Catalog, prefix: str, before: datetime | timedelta) -> tuple[Pointer, str, timedelta]:
+    """Return the live generation, the wanted cutoff, and how long ago that is; CommandError when it cannot be that."""
     state = await catalog.read()
     if state.live is None:
         raise CommandError(f"Redis holds no projection under the prefix {prefix!r}: start the projector first")
@@ -74,7 +93,7 @@ async def _wanted(catalog: Catalog, prefix: str, before: datetime | timedelta) -
         raise CommandError(f"{iso_seconds(cutoff)} is in the future: by Redis' clock it is {iso_seconds(now)}")
     if cutoff < state.cutoff:
         raise _too_old(state.cutoff)
-    return state.live, cutoff
+    return state.live, cutoff, datetime.fromisoformat(now) - datetime.fromisoformat(cutoff)
 
 
 def _sortable(before: datetime | timedelta, now: str) -> str:

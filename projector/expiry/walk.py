@@ -8,7 +8,7 @@ import msgpack
 
 from projector.errors import BucketMissingError, BucketSealedError
 from projector.store.calls import Script
-from projector.store.keys import keys_of
+from projector.store.keys import keys_by_bucket
 from schemas.job_event import DETAIL_NAMES
 from schemas.lifecycle import STAGE_NAMES
 from schemas.redis_layout import (
@@ -19,6 +19,7 @@ from schemas.redis_layout import (
     JOB,
     META,
     POSITIONS,
+    SIFT,
     Pointer,
     bucket_prefix,
 )
@@ -29,16 +30,20 @@ JOBS_PER_STEP: Final = 100
 # What one step reads of them at most, but for one more job: some are a thousand times as large as others.
 STEP_BYTES: Final = 512 * 1024
 
-_NAMES: Final = (IDENTITY_FIELDS, INDEXES, STAGE_NAMES, DETAIL_NAMES, JOB, FLOOR)
+_NAMES: Final = (IDENTITY_FIELDS, INDEXES, STAGE_NAMES, DETAIL_NAMES, JOB, FLOOR, SIFT)
 # Lua counts from 1, and to the last one.
 _PLACES: Final = tuple(place for time in (STAGE_TIME, DETAIL_TIME) for place in ((time.start or 0) + 1, time.stop))
 
 
 class Mode(Enum):
-    """What becomes of the old jobs; COLLECT lets them go once their bucket has caught up with the log."""
+    """What becomes of the old jobs.
+
+    COLLECT lets them go once their bucket has caught up with the log, MAKE_ROOM once it has what was shown before.
+    """
 
     COUNT = "count"
     COLLECT = "collect"
+    MAKE_ROOM = "make room"
 
 
 class Step(NamedTuple):
@@ -63,12 +68,11 @@ class OldJobs:
         A job that comes while it walks may be missed, and one may be counted twice. Raises BucketMissingError,
         BucketSealedError and StoreUnavailableError.
         """
-        for bucket in range(self._pointer.buckets):
-            async for keys in keys_of(self._redis, self._prefix, self._pointer.number, bucket, JOB):
-                while keys:
-                    step, done = await self._step(bucket, cutoff, mode, keys[:JOBS_PER_STEP])
-                    yield step
-                    keys = keys[done:]  # noqa: PLW2901 - what is left of them
+        async for bucket, keys in keys_by_bucket(self._redis, self._prefix, self._pointer, JOB):
+            while keys:
+                step, done = await self._step(bucket, cutoff, mode, keys[:JOBS_PER_STEP])
+                yield step
+                keys = keys[done:]  # noqa: PLW2901 - what is left of them
 
     async def _step(self, bucket: int, cutoff: str, mode: Mode, keys: Sequence[bytes]) -> tuple[Step | None, int]:
         """Return what was found, and how many of the keys are done with."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from projector.fold.job import FoldedJob
 from schemas.redis_layout import CARRIED
-from schemas.registers import recorded_at
+from schemas.registers import SEPARATOR, recorded_at
 
 # Partition name -> the offset at which the log begins.
 Starts = Mapping[str, int]
@@ -29,6 +29,26 @@ def lost_ranges(
 
 
 def has_lost_events(job: FoldedJob, starts: Starts) -> bool:
-    """Tell whether events of a job were recorded before the place where the log begins."""
-    recorded = map(recorded_at, job.stages.values())
-    return CARRIED in job.details or any(offset < starts.get(partition, 0) for partition, offset in recorded)
+    """Tell whether events of a job may have been recorded before the place where the log begins.
+
+    A stage tells its record. A detail does not: unless it is of a report that a stage tells too, it may be lost.
+    """
+    recorded = [recorded_at(register) for register in job.stages.values()]
+    if CARRIED in job.details or any(offset < starts.get(partition, 0) for partition, offset in recorded):
+        return True
+    told = {report_of_stage(register) for register in job.stages.values()}
+    details = (register for name, register in job.details.items() if name != CARRIED)
+    has_lost = any(starts.get(partition, 0) for partition, _ in recorded)
+    return has_lost and any(report_of_detail(register) not in told for register in details)
+
+
+def report_of_stage(register: str) -> tuple[str, str]:
+    """Return time and id of the event that a stage's register is of."""
+    time, _, event_id, _ = register.split(SEPARATOR)
+    return time, event_id
+
+
+def report_of_detail(register: str) -> tuple[str, str]:
+    """Return time and id of the event that a detail's register is of."""
+    _, time, event_id, _ = register.split(SEPARATOR, 3)
+    return time, event_id

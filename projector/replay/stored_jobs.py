@@ -6,7 +6,7 @@ from typing import Final
 from projector.fold.job import FoldedJob
 from projector.fold.stored_job import job_of
 from projector.store.calls import Script
-from projector.store.keys import keys_of
+from projector.store.keys import keys_by_bucket
 from schemas.redis_layout import JOB, Pointer
 from service.errors import CommandError
 from service.redis import AnyRedis
@@ -24,15 +24,14 @@ async def stored_jobs(redis: AnyRedis, prefix: str, pointer: Pointer, so: str) -
     Raises CommandError for a key that holds no job; `so` says what cannot be done then, and what helps.
     """
     read_jobs = Script(redis, "replay/read_jobs")
-    for bucket in range(pointer.buckets):
-        async for keys in keys_of(redis, prefix, pointer.number, bucket, JOB):
-            while keys:
-                answer = await read_jobs(keys, [str(MAX_READ_BYTES)])
-                if answer[0] != b"read":
-                    raise _damaged(answer[1], so)
-                hashes = answer[1:]
-                yield [_stored(key, flat, so) for key, flat in zip(keys, hashes, strict=False) if flat]
-                keys = keys[len(hashes) :]  # noqa: PLW2901 - what is left of them
+    async for _, keys in keys_by_bucket(redis, prefix, pointer, JOB):
+        while keys:
+            answer = await read_jobs(keys, [str(MAX_READ_BYTES)])
+            if answer[0] != b"read":
+                raise _damaged(answer[1], so)
+            hashes = answer[1:]
+            yield [_stored(key, flat, so) for key, flat in zip(keys, hashes, strict=False) if flat]
+            keys = keys[len(hashes) :]  # noqa: PLW2901 - what is left of them
 
 
 def _stored(key: bytes, flat: Sequence[bytes], so: str) -> StoredJob:

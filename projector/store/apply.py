@@ -11,7 +11,9 @@ from projector.fold.batch import Batch, Span
 from projector.fold.job import FoldedJob
 from projector.store.buckets import Buckets
 from projector.store.calls import Script, check, understood
+from projector.store.sifting import Sifts
 from schemas.event_time import unix_seconds
+from schemas.expiry import has_news_since
 from schemas.identity import bucket_of, job_member
 from schemas.redis_layout import (
     FINGERPRINT,
@@ -21,12 +23,14 @@ from schemas.redis_layout import (
     LEDGER,
     META,
     POSITIONS,
+    SIFT,
+    Sift,
     number_in,
     score_of,
 )
 from service.redis import AnyRedis
 
-_NAMES: Final = (IDENTITY_FIELDS, INDEXES, LEDGER, FINGERPRINT, JOB)
+_NAMES: Final = (IDENTITY_FIELDS, INDEXES, LEDGER, FINGERPRINT, JOB, SIFT)
 
 # A job in the form that the script takes: what lua/apply.lua says of one.
 EncodedJob = list[object]
@@ -39,14 +43,18 @@ class ApplyStep:
         self._buckets = buckets
         self._apply = Script(redis, "apply")
 
-    async def __call__(self, bucket: int, jobs: Sequence[EncodedJob], spans: Mapping[int, Span]) -> int:
+    async def __call__(
+        self, bucket: int, jobs: Sequence[EncodedJob], spans: Mapping[int, Span], sift: Sift | None = None
+    ) -> int:
         """Apply these jobs of a batch and its spans, by their index in it; return how many jobs changed.
+
+        When the bucket is sifted, a job is made only by news.
 
         Raises PositionMovedError, BucketMissingError, BucketSealedError, DamagedKeyError or BatchTooLargeError, and
         then nothing was written; another StoreUnavailableError, and then the outcome is unknown.
         """
         incarnation = self._buckets.pointer.incarnations[bucket]
-        argument = _pack(self._buckets.base(bucket), incarnation, spans, jobs, is_first=bucket == 0)
+        argument = _pack(self._buckets.base(bucket), incarnation, spans, jobs, sift, is_first=bucket == 0)
         answer = await self._apply(self._buckets.keys(bucket, META, POSITIONS), [argument])
         if answer[0] == b"moved":
             raise _moved(answer, spans)
@@ -66,17 +74,21 @@ def _moved(answer: Sequence[Any], spans: Mapping[int, Span]) -> PositionMovedErr
     return PositionMovedError(partition, expected, stored)
 
 
-def encode(batch: Batch, buckets: int) -> list[list[EncodedJob]]:
+def encode(batch: Batch, buckets: int, sifts: Sifts) -> list[list[EncodedJob]]:
     """Return for each bucket its jobs."""
     encoded: list[list[EncodedJob]] = [[] for _ in range(buckets)]
     for known in batch.jobs:
         member = job_member(known.job.identity)
-        encoded[bucket_of(member, buckets)].append(encode_job(member, known.job, known.events))
+        bucket = bucket_of(member, buckets)
+        encoded[bucket].append(encode_job(member, known.job, known.events, sifts.get(bucket)))
     return encoded
 
 
-def encode_job(member: str, job: FoldedJob, events: Mapping[int, int]) -> EncodedJob:
-    """Return one job; `events` has how many the ledger counts, by the index of their span."""
+def encode_job(member: str, job: FoldedJob, events: Mapping[int, int], sift: Sift | None = None) -> EncodedJob:
+    """Return one job; `events` has how many the ledger counts, by the index of their span.
+
+    One without news is not made in a bucket that is sifted.
+    """
     owner, agreement_id, job_id, attempt = job.identity
     stages, details = job.stages, job.details
     return [
@@ -85,6 +97,7 @@ def encode_job(member: str, job: FoldedJob, events: Mapping[int, int]) -> Encode
         len(stages) + len(details),
         len(stages),
         2 * len(events),
+        sift is None or has_news_since(sift.cutoff, stages.values(), details.values()),
         owner,
         agreement_id,
         job_id,
@@ -99,7 +112,13 @@ def encode_job(member: str, job: FoldedJob, events: Mapping[int, int]) -> Encode
 
 
 def _pack(
-    base: str, incarnation: str, spans: Mapping[int, Span], jobs: Sequence[EncodedJob], *, is_first: bool
+    base: str,
+    incarnation: str,
+    spans: Mapping[int, Span],
+    jobs: Sequence[EncodedJob],
+    sift: Sift | None,
+    *,
+    is_first: bool,
 ) -> bytes:
     """Return the argument of the script for one bucket.
 
@@ -119,6 +138,6 @@ def _pack(
         for index, span in spans.items()
     ]
     # Lua knows strings, not text: without bin types both arrive as strings.
-    flat = list(chain.from_iterable(jobs))
-    packed: bytes = msgpack.packb((base, incarnation, partitions, flat, _NAMES), use_bin_type=False)
+    argument = (base, incarnation, partitions, list(chain.from_iterable(jobs)), _NAMES, sift.stored if sift else "")
+    packed: bytes = msgpack.packb(argument, use_bin_type=False)
     return packed

@@ -109,9 +109,12 @@ class Buckets:
             sealed = meta.get(SEALED.encode())
             return incarnation_in(meta.get(INCARNATION.encode())), None if sealed is None else number_in(sealed)
 
-    async def begin(self, bucket: int, floors: Offsets, incarnation: str | None = None) -> Begun:
-        """Make a bucket with these floors, as this incarnation or a new one, unless it is there."""
-        arguments = [incarnation or secrets.token_hex(8), INCARNATION, *_floor_arguments(floors)]
+    async def begin(
+        self, bucket: int, floors: Offsets, incarnation: str | None = None, fields: Mapping[str, str] | None = None
+    ) -> Begun:
+        """Make a bucket with these floors and other fields, as this incarnation or a new one, unless it is there."""
+        said = [text for pair in (fields or {}).items() for text in pair]
+        arguments = [incarnation or secrets.token_hex(8), INCARNATION, *_floor_arguments(floors), *said]
         answer = await self._begin(self.keys(bucket, *_BESIDE_JOBS), arguments)
         with understood():
             return Begun(answer[0].decode(), bool(answer[1]), None if answer[2] is None else number_in(answer[2]))

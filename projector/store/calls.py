@@ -32,6 +32,7 @@ _DAMAGE: Final = re.compile("WRONGTYPE|hash value is not an integer|increment or
 # What it says of a script that fails by itself, unless somebody had Redis kill it.
 _FAULT_OF_OURS: Final = re.compile("(?:user_script:|Error running script)(?!.*Script killed)")
 
+_FLAGS: Final = re.compile(r"#!lua .*\n")
 _FOLLOWED: Final = re.compile(r"^-- Follows (\w+)\.lua: ", re.MULTILINE)
 
 
@@ -40,7 +41,7 @@ class Script:
 
     def __init__(self, redis: AnyRedis, name: str) -> None:
         """Take the script of this name in `lua/`, such as `catalog/lease`, behind those it says it follows."""
-        self._script = redis.register_script(_text(name))
+        self._script = redis.register_script(script_text(name))
 
     async def __call__(self, keys: Sequence[str | bytes], arguments: Sequence[str | bytes] = ()) -> Any:
         """Run it; where Redis does not know it, it is loaded first."""
@@ -49,9 +50,12 @@ class Script:
 
 
 @cache  # a generation is looked at several times a second, through an object of its own each time
-def _text(name: str) -> str:
+def script_text(name: str) -> str:
+    """Return a script of this name in `lua/`, behind those it says it follows."""
     text = (files("projector.store") / "lua" / f"{name}.lua").read_text()
-    return "".join([*map(_text, _FOLLOWED.findall(text)), text])
+    flags = _FLAGS.match(text)
+    first = flags[0] if flags else ""  # Redis wants them before anything else
+    return "".join([first, *map(script_text, _FOLLOWED.findall(text)), text.removeprefix(first)])
 
 
 @asynccontextmanager

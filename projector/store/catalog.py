@@ -40,7 +40,8 @@ class State:
     """What the catalog says.
 
     `skipped` has for each partition, by its name, the ranges of offsets passed over by command, as start -> end.
-    `began` and `starts` are of the live generation, as in KeptGeneration. `cutoff` is empty when no job expires.
+    `began` and `starts` are of the live generation, as in KeptGeneration; `switched` is the epoch of the switch that
+    made it live, 0 when none did. `cutoff` is empty when no job expires.
     """
 
     live: Pointer | None
@@ -48,6 +49,7 @@ class State:
     starts: Mapping[str, int]
     kept: Mapping[int, KeptGeneration]
     skipped: Mapping[str, Mapping[int, int]]
+    switched: int
     cutoff: str
     lease: str
 
@@ -71,9 +73,14 @@ class State:
             orjson.loads(text.get(STARTS, b"{}")),
             dict(sorted(kept.items())),
             skipped,
+            int(text.get(SWITCHED, 0)),
             text.get(CUTOFF, b"").decode(),
             text.get(LEASE, b"").decode(),
         )
+
+    def has_been_switched_in(self, lease: "Lease") -> bool:
+        """Tell whether the live generation became that under this lease, which then ended."""
+        return self.switched == lease.epoch + 1
 
     @property
     def next_number(self) -> int:
@@ -131,6 +138,12 @@ class Catalog:
         """Note for every later fold of the log that a range of offsets is passed over."""
         async with limited():
             await self._redis.hset(self._key, f"{SKIPPED}{partition}/{start}", str(to))
+
+    async def correct_skipped(self, partition: str, noted: int, start: int, to: int) -> None:
+        """Note another start of a range than was noted."""
+        await self.note_skipped(partition, start, to)
+        async with limited():
+            await self._redis.hdel(self._key, f"{SKIPPED}{partition}/{noted}")
 
     async def raise_cutoff(self, cutoff: str) -> str:
         """Let jobs without news since then go, unless more are let go already; return the cutoff in force."""

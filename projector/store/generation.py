@@ -1,6 +1,6 @@
 """A generation: a fold of the whole log, of which one is live; where it stands, and what is applied to it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, cast
@@ -12,6 +12,7 @@ from projector.store.buckets import Buckets
 from projector.store.calls import limited, understood
 from projector.store.heartbeats import Heartbeats
 from projector.store.ledger import Ledger, ledgers
+from projector.store.sifting import Sifting, Sifts
 from schemas.redis_layout import FINGERPRINT, POSITIONS, Pointer, number_in
 from service.redis import AnyRedis
 
@@ -33,6 +34,9 @@ class Generation:
         self.buckets = Buckets(redis, prefix, pointer)
         self.heartbeats = Heartbeats(redis, self.buckets)
         self._step = ApplyStep(redis, self.buckets)
+        self.sifting = Sifting(redis, self.buckets)
+        # Which buckets are sifted, as far as whoever applies has looked.
+        self.sifts: Sifts = {}
 
     async def standings(self, partitions: Sequence[str]) -> dict[str, Standing]:
         """Return where each of the partitions stands; 0 where nothing is stored."""
@@ -59,11 +63,12 @@ class Generation:
         A bucket that stands beyond a span (it was ahead when the projector resumed) is not sent it again. Raises what
         the step raises; then some buckets may have the batch and others not.
         """
-        jobs = encode(batch, self.pointer.buckets)
+        sifts = self.sifts
+        jobs = encode(batch, self.pointer.buckets, sifts)
 
         async def apply(bucket: int) -> int:
             due = _due(batch, bucket)
-            return await self._step(bucket, jobs[bucket], due) if due else 0
+            return await self._step(bucket, jobs[bucket], due, sifts.get(bucket)) if due else 0
 
         return sum(await self.buckets.each(apply))
 
@@ -74,12 +79,19 @@ class Generation:
             return ledgers(stored)
 
 
+# Partition name -> ranges of offsets that are passed over by command, as start -> end.
+Skipped = Mapping[str, Mapping[int, int]]
+
+
 class Opened(Protocol):
     """What has the generation that is written now."""
 
     @property
     def generation(self) -> Generation:
         """That generation; BucketMissingError when it was not opened."""
+
+    async def passed_over(self) -> Skipped:
+        """Return what is to be passed over of the log by command, as far as this generation goes."""
 
 
 def _due(batch: Batch, bucket: int) -> dict[int, Span]:

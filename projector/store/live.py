@@ -7,8 +7,9 @@ from typing import Final
 from projector.errors import BucketMissingError, BucketSealedError, ForeignProjectionError
 from projector.fold.batch import Batch
 from projector.store.buckets import Buckets, Offsets
-from projector.store.catalog import Catalog
-from projector.store.generation import Generation
+from projector.store.catalog import Catalog, State
+from projector.store.generation import Generation, Skipped
+from projector.store.sifting import first_round
 from schemas.redis_layout import FOLD_VERSION, Pointer
 from service.redis import AnyRedis
 
@@ -57,7 +58,13 @@ class Live:
         pointer = await self._whole()
         if pointer is None:
             pointer = await self._begun(await ask_ends())
-        self._opened = Generation(self._redis, self._prefix, pointer)
+        opened = Generation(self._redis, self._prefix, pointer)
+        opened.sifts = await opened.sifting.read()
+        self._opened = opened
+
+    async def passed_over(self) -> Skipped:
+        """Return what is to be passed over of the log by command."""
+        return (await self._catalog.read()).skipped
 
     async def mend(self, log_ends: Offsets) -> None:
         """Remove what is damaged of what the buckets keep beside their jobs, and hide those until the ends are reached.
@@ -73,7 +80,7 @@ class Live:
     async def check_pointer(self) -> None:
         """Raise BucketMissingError when another generation, or none, is live than the one that was opened."""
         state = await self._catalog.read()
-        self.cutoff = state.cutoff
+        await self._learn_cutoff(state)
         if state.live != self.generation.pointer:
             raise BucketMissingError("the pointer to the live generation is gone or changed")
 
@@ -94,7 +101,7 @@ class Live:
         buckets = self._buckets(pointer)
         in_force = []
         for bucket in buckets.numbers:
-            begun = await buckets.begin(bucket, log_ends)
+            begun = await buckets.begin(bucket, log_ends, fields=first_round(self.cutoff))
             if begun.sealed is not None:
                 await self._remove_left_over_seal(buckets, begun.sealed)
             if begun.incarnation != pointer.incarnations[bucket]:
@@ -107,7 +114,8 @@ class Live:
     async def _ensure_pointer(self) -> Pointer:
         """Return the live generation, making it when there is none."""
         first = Pointer(FIRST_GENERATION, self._buckets_of_new, FOLD_VERSION, self._log.cluster, self._log.topic, ())
-        pointer = (await self._catalog.ensure(first)).live
+        state = await self._catalog.ensure(first)
+        pointer = state.live
         if pointer is None:
             raise BucketSealedError("an import is under way")
         check_is_ours(pointer, self._log, self._prefix)
@@ -117,7 +125,15 @@ class Live:
                 f"this projector folds by version {FOLD_VERSION}: run `python -m projector rebuild` of this version, "
                 "which switches to a projection of its own beside the old one"
             )
+        await self._learn_cutoff(state)
         return pointer
+
+    async def _learn_cutoff(self, state: State) -> None:
+        """Learn the cutoff in force; a catalog that was lost is told the one that was."""
+        if state.cutoff < self.cutoff:
+            self.cutoff = await self._catalog.raise_cutoff(self.cutoff)
+        else:
+            self.cutoff = state.cutoff
 
     async def _remove_left_over_seal(self, buckets: Buckets, sealed: int) -> None:
         epoch, is_held = await self._catalog.end_lease()

@@ -8,6 +8,7 @@ from typing import Any, Final
 from redis.asyncio.cluster import RedisCluster
 
 from projector.settings import ProjectorSettings
+from projector.store.calls import limited
 from service.diagnosis.redis import diagnose, replica
 from service.errors import ServiceUnavailableError
 from service.redis import REDIS_FAULTS, AnyRedis, address, sentence
@@ -16,6 +17,8 @@ NO_EVICTION: Final = "noeviction"
 # These drop only keys with a lifetime, which none of ours has: for us they are as safe, and many providers set them.
 ONLY_WITH_LIFETIME: Final = "volatile-"
 REPLICA: Final = "slave"
+# So much of the memory there may be is used when writes are refused now and again.
+FULL: Final = 0.95
 LOOK_TIMEOUT_SECONDS: Final = 2.0
 _PAUSE_SECONDS: Final = 0.5
 
@@ -64,6 +67,14 @@ async def info_by_node(redis: AnyRedis, *sections: str) -> dict[str, dict[str, A
     else:
         answer = await redis.info(*sections)
     return {"": answer} if "used_memory" in answer else answer
+
+
+async def is_full(redis: AnyRedis) -> bool:
+    """Tell whether Redis, or a node of a cluster, has hardly any memory left; False where it has no limit."""
+    async with limited():
+        nodes = await info_by_node(redis, "memory")
+    limits = [(int(node["used_memory"]), int(node.get("maxmemory") or 0)) for node in nodes.values()]
+    return any(limit and used > FULL * limit for used, limit in limits)
 
 
 def why_unsafe(memory: Memory, place: str) -> str | None:

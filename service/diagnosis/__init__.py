@@ -1,1 +1,1 @@
-"""Why a service cannot be used: asked after a failure only, answered with the cause and what to change."""
+"""Why Redis cannot be used: asked after a failure only, answered with the cause and what to change."""

@@ -7,8 +7,8 @@ from typing import Final
 from redis.asyncio.sentinel import MasterNotFoundError
 from redis.exceptions import AuthenticationError, NoPermissionError, ReadOnlyError
 
-from service.diagnosis.fault import STEP_SECONDS, Fault, causes
-from service.diagnosis.network import Names, fault_on_the_way, silent, speaks_tls, start_it
+from operator_status.diagnosis.fault import STEP_SECONDS, Fault, causes
+from operator_status.diagnosis.network import Names, fault_on_the_way, silent, speaks_tls, start_it
 from service.redis_url import endpoint_in, has_tls
 from service.settings import RedisSettings
 

@@ -11,6 +11,7 @@ import pytest
 
 from api import app
 from api.app import running
+from api.ending import Ending
 from api.projection import deadline, reader, store
 from api.settings import ApiSettings
 from api.web.server import address_of, listen
@@ -80,7 +81,7 @@ async def start_api(redis_url: str) -> AsyncIterator[StartApi]:
         async def start(prefix: str, **settings: str) -> Client:
             environment = {"REDIS_URL": redis_url, "REDIS_PREFIX": prefix} | settings
             listener = listen("127.0.0.1", 0)
-            await stack.enter_async_context(running(ApiSettings.load(environment), listener))
+            await stack.enter_async_context(running(ApiSettings.load(environment), listener, Ending()))
             return await stack.enter_async_context(Client(address_of(listener)))
 
         yield start

@@ -12,7 +12,7 @@ BUCKET = Bucket(1, 0, "base:", "first")
 
 def standing(positions: Offsets, floors: Offsets | None = None, incarnation: str | None = "first") -> Standing:
     """Return where a bucket stands."""
-    return Standing(incarnation, is_sealed=False, floors=floors or {}, positions=positions, heartbeats={})
+    return Standing(incarnation, is_sealed=False, sift=None, floors=floors or {}, positions=positions, heartbeats={})
 
 
 def show(
@@ -84,9 +84,23 @@ def test_another_incarnation_bucket_or_generation_begins_anew(other: Bucket) -> 
     assert show(readiness, standing({b"t/0": 1}, incarnation=other.incarnation), bucket=other) == {b"t/0": 1}
 
 
-def test_a_replaced_incarnation_takes_the_watermark_with_it() -> None:
-    """What was known of an incarnation that was replaced is forgotten."""
+def test_an_incarnation_that_comes_back_is_held_against_what_was_shown_since() -> None:
+    """A replica that missed the emptying of its primary has the incarnation of before, and is promoted with it."""
+    readiness, second = Readiness(), BUCKET._replace(incarnation="second")
+    show(readiness, standing({b"t/0": 6, b"t/1": 2}))
+    show(readiness, standing({b"t/0": 9}, incarnation="second"), bucket=second)
+    with pytest.raises(NotReadyError, match="2 are being applied again"):
+        show(readiness, standing({b"t/0": 7, b"t/1": 2}))
+    whole = {b"t/0": 9, b"t/1": 2}
+    assert show(readiness, standing(whole)) == whole
+    assert readiness.watermark(second) == whole
+
+
+def test_few_incarnations_are_remembered() -> None:
+    """A bucket that is begun again for ever costs no more memory for ever."""
     readiness = Readiness()
     show(readiness, standing({b"t/0": 6}))
-    show(readiness, standing({b"t/0": 1}, incarnation="second"), bucket=BUCKET._replace(incarnation="second"))
+    for number in range(1000):
+        name = f"incarnation-{number}"
+        show(readiness, standing({b"t/0": 1}, incarnation=name), bucket=BUCKET._replace(incarnation=name))
     assert readiness.watermark(BUCKET) == {}

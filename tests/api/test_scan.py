@@ -13,7 +13,7 @@ from api.projection.lookup import Lookup, Place, Portion, Row, Search, place_of
 from api.projection.scan import Branch, Scan, merge
 from api.projection.standing import Standing
 
-STANDING = Standing("i", is_sealed=False, floors={}, positions={}, heartbeats={})
+STANDING = Standing("i", is_sealed=False, sift=None, floors={}, positions={}, heartbeats={})
 PLACES = st.lists(st.tuples(st.integers(-3, 3), st.text("ab", min_size=1, max_size=3)), unique=True, max_size=30)
 
 

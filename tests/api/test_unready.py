@@ -41,6 +41,7 @@ async def test_without_a_projection(start_api: StartApi, redis: Any) -> None:
     ready = await api.get("/readyz?verbose")
     assert ready.status == 503
     assert ready.body.decode().splitlines() == [
+        "[+] process: ok",
         "[+] redis: ok",
         "[-] projection: There is no projection yet: start the projector",
         "not ready",

@@ -234,12 +234,9 @@ async def test_what_has_no_body_or_an_odd_one_can_be_followed(api: Client, first
     assert [part.partition(b" ")[0] for part in re.split(rb"HTTP/1\.[01] ", answer)[2:]] == [b"200", b"404"]
 
 
-async def test_half_a_request_costs_a_connection_for_a_while_only(
-    start_api: StartApi, projection: Projection, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_half_a_request_costs_a_connection_for_a_while_only(start_api: StartApi, projection: Projection) -> None:
     """A client that never finishes its request, or never begins one, loses its connection; others are answered."""
-    monkeypatch.setattr(server, "KEEPALIVE_SECONDS", 0.2)
-    api = await start_api(projection.prefix)
+    api = await start_api(projection.prefix, API_KEEPALIVE_SECONDS="0.2")
     slow = [
         asyncio.create_task(api.raw(sent)) for sent in (b"", b"GET /li", b"GET /livez HTTP/1.1\r\nHost: x\r\n") * 50
     ]

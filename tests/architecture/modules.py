@@ -9,10 +9,11 @@ from typing import Final, NamedTuple
 PROJECT: Final = Path(__file__).parents[2]
 # Which rooms each room may import: design.md's table, and `service`, what every process does the same way.
 MAY_IMPORT: Final = {
+    "operator_status": frozenset[str](),
     "schemas": frozenset[str](),
-    "service": frozenset[str](),
+    "service": frozenset({"operator_status"}),
     "devstack": frozenset[str](),
-    "worker": frozenset({"schemas", "service"}),
+    "worker": frozenset({"operator_status", "schemas", "service"}),
     "projector": frozenset({"schemas", "service"}),
     "api": frozenset({"schemas", "service"}),
 }

@@ -77,3 +77,20 @@ def test_the_fold_is_pure() -> None:
     assert modules
     for name, path in modules.items():
         assert {imported.top for imported in imports_of(path)} <= PURE, name
+
+
+def test_verify_does_not_use_the_fold_that_it_checks() -> None:
+    """The rule of the fold is written twice: none of verify imports the first one, nor what is made of it."""
+    modules = modules_of("projector")
+    checking = {name: path for name, path in modules.items() if is_in(name, "projector.replay.verify")}
+    assert checking
+    for name in checking:
+        folding = {other for other in imported_by(name, modules) if is_in(other, "projector.fold")}
+        assert folding <= {"projector.fold", "projector.fold.record"}, name
+
+
+def test_the_second_rule_knows_nothing_of_the_first() -> None:
+    """It is made of events alone: neither of the projector nor of how registers are written."""
+    path = modules_of("projector")["projector.replay.verify.facts"]
+    names = {imported.name for imported in imports_of(path)}
+    assert not {name for name in names if is_in(name, "projector") or is_in(name, "schemas.registers")}

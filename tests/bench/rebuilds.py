@@ -30,6 +30,8 @@ def measure_rebuilds(run: CatchUp, count: int, catch_up: float) -> Iterator[str]
     for processes in PROCESSES:
         rate, memory = _rebuild(place, count, "--processes", str(processes))
         yield f"  processes: {processes} {rate:>9,.0f}/s   {rate / catch_up:.2f} times   {memory}"
+    rebuild, verify = (_seconds_of(place, command) for command in ("rebuild", "verify"))
+    yield f"  whole commands: rebuild {rebuild:.1f} s   verify {verify:.1f} s   {verify / rebuild:.2f} times"
 
 
 def measure_memory(place: Deployment, count: int) -> str:
@@ -62,6 +64,13 @@ async def measure_queries(run: CatchUp) -> list[str]:
         f"status queries at {QUERIES_PER_SECOND}/s, 99th percentile of {QUERY_SECONDS} s",
         f"  {late}   {during / without:.2f} times",
     ]
+
+
+def _seconds_of(place: Deployment, command: str) -> float:
+    """Return how long a command takes from its start to its end."""
+    began = time.perf_counter()
+    assert place.start("projector", command).wait(LIMIT_SECONDS) == 0, place.logs()
+    return time.perf_counter() - began
 
 
 def _fold_once(place: Deployment) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.support.markdown import PROJECT
 
-ROOMS = ("schemas", "service", "worker", "projector", "api", "devstack")
+ROOMS = ("operator_status", "schemas", "service", "worker", "projector", "api", "devstack")
 ANYTHING = "…"
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import api
+import operator_status
 import projector
 import schemas
 from api.metrics import LIMITS
@@ -59,3 +60,10 @@ def test_each_limit_that_is_counted_is_named() -> None:
     """The labels of the metric of limits are those of the table."""
     labels = [cells[3].strip("`") for cells in table(DOCS / "operations.md", "Limits") if cells[3]]
     assert sorted(labels) == sorted(LIMITS)
+
+
+def test_each_limit_of_workers_is_a_limit_of_the_code() -> None:
+    """Names and values of the workers' table are those of the code."""
+    known = {(name, as_text(value)) for name, value in constants(operator_status)}
+    rows = [(cells[0].strip("`"), cells[1]) for cells in table(DOCS / "workers.md", "Limits")]
+    assert [row for row in rows if row not in known] == []

@@ -10,6 +10,7 @@ from projector.assignment.assignment import Assignment
 from projector.assignment.partition import Hold
 from projector.fold.batches import Stretch
 from projector.log.consumer import Log
+from projector.log.reader import Polled
 from projector.settings import ProjectorSettings
 from projector.store.live import Live, LogIdentity
 from schemas.redis_layout import DAMAGED_KEY, LETTERS_AWAY
@@ -83,6 +84,44 @@ async def test_what_is_taken_is_taken_once(assignment: Assignment, deployment: D
     assert (await taken_of(assignment, item)).start == 0  # where Redis stands, which nothing was applied to
 
 
+async def test_what_was_polled_and_not_taken_is_read_again(
+    assignment: Assignment, log: Log, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Records that arrive while their partition may not be read, for one moment only, are not passed over."""
+    item = TopicPartition(deployment.topic, 0)
+    poll, leader = log.poll, log.leader
+    polled_once: list[TopicPartition] = []
+    led_elsewhere: set[TopicPartition] = set()
+
+    async def poll_beside_an_election() -> Polled:
+        polled = await poll()
+        if item in polled and not polled_once:
+            polled_once.append(item)
+            led_elsewhere.add(item)
+        return polled
+
+    monkeypatch.setattr(log, "poll", poll_beside_an_election)
+    monkeypatch.setattr(log, "leader", lambda asked: 99 if asked in led_elsewhere else leader(asked))
+    before = assignment.partitions[item].next
+    await deployment.send(event(), 0)
+    while not polled_once:
+        await assignment.take()
+    led_elsewhere.clear()
+    assert_whole(await taken_of(assignment, item), before)
+
+
+async def test_a_position_never_passes_what_was_not_read(
+    assignment: Assignment, log: Log, deployment: Deployment
+) -> None:
+    """Wherever the consumer stands, by whatever mistake, a stretch begins where the one before it ended."""
+    item = TopicPartition(deployment.topic, 0)
+    before = assignment.partitions[item].next
+    for _ in range(3):
+        await deployment.send(event(), 0)
+    log.seek(item, before + 2)
+    assert_whole(await taken_of(assignment, item), before)
+
+
 async def test_what_one_error_holds_another_does_not_free(assignment: Assignment, deployment: Deployment) -> None:
     """Whatever makes us forget positions, what is held for another cause stays held until that is over."""
     first, second = (f"{deployment.topic}/{number}" for number in range(2))
@@ -96,6 +135,12 @@ async def test_what_one_error_holds_another_does_not_free(assignment: Assignment
     assignment.forget()
     await placed(assignment, deployment)
     assert assignment.holds == {second: "damaged"}
+
+
+def assert_whole(stretch: Stretch, start: int) -> None:
+    """Assert that a stretch begins here and has the record of every offset."""
+    assert [record.offset for record in stretch.records] == list(range(start, stretch.next))
+    assert stretch.start == start
 
 
 async def placed(assignment: Assignment, deployment: Deployment) -> None:

@@ -6,35 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from projector.fold.job import FoldedJob
-from schemas.identity import JobIdentity
 from schemas.job_event import JobEvent
 from schemas.job_status import View, render
 from schemas.lifecycle import STAGES
 from schemas.redis_layout import STORED_FIELDS
+from tests.support.reports import IDENTITY, REPORTS
 
-IDENTITY = JobIdentity("0x1111", "0x2222", "3333", 1)
 ADMIN = View(is_admin=True)
-
-_TEXT = st.text('ab \u00e9\U0001f600"\\', max_size=3)
-_MOMENTS = st.sampled_from([f"2020-10-01T01:00:0{n}.{f}" for n in range(3) for f in ("000000", "000001", "999999")])
-_DETAILS = st.fixed_dictionaries(
-    {},
-    optional={
-        "configlogURL": st.sampled_from(["http://a", "http://b"]),
-        "outputsURL": st.lists(st.sampled_from(["http://a", "http://b"]), max_size=2),
-        "message": _TEXT,
-    },
-)
-EVENTS = st.builds(
-    JobEvent,
-    identity=st.just(IDENTITY),
-    stage=st.sampled_from(STAGES),
-    time=_MOMENTS,
-    source=st.sampled_from(["/w/1", "/w/2"]),
-    id=st.sampled_from(["a", "a b", "ab", "b"]),
-    details=_DETAILS,
-)
-REPORTS = st.lists(st.tuples(EVENTS, st.sampled_from(["t/0/1", "t/0/2", "t/1/1"])), min_size=1, max_size=12)
 
 
 def fold(reports: list[tuple[JobEvent, str]]) -> FoldedJob:

@@ -131,7 +131,7 @@ def test_packed_jobs_land_in_the_bucket_of_their_identity() -> None:
     for number in range(40):
         item = record(number, event(job=f"job-{number % 20}", attempt=1 + number // 20))
         batch.add(decode(item.value, item.headers, item.timestamp), 0, "t/0/0")
-    buckets = encode(batch, 4)
+    buckets = encode(batch, 4, {})
     members = [[job[0] for job in jobs] for jobs in buckets]
     assert sum(len(jobs) for jobs in members) == 40
     digests = [{str(member)[:22] for member in jobs} for jobs in members]

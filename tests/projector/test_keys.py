@@ -1,6 +1,7 @@
 """The keys of a generation among many that are not ours."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -8,8 +9,8 @@ from redis.asyncio import Redis
 import projector.store.calls
 import projector.store.keys
 from projector.errors import StoreUnavailableError
-from projector.store.keys import KEYS_PER_STEP, keys_of
-from schemas.redis_layout import JOB, bucket_prefix
+from projector.store.keys import KEYS_PER_STEP, keys_by_bucket, keys_of
+from schemas.redis_layout import FOLD_VERSION, JOB, Pointer, bucket_prefix
 
 OTHERS = 5_000
 
@@ -47,3 +48,29 @@ async def test_every_key_comes_in_steps(redis: Redis, prefix: str) -> None:
     steps = [keys async for keys in keys_of(redis, prefix, 1, 0)]
     assert {key for keys in steps for key in keys} == names
     assert all(0 < len(keys) <= KEYS_PER_STEP for keys in steps)
+
+
+async def test_all_buckets_are_walked_through_at_once(
+    redis: Redis, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many buckets there are, every key that Redis holds is looked at once; each step is of one bucket."""
+    buckets = 16
+    pointer = Pointer(1, buckets, FOLD_VERSION, "cluster", "t", ("",) * buckets)
+    bases = [bucket_prefix(prefix, 1, bucket) for bucket in range(buckets)]
+    names = {f"{base}{JOB}{number}": bucket for bucket, base in enumerate(bases) for number in range(50)}
+    names |= {f"{bases[3]}{JOB}more-{number}": 3 for number in range(2 * KEYS_PER_STEP)}
+    others = [f"{bases[0]}owner:x", f"{bases[1]}owner:{{g1.b2}}:{JOB}1", f"{prefix}:{{g1.b99}}:{JOB}1"]
+    await redis.mset(dict.fromkeys([*names, *others, *(f"{prefix}:{{g11.b{n}}}:{JOB}1" for n in range(9))], "x"))
+    calls = 0
+    scan: Any = redis.scan
+
+    async def counted(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return await scan(*arguments)
+
+    monkeypatch.setattr(redis, "scan", counted)
+    steps = [step async for step in keys_by_bucket(redis, prefix, pointer, JOB)]
+    assert {key.decode(): bucket for bucket, keys in steps for key in keys} == names
+    assert all(0 < len(keys) <= KEYS_PER_STEP for _, keys in steps)
+    assert calls <= (await redis.dbsize()) / 1000 + 8

@@ -15,14 +15,12 @@ from projector.letters.headers import HEADER_PREFIX
 from projector.letters.writer import write_letter
 from projector.store.ledger import ledgers
 from schemas.redis_layout import bucket_prefix
+from tests.support.corruption import corrupt_batch
 from tests.support.deployment import Deployment, Message, wait_for
 from tests.support.events import event
 from tests.support.health import ready
 from tests.support.services import Services
 from tests.support.topics import admin, delete_records
-
-# The first bytes of a record batch, before its records (Kafka protocol, record batch version 2).
-BATCH_HEADER_BYTES = 61
 
 
 async def test_events_that_are_gone_are_named_and_skipped_by_command(deployment: Deployment) -> None:
@@ -170,17 +168,6 @@ def test_a_corrupt_batch_holds_its_partition_behind_the_good_prefix(
     wait_for(lambda: deployment.positions() == {"0": 3, "1": 3}, "the rest is applied")
     (letter,) = deployment.records(f"dlq.{deployment.topic}")
     assert dict(letter.headers)[HEADER_PREFIX + "exception.message"] == b"offsets 1 to 1 were skipped by command"
-
-
-def corrupt_batch(kafka: Kafka, partition: str, number: int) -> None:
-    """Flip a byte in the records of a batch (counted from 0) of a stopped Kafka."""
-    (path,) = (kafka.directory / "data" / partition).glob("*.log")
-    content = bytearray(path.read_bytes())
-    at = 0
-    for _ in range(number):
-        at += 12 + int.from_bytes(content[at + 8 : at + 12])  # the length counts what follows it
-    content[at + BATCH_HEADER_BYTES + 5] ^= 0xFF
-    path.write_bytes(content)
 
 
 def test_a_topic_that_was_created_again_is_not_read_on(mortal_deployment: tuple[Deployment, Kafka]) -> None:

@@ -10,12 +10,11 @@ from redis.asyncio import Redis
 from projector.errors import BucketMissingError, BucketSealedError
 from projector.expiry.walk import Mode, OldJobs, Step, count_all
 from projector.fold.batch import Batch
-from projector.fold.job import FoldedJob
+from projector.replay.verify.facts import Facts
 from projector.store.catalog import Catalog
 from projector.store.live import Live
 from schemas.decode import decode
 from schemas.event_time import sortable_timestamp
-from schemas.expiry import has_news_since
 from schemas.identity import JobIdentity, job_member
 from schemas.lifecycle import STAGE_NAMES
 from schemas.redis_layout import INDEXES, JOB, bucket_prefix
@@ -25,7 +24,7 @@ from tests.support.refold import Content, content_of
 
 FIRST_SECOND = 1_601_514_000
 CUTOFF = sortable_timestamp((FIRST_SECOND + 30) * 1000)
-Jobs = dict[JobIdentity, FoldedJob]
+Jobs = dict[JobIdentity, Facts]
 
 
 async def opened(redis: Redis, prefix: str, buckets: int = 1) -> Live:
@@ -43,7 +42,7 @@ async def apply(store: Live, *events: Mapping[str, Any]) -> Jobs:
         one = record(offset, dict(value))
         decoded = decode(one.value, one.headers, 2_000_000_000_000)
         batch.add(decoded, index, f"t/0/{offset}")
-        jobs.setdefault(decoded.identity, FoldedJob(decoded.identity)).add(decoded, f"t/0/{offset}")
+        jobs.setdefault(decoded.identity, Facts(decoded.identity)).report(decoded, f"t/0/{offset}")
     span.records = span.next = len(events)
     await store.apply(batch)
     return jobs
@@ -77,7 +76,7 @@ def generated(seed: int, jobs: int) -> list[dict[str, Any]]:
 
 def kept(jobs: Jobs) -> Jobs:
     """Return the jobs that are not too old."""
-    return {who: job for who, job in jobs.items() if has_news_since(CUTOFF, job.stages.values(), job.details.values())}
+    return {who: job for who, job in jobs.items() if job.kept.last_news >= CUTOFF}
 
 
 async def dump(redis: Redis, prefix: str, buckets: int) -> Content:
@@ -117,7 +116,7 @@ async def test_the_cutoff_only_grows(redis: Redis, prefix: str) -> None:
 
 @pytest.mark.parametrize(("seed", "buckets"), [(1, 1), (2, 1), (3, 3)])
 async def test_exactly_the_old_jobs_go(redis: Redis, prefix: str, seed: int, buckets: int) -> None:
-    """The script and `has_news_since` choose the same jobs; what they leave is as if the others had never been."""
+    """The script and the second rule choose the same jobs; what they leave is as if the others had never been."""
     store = await opened(redis, prefix, buckets)
     jobs = await apply(store, *generated(seed, 1200))
     beside = await others(redis, prefix, buckets)

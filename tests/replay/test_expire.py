@@ -127,12 +127,15 @@ def test_the_cutoff_does_not_fall_and_is_not_in_the_future(deployment: Deploymen
         assert f"jobs without news since {BEFORE} are hidden already" in expire(*earlier, code=1)
     assert "is in the future" in expire("2999-01-01", code=1)
     assert "ISO 8601" in expire("yesterday", code=2)
+    assert "less than a day ago, would go for good, running ones too: give --yes" in expire("0d", code=1)
     expire("2020-10-01T03:00:30+02:00")
     assert cutoff_of(deployment) == CUTOFF.encode()
     expire("30d")
     raised = (cutoff_of(deployment) or b"").decode()
     ago = datetime.now(UTC) - datetime.fromisoformat(raised + "Z")
     assert timedelta(days=30) <= ago < timedelta(days=30, minutes=1)
+    expire("1h", "--yes")
+    assert (cutoff_of(deployment) or b"").decode() > raised
     away = expire("1d", code=75, REDIS_URL="redis://127.0.0.1:1/0", START_TIMEOUT_SECONDS="1")
     assert "Redis cannot be reached" in away
 

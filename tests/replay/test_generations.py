@@ -1,9 +1,17 @@
 """Generations: listed, switched back to, and dropped."""
 
+import asyncio
 import json
 import signal
+import time
+from dataclasses import replace
 
-from schemas.redis_layout import EPOCH, LEASE, bucket_prefix, pointer_key
+import pytest
+
+from projector.replay.rebuild import rebuild
+from projector.settings import ProjectorSettings
+from schemas.redis_layout import DROPPING, EPOCH, KEPT, LEASE, META, KeptGeneration, bucket_prefix, pointer_key
+from service.redis import connect
 from tests.support.deployment import Deployment, get, wait_for
 from tests.support.events import event
 from tests.support.folded import JOBS
@@ -129,3 +137,31 @@ def test_a_command_that_was_paused_changes_nothing_any_more(folded: Deployment) 
     assert "the lease on the generations was lost" in folded.logs()
     assert folded.generation == 1
     assert stored(folded) == refold(folded)
+
+
+async def test_what_was_live_a_moment_ago_is_not_taken_from_its_readers(
+    folded: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rebuild that finishes a drop which was killed waits as long as that would have."""
+    await asyncio.to_thread(folded.command, "projector", "rebuild")
+    key = f"{KEPT}1"
+    kept = KeptGeneration.from_json(1, await asyncio.to_thread(catalog_field, folded, key))
+    folded.redis.hset(pointer_key(folded.prefix), key, replace(kept, state=DROPPING).as_json())
+    monkeypatch.setattr(rebuild, "QUIET_SECONDS", 8.0)
+    settings = ProjectorSettings.load(folded.environment)
+    redis = connect(settings)
+    try:
+        rebuilding = asyncio.create_task(rebuild.rebuild(settings, redis, rebuild.Options()))
+        while time.time() * 1000 < kept.retired + 7000:
+            assert folded.redis.exists(bucket_prefix(folded.prefix, 1, 0) + META)
+            await asyncio.sleep(0.1)
+        await rebuilding
+    finally:
+        await redis.aclose()
+    assert keys_of(folded, 1) == []
+    assert folded.generation == 3
+
+
+def catalog_field(deployment: Deployment, name: str) -> bytes:
+    """Return a field of the catalog."""
+    return deployment.hash(pointer_key(deployment.prefix))[name.encode()]

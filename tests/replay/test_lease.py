@@ -1,14 +1,18 @@
 """The lease on the generations, on a real Redis: whose it is, and until when."""
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from projector.errors import LeaseHeldError, LeaseLostError
+from projector.replay.generations import lease
 from projector.replay.generations.lease import leased
 from projector.store.catalog import LEASE_SECONDS, Catalog
 from projector.store.live import Live
-from schemas.redis_layout import FOLD_VERSION, LEASE, Pointer, pointer_key
+from schemas.redis_layout import COMPLETE, FOLD_VERSION, LEASE, KeptGeneration, Pointer, pointer_key
 from tests.support.opening import LOG, known
 
 DAY_MILLISECONDS = 24 * 3600 * 1000
@@ -26,10 +30,10 @@ async def leave_lease(redis: Redis, prefix: str, milliseconds: int) -> Catalog:
 async def test_a_lease_that_ends_later_than_any_can_is_over(redis: Redis, prefix: str) -> None:
     """After Redis' clock was set back by a day nobody waits until tomorrow for one who died."""
     catalog = await leave_lease(redis, prefix, DAY_MILLISECONDS)
-    lease = await catalog.take_lease("drop")
-    await catalog.release(lease)
+    taken = await catalog.take_lease("drop")
+    await catalog.release(taken)
     await leave_lease(redis, prefix, DAY_MILLISECONDS)
-    assert await catalog.end_lease() == (lease.epoch + 1, False)
+    assert await catalog.end_lease() == (taken.epoch + 1, False)
     await leave_lease(redis, prefix, DAY_MILLISECONDS)
     assert (await catalog.ensure(FIRST)).live is not None
 
@@ -37,15 +41,15 @@ async def test_a_lease_that_ends_later_than_any_can_is_over(redis: Redis, prefix
 async def test_a_holder_whose_clock_was_set_back_changes_nothing_once_another_came(redis: Redis, prefix: str) -> None:
     """It may renew a lease that only looks too long, and has lost it when another one took it meanwhile."""
     catalog = Catalog(redis, prefix)
-    lease = await catalog.take_lease("rebuild")
-    await redis.hset(pointer_key(prefix), LEASE, f"{lease.token} {await catalog.now() + DAY_MILLISECONDS} rebuild")
-    await catalog.renew(lease, "rebuild")
+    taken = await catalog.take_lease("rebuild")
+    await redis.hset(pointer_key(prefix), LEASE, f"{taken.token} {await catalog.now() + DAY_MILLISECONDS} rebuild")
+    await catalog.renew(taken, "rebuild")
     with pytest.raises(LeaseHeldError):
         await catalog.take_lease("drop")
-    await redis.hset(pointer_key(prefix), LEASE, f"{lease.token} {await catalog.now() + DAY_MILLISECONDS} rebuild")
+    await redis.hset(pointer_key(prefix), LEASE, f"{taken.token} {await catalog.now() + DAY_MILLISECONDS} rebuild")
     await catalog.take_lease("drop")
     with pytest.raises(LeaseLostError):
-        await catalog.renew(lease, "rebuild")
+        await catalog.renew(taken, "rebuild")
 
 
 @pytest.mark.parametrize("milliseconds", [500, int(LEASE_SECONDS * 1000)])
@@ -68,3 +72,24 @@ async def test_whoever_waits_says_for_whom_and_how_long(redis: Redis, prefix: st
     (waiting,) = [line for line in logs if line["event"].startswith("waiting")]
     assert waiting["holder"] == HOLDER
     assert 0 < waiting["at_most_seconds"] <= 1.2
+
+
+async def test_a_lease_that_a_switch_has_ended_is_not_lost(
+    redis: Redis, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who renews it after the switch finds that it has done its work; after anybody else's that it was lost."""
+    monkeypatch.setattr(lease, "RENEW_SECONDS", 0.05)
+    await Live(redis, prefix, LOG).open(known({}))
+    catalog = Catalog(redis, prefix)
+    target = KeptGeneration(replace(FIRST, number=2, incarnations=("second",)), COMPLETE, 0)
+    async with leased(catalog, "rebuild") as ours:
+        await catalog.switch(ours, target, None)
+        await asyncio.sleep(0.3)
+
+    async def lose() -> None:
+        async with leased(catalog, "rebuild"):
+            await redis.hdel(pointer_key(prefix), LEASE)
+            await asyncio.sleep(5)
+
+    with pytest.raises(LeaseLostError):
+        await lose()

@@ -194,6 +194,24 @@ def test_what_is_damaged_is_not_carried_over(deployment: Deployment, tmp_path: P
     assert "everything equal" in deployment.command("projector", "verify")
 
 
+async def test_a_detail_that_the_log_lost_is_carried_over(deployment: Deployment) -> None:
+    """A message of a lost report comes along though the log still holds every stage, and nothing else does."""
+    lost = event("running", time="2020-10-01T01:00:10Z", event_id="lost", message="only there")
+    kept = event("running", time="2020-10-01T01:00:00Z", event_id="kept")
+    await deployment.write([(b"key", record(0, item).value, []) for item in (lost, kept, event(job="other"))], 0)
+    deployment.start_projector()
+    await asyncio.to_thread(deployment.wait_until_applied)
+    before = await asyncio.to_thread(stored, deployment)
+    await delete_records(deployment, 0, 1)
+    said = await asyncio.to_thread(deployment.command, "projector", "rebuild", "--carry-over", "--check")
+    assert "1 jobs carried over" in said
+    assert "compares generation 2 with the log" in said
+    after = await asyncio.to_thread(stored, deployment)
+    assert [fields.pop(CARRIED) for fields in after.values() if CARRIED in fields] == ["g1"]
+    assert after == before
+    await asyncio.to_thread(deployment.command, "projector", "verify")
+
+
 def test_no_rebuild_without_a_projection(deployment: Deployment) -> None:
     """Before there is anything to rebuild, the command says so."""
     assert "there is no projection to rebuild" in deployment.command("projector", "rebuild", code=1)
@@ -237,7 +255,7 @@ def test_a_rebuild_that_is_told_to_stop_gives_its_lease_back(folded: Deployment)
     wait_until_building(folded, 2)
     first.send_signal(signal.SIGTERM)
     assert first.wait(15) == StoppedError.exit_code
-    assert "stopped: what is live is as it was" in folded.logs()
+    assert "stopped: generation 1 is live; generation 2 is half built, and the next rebuild goes on" in folded.logs()
     assert not folded.redis.hexists(pointer_key(folded.prefix), LEASE)
     assert folded.generation == 1
     assert "generation 2 is live" in folded.command("projector", "rebuild", "--check")

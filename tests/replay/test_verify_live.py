@@ -246,7 +246,7 @@ def test_the_command(deployment: Deployment, tmp_path: Path) -> None:
     process = deployment.start_projector()
     deployment.wait_until_applied()
     deployment.stop(process)
-    assert "everything equal" in deployment.command("projector", "verify", "--sample", "1")
+    assert "everything equal" in deployment.command("projector", "verify")
     assert "there is no generation 7" in deployment.command("projector", "verify", "--generation", "7", code=1)
     (key,) = (key for key in stored(deployment) if key.startswith(JOB))
     deployment.redis.delete(bucket_prefix(deployment.prefix, 1, 0) + key)

@@ -7,14 +7,18 @@ from typing import Any
 from schemas import job_event
 from schemas.documents import asyncapi, without_dialect
 
-SCHEMAS = Path(__file__).parents[2] / "schemas"
+PROJECT = Path(__file__).parents[2]
 
 
 def published() -> dict[str, Any]:
-    """Return the content of each file, by name."""
+    """Return the content of each file, by its path."""
     events = asyncapi()
     events["components"]["schemas"] |= {job_event.SCHEMA["title"]: without_dialect(job_event.SCHEMA)}
-    return {"asyncapi.json": events, "job-event.json": job_event.SCHEMA}
+    return {
+        "schemas/asyncapi.json": events,
+        "schemas/job-event.json": job_event.SCHEMA,
+        "operator_status/job-event.json": job_event.SCHEMA,  # what workers install is a project of its own
+    }
 
 
 def text(content: Any) -> str:
@@ -24,4 +28,4 @@ def text(content: Any) -> str:
 
 if __name__ == "__main__":
     for name, content in published().items():
-        (SCHEMAS / name).write_text(text(content), encoding="utf-8")
+        (PROJECT / name).write_text(text(content), encoding="utf-8")

@@ -43,10 +43,10 @@ COMMAND_LINES = {
 @pytest.mark.parametrize(
     ("room", "missing", "install"),
     [
-        ("worker", "aiokafka", "operator-status"),
-        ("projector", "redis", "operator-status[projector]"),
-        ("api", "aiohttp", "operator-status[api]"),
-        ("devstack", "jgo", "operator-status[devstack]"),
+        ("worker", "aiokafka", "operator-status-servers"),
+        ("projector", "redis", "operator-status-servers[projector]"),
+        ("api", "aiohttp", "operator-status-servers[api]"),
+        ("devstack", "jgo", "operator-status-servers[devstack]"),
     ],
 )
 def test_what_is_not_installed_is_named(room: str, missing: str, install: str) -> None:

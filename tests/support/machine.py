@@ -36,6 +36,11 @@ def start_brokers_quickly() -> None:
     kafka.JVM_OPTIONS = (*kafka.JVM_OPTIONS, "-XX:TieredStopAtLevel=1")
 
 
+def end_apis_at_once() -> None:
+    """Have no API drain at its end but where a test says so: nobody deals out requests to them."""
+    os.environ["API_DRAIN_SECONDS"] = "0"
+
+
 @contextmanager
 def share_of(lock: Path, *, alone: bool) -> Iterator[None]:
     """Run beside others, or alone once they have ended; whoever comes meanwhile waits."""

@@ -3,7 +3,7 @@
 import shutil
 import ssl
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from tests.support.deployment import wait_for
 EXAMPLE = Path(__file__).parents[2] / "deploy/nginx.conf"
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 END_SECONDS = 10
+SERVER = "server api:8080 max_fails=2 fail_timeout=2s;"
 
 
 @dataclass(frozen=True)
@@ -27,20 +28,20 @@ class Nginx:
 
 
 @contextmanager
-def nginx(directory: Path, upstreams: Sequence[str]) -> Iterator[Nginx]:
-    """Run it before these servers (host:port); it ends by its own process id."""
+def nginx(directory: Path, upstreams: Sequence[str], changes: Mapping[str, str] | None = None) -> Iterator[Nginx]:
+    """Run it before these servers (host:port), with changes of a test's own; it ends by its own process id."""
     assert NGINX
     certificates, port = Certificates(directory / "certificates"), free_port()
     configuration = example(
         {
             " /tmp/": f" {directory}/",
-            "server api:8080 ": "\n".join(f"server {upstream} " for upstream in upstreams[:1]),
+            SERVER: "\n".join(SERVER.replace("api:8080", upstream) for upstream in upstreams),
             "listen 8443 ": f"listen 127.0.0.1:{port} ",
             "/run/secrets/tls_certificate": str(certificates.server_certificate),
             "/run/secrets/tls_key": str(certificates.server_key),
             "/dev/stdout": str(directory / "access.log"),
-            "keepalive 32;": "".join(f"server {upstream};" for upstream in upstreams[1:]) + "keepalive 32;",
         }
+        | dict(changes or {})
     )
     file, log = directory / "nginx.conf", directory / "nginx.log"
     file.write_text(configuration)

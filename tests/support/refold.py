@@ -1,14 +1,15 @@
-"""The log folded again, one record at a time, to hold the stored projection against, byte for byte."""
+"""The log folded again by the second rule, to hold the stored projection against, byte for byte."""
 
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from projector.fold.job import FoldedJob
+from projector.replay.verify.facts import Facts
+from projector.replay.verify.stored_form import fields_of, index_keys
 from schemas.decode import RefusedEventError, decode
 from schemas.event_time import unix_seconds
 from schemas.identity import JobIdentity, job_member
-from schemas.redis_layout import IDENTITY_FIELDS, INDEXES, JOB, bucket_prefix, score_of
+from schemas.redis_layout import INDEXES, JOB, bucket_prefix, score_of
 from tests.support.deployment import Deployment
 
 if TYPE_CHECKING:
@@ -20,26 +21,25 @@ Content = dict[str, dict[str, Any]]
 
 def refold(deployment: Deployment) -> Content:
     """Return what Redis must hold of jobs and indexes, from the log alone."""
-    jobs: dict[JobIdentity, FoldedJob] = {}
+    jobs: dict[JobIdentity, Facts] = {}
     for record in deployment.records(deployment.topic):
         try:
             event = decode(record.value, record.headers, record.timestamp)
         except RefusedEventError:
             continue
-        job = jobs.setdefault(event.identity, FoldedJob(event.identity))
-        job.add(event, f"{record.topic}/{record.partition}/{record.offset}")
+        job = jobs.setdefault(event.identity, Facts(event.identity))
+        job.report(event, f"{record.topic}/{record.partition}/{record.offset}")
     return content_of(jobs)
 
 
-def content_of(jobs: Mapping[JobIdentity, FoldedJob]) -> Content:
+def content_of(jobs: Mapping[JobIdentity, Facts]) -> Content:
     """Return what Redis must hold of these jobs and of nothing else."""
     content: Content = defaultdict(dict)
     for identity, job in jobs.items():
         member = job_member(identity)
-        fields = dict(zip(IDENTITY_FIELDS, map(str, identity), strict=True))
-        content[JOB + member] = fields | job.stages | job.details
-        for index, value in zip(INDEXES, identity, strict=False):
-            content[f"{index}{value}"][member] = score_of(unix_seconds(job.created))
+        content[JOB + member] = fields_of(job.kept)
+        for key in index_keys(identity):
+            content[key][member] = score_of(unix_seconds(job.kept.created))
     return dict(content)
 
 

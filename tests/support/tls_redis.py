@@ -12,12 +12,17 @@ class TlsRedis(RedisProcess):
 
     def __init__(self, directory: Path, certificates: Certificates, *options: str) -> None:
         self.tls_port = free_port()
-        files = {
-            "tls-port": self.tls_port,
-            "tls-cert-file": certificates.server_certificate,
-            "tls-key-file": certificates.server_key,
-            "tls-ca-cert-file": certificates.authority,
-            "tls-auth-clients": "no",
-        }
-        settings = [part for name, value in files.items() for part in (f"--{name}", str(value))]
+        files = tls_options(certificates, self.tls_port)
+        settings = [part for name, value in files.items() for part in (f"--{name}", value)]
         super().__init__(directory, *settings, *options)
+
+
+def tls_options(certificates: Certificates, port: int) -> dict[str, str]:
+    """Return the settings of a Redis or a sentinel that speaks TLS on a port."""
+    return {
+        "tls-port": str(port),
+        "tls-cert-file": str(certificates.server_certificate),
+        "tls-key-file": str(certificates.server_key),
+        "tls-ca-cert-file": str(certificates.authority),
+        "tls-auth-clients": "no",
+    }

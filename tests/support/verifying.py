@@ -3,8 +3,9 @@
 import asyncio
 from typing import Any
 
-from projector.replay.verify.comparison import Findings, Options, verify
-from projector.replay.verify.difference import Difference
+from projector.replay.verify.comparison import verify
+from projector.replay.verify.difference import Difference, Findings
+from projector.replay.verify.moment import Options
 from projector.settings import ProjectorSettings
 from service.redis import connect
 from tests.support.deployment import Deployment

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from devstack import Kafka
+from operator_status.event import ReportedJob
 from tests.support.services import Services
 from tests.support.topics import create_topic
-from worker.event import ReportedJob
 
 
 @pytest.fixture

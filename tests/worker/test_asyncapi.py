@@ -6,14 +6,14 @@ import jsonschema_rs
 import orjson
 import pytest
 
+from operator_status.event import HEADERS
 from projector.letters import headers as dead_letters
 from projector.settings import ProjectorSettings
 from schemas import job_event
 from schemas.decode import Reason, RefusedEventError, decode
 from schemas.documents import asyncapi
 from schemas.lifecycle import STAGES
-from tests.schemas.published import SCHEMAS, published, text
-from worker.event import HEADERS
+from tests.schemas.published import PROJECT, published, text
 
 DOCUMENT = asyncapi()
 CHANNELS = DOCUMENT["channels"]
@@ -42,7 +42,7 @@ def references(part: Any) -> list[str]:
 @pytest.mark.parametrize(("name", "content"), published().items())
 def test_published_files_say_what_the_code_says(name: str, content: Any) -> None:
     """The files are whole by themselves; the module tests.schemas.published writes them."""
-    assert (SCHEMAS / name).read_text(encoding="utf-8") == text(content)
+    assert (PROJECT / name).read_text(encoding="utf-8") == text(content)
 
 
 def test_every_reference_leads_somewhere() -> None:

@@ -6,15 +6,20 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from schemas.decode import decode
+from operator_status.errors import InvalidEventError
+from operator_status.event import HEADERS, MAX_AHEAD, MAX_RECORD_BYTES, SAID, ReportedJob, event_id, make_report
+from schemas import event_time, job_event
+from schemas.decode import RefusedEventError, decode
 from schemas.identity import JobIdentity
 from schemas.job_event import DETAIL_NAMES, SCHEMA
-from schemas.lifecycle import FINISHED, STAGE_BY_NAME, STAGES, Stage
-from worker.errors import InvalidEventError
-from worker.event import HEADERS, RULES, ReportedJob, event_id, make_report
+from schemas.lifecycle import FINISHED as LAST
+from schemas.lifecycle import STAGE_NAMES
 
-RUNNING = STAGE_BY_NAME["running"]
+RUNNING = "running"
+FINISHED = LAST.name
 DETAILS = {"algologURL": "http://example.net/log", "message": "epoch 3"}
 
 
@@ -23,20 +28,20 @@ def now_in_milliseconds() -> int:
     return int(datetime.now(UTC).timestamp() * 1000)
 
 
-def faults(job: ReportedJob, stage: Stage = FINISHED, time: Any = None, **details: Any) -> list[str]:
+def faults(job: ReportedJob, stage: str = FINISHED, time: Any = None, **details: Any) -> list[str]:
     """Return the names of the fields that are refused."""
     with pytest.raises(InvalidEventError) as refusal:
         make_report(job, stage, details, time)
     return [fault.split(":")[0] for fault in refusal.value.faults]
 
 
-@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
-def test_the_projector_understands_it(job: ReportedJob, stage: Stage) -> None:
+@pytest.mark.parametrize("stage", STAGE_NAMES)
+def test_the_projector_understands_it(job: ReportedJob, stage: str) -> None:
     """What is reported is what the projector reads: identity, stage, source, details; the key is the jobId."""
     report = make_report(job, stage, DETAILS)
     event = decode(report.value, HEADERS, now_in_milliseconds())
     assert event.identity == JobIdentity("0x1111", "0x2222", "3333", 1)
-    assert (event.stage, event.source, event.id) == (stage, "/workers/gpu-7", report.id)
+    assert (event.stage.name, event.source, event.id) == (stage, "/workers/gpu-7", report.id)
     assert event.details == DETAILS
     assert report.key == b"3333"
 
@@ -121,7 +126,7 @@ def test_every_fault_at_once() -> None:
         message="m" * 1001,
         outcome="lost",
         error="e" * 1001,
-    ) == list(RULES)
+    ) == list(SAID)
 
 
 @pytest.mark.parametrize(
@@ -200,4 +205,68 @@ def test_values_are_not_quoted(job: ReportedJob) -> None:
 def test_a_rule_for_every_field() -> None:
     """Each field that a worker sets has a rule in words."""
     data = SCHEMA["properties"]["data"]["properties"]
-    assert set(RULES) == {"source", "time", *data, *DETAIL_NAMES}
+    assert set(SAID) == {"source", "time", *data, *DETAIL_NAMES}
+
+
+def test_limits_that_no_schema_can_say() -> None:
+    """The size of a record and how far a time may be ahead are the projector's."""
+    assert (MAX_RECORD_BYTES, MAX_AHEAD) == (job_event.MAX_RECORD_BYTES, event_time.MAX_AHEAD)
+
+
+identifiers = st.one_of(st.text(max_size=20), st.sampled_from(["0x1111", "0xAB", "x" * 256, "x" * 257]))
+texts = st.one_of(st.text(max_size=40), st.sampled_from(["m" * 1000, "m" * 1001]), st.none())
+urls = st.one_of(
+    st.from_regex(r"https?://[a-z%:@\[\].]{0,20}(:[0-9]{0,6})?(/[^\n]{0,10})?", fullmatch=True),
+    st.text(max_size=20),
+    st.sampled_from(
+        ["http://h/" + "p" * 2039, "http://h/" + "p" * 2040, "http://h:65535", "http://h:65536", "HTTP://[::1]/"]
+    ),
+)
+times = st.one_of(
+    st.from_regex(
+        r"20[0-9]{2}-[01][0-9]-[0-3][0-9][Tt][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\.[0-9]{1,9})?(Z|z|[+-][0-2][0-9]:[0-6][0-9])",
+        fullmatch=True,
+    ),
+    st.sampled_from(
+        ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:60Z", "2016-12-31T23:59:60Z", "2021-02-29T00:00:00Z"]
+    ),
+)
+
+
+@given(
+    who=st.builds(
+        ReportedJob, identifiers, identifiers, identifiers, st.sampled_from([1, 2**63 - 1, 2**63]), identifiers
+    ),
+    stage=st.sampled_from(STAGE_NAMES),
+    details=st.fixed_dictionaries(
+        {},
+        optional={
+            "algologURL": urls,
+            "outputsURL": st.lists(urls, max_size=3),
+            "message": texts,
+            "error": texts,
+            "outcome": st.sampled_from(["succeeded", "failed", "other", None]),
+        },
+    ),
+    time=times,
+)
+def test_what_is_made_is_what_the_projector_takes(
+    who: ReportedJob, stage: str, details: dict[str, Any], time: str
+) -> None:
+    """A worker's check, which reads the published schema, and the projector's agree on every report."""
+    data = {"owner": who.owner, "agreementId": who.agreement_id, "jobId": who.job_id, "attempt": who.attempt, **details}
+    event = {"specversion": "1.0", "id": "x", "source": who.source, "type": f"operator.job.{stage}", "time": time}
+    misplaced = stage != FINISHED and any(details.get(name) for name in ("outcome", "error"))
+    try:
+        decode(orjson.dumps({**event, "data": data}), HEADERS, now_in_milliseconds())
+    except RefusedEventError:
+        is_taken = False
+    else:
+        is_taken = not misplaced
+    try:
+        report = make_report(who, stage, details, time)
+    except InvalidEventError:
+        assert not is_taken
+    else:
+        assert is_taken
+        assert report.moment == datetime.fromisoformat(decode(report.value, HEADERS, -1).time + "Z")

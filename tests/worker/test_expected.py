@@ -2,7 +2,7 @@
 
 import random
 
-from worker.event import HEADERS
+from operator_status.event import HEADERS
 from worker.expected import Identity, expected_jobs
 from worker.simulation import Mix, SimulatedRecord, events
 

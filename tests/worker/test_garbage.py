@@ -3,9 +3,9 @@
 import orjson
 import pytest
 
+from operator_status.event import HEADERS
 from schemas.decode import Reason, RefusedEventError, decode
 from schemas.job_event import EXAMPLE
-from worker.event import HEADERS
 from worker.garbage import GARBAGE
 
 VALUE = orjson.dumps(EXAMPLE)

@@ -1,44 +1,40 @@
 """The methods by which a worker reports stages."""
 
 import inspect
+from collections.abc import Mapping
+from concurrent.futures import Future
 from typing import Any, get_args, get_type_hints
 
 import orjson
 import pytest
 
+from operator_status.errors import InvalidEventError
+from operator_status.event import ReportedJob
+from operator_status.forgiving import strict_report
+from operator_status.job import NAMES_IN_EVENTS, FinishedDetails, HandedOver, Job, Outcome
+from operator_status.published import DETAILS, SCHEMA
+from operator_status.published import STAGES as STAGES_OF_WORKERS
+from schemas import job_event
 from schemas.job_event import DETAIL_NAMES
-from schemas.lifecycle import OUTCOMES, STAGES, Stage
-from worker.errors import InvalidEventError
-from worker.event import Report, ReportedJob
-from worker.job import NAMES_IN_EVENTS, FinishedDetails, HandedOver, Job, Outcome
-from worker.outbox import Acknowledgement
-
-PLACE = Acknowledgement("job-events", 0, 7)
+from schemas.lifecycle import OUTCOMES, STAGE_NAMES, STAGES, Stage
 
 
-async def acknowledged() -> Acknowledgement:
-    """Answer like Kafka."""
-    return PLACE
+class Recorder(list[tuple[str, Mapping[str, Any]]]):
+    """Keeps what is reported."""
 
-
-class Recorder(list[Report]):
-    """Keeps what is handed over."""
-
-    def hand_over(self, report: Report) -> HandedOver:
-        """Keep a report and acknowledge it."""
-        self.append(report)
-        return HandedOver(report, acknowledged)
+    def report(self, stage: str, details: Mapping[str, Any]) -> HandedOver:
+        """Keep a report that nobody will send."""
+        self.append((stage, details))
+        return HandedOver(None, Future(), lambda: 0, lambda _report, _error: None)
 
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
-async def test_every_stage_has_a_method(job: ReportedJob, stage: Stage) -> None:
+async def test_every_stage_has_a_method(stage: Stage) -> None:
     """Each stage of the lifecycle has a method of its name, documented, that reports it and can be awaited."""
     reports = Recorder()
-    method = getattr(Job(job, reports.hand_over), stage.name)
-    assert await method(message="hello") == PLACE
-    event = orjson.loads(reports[0].value)
-    assert event["type"] == stage.event_type
-    assert event["data"]["message"] == "hello"
+    method = getattr(Job(reports.report), stage.name)
+    assert await method(message="hello") is None
+    assert reports == [(stage.name, {"message": "hello"})]
     assert f"status {stage.code}" in (inspect.getdoc(method) or "")
 
 
@@ -54,24 +50,26 @@ def test_every_detail_has_a_name(job: ReportedJob) -> None:
         "error": "e",
         "time": "2020-10-01T01:00:00Z",
     }
-    reports = Recorder()
-    Job(job, reports.hand_over).finished(**given)
-    event = orjson.loads(reports[0].value)
+    event = orjson.loads(strict_report(job, "finished", given).value)
     assert event["time"] == given["time"]
     assert set(event["data"]) == {"owner", "agreementId", "jobId", "attempt", *DETAIL_NAMES}
-    assert set(NAMES_IN_EVENTS.values()) == set(DETAIL_NAMES)
+    assert set(NAMES_IN_EVENTS.values()) == set(DETAIL_NAMES) == set(DETAILS)
     assert set(get_type_hints(FinishedDetails)) == set(NAMES_IN_EVENTS) | {"time"} == set(given)
 
 
 def test_an_unknown_detail_is_named(job: ReportedJob) -> None:
-    """A misspelt name is told with those that there are, and nothing is handed over."""
-    reports = Recorder()
-    misspelt: dict[str, Any] = {"algo_log_url": "http://example.net/a", "massage": "m"}
+    """A misspelt name is told with those that there are."""
+    misspelt = {"algo_log_url": "http://example.net/a", "massage": "m"}
     with pytest.raises(InvalidEventError) as caught:
-        Job(job, reports.hand_over).running(**misspelt)
+        strict_report(job, "running", misspelt)
     assert [fault.partition(":")[0] for fault in caught.value.faults] == ["algo_log_url", "massage"]
     assert all("algolog_url" in fault for fault in caught.value.faults)
-    assert not reports
+
+
+def test_the_schema_that_is_shipped_is_the_published_one() -> None:
+    """What workers check by is the schema that the projector runs; the module tests.schemas.published writes it."""
+    assert SCHEMA == job_event.SCHEMA
+    assert tuple(STAGES_OF_WORKERS) == STAGE_NAMES
 
 
 def test_outcomes() -> None:

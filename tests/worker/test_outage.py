@@ -11,8 +11,8 @@ import orjson
 import pytest
 
 from devstack import Kafka, free_port
+from operator_status import JobReporter, KafkaAwayError, QueueFullError, Reporter, TopicMissingError, UndeliveredError
 from tests.support.topics import create_topic, read_topic
-from worker import JobReporter, KafkaAwayError, QueueFullError, Reporter, TopicMissingError, UndeliveredError
 
 WHO: dict[str, Any] = {"owner": "0x1111", "agreement_id": "0x2222", "job_id": "3333", "source": "/workers/gpu-7"}
 LIMIT_SECONDS = 1.5
@@ -45,7 +45,9 @@ async def test_kafka_was_never_there(nowhere: str) -> None:
     limit_seconds = SLACK_SECONDS + 1  # twice the limit is more than limit and slack
 
     async def life() -> None:
-        async with JobReporter(**WHO, bootstrap_servers=nowhere, delivery_timeout_seconds=limit_seconds) as job:
+        async with JobReporter(
+            **WHO, bootstrap_servers=nowhere, strict=True, delivery_timeout_seconds=limit_seconds
+        ) as job:
             await job.started()
 
     with within(limit_seconds + SLACK_SECONDS), pytest.raises(KafkaAwayError, match=nowhere) as failure:
@@ -59,7 +61,9 @@ async def test_the_job_does_not_wait_for_kafka(nowhere: str) -> None:
     """Entering, and reports that are not awaited, cost the job no time; the end names what was not delivered."""
 
     async def life() -> None:
-        async with JobReporter(**WHO, bootstrap_servers=nowhere, delivery_timeout_seconds=LIMIT_SECONDS) as job:
+        async with JobReporter(
+            **WHO, bootstrap_servers=nowhere, strict=True, delivery_timeout_seconds=LIMIT_SECONDS
+        ) as job:
             with within(0.5):
                 job.started()
                 job.finished()
@@ -72,17 +76,17 @@ async def test_the_job_does_not_wait_for_kafka(nowhere: str) -> None:
 
 async def test_bounded_memory(nowhere: str) -> None:
     """Not more than the limit is queued; a report beyond it raises and is not kept."""
-    settings: Any = {"bootstrap_servers": nowhere, "delivery_timeout_seconds": 0.1, "max_queued": 3}
+    settings: Any = {"bootstrap_servers": nowhere, "strict": True, "delivery_timeout_seconds": 0.1, "max_queued": 3}
 
     async def life() -> None:
-        async with JobReporter(**WHO, **settings) as job:
+        async with Reporter(**settings) as reporter:
             for number in range(3):
-                job.running(message=str(number))
+                reporter.job(**{**WHO, "job_id": str(number)}).running()
             with pytest.raises(QueueFullError, match="3 reports wait already") as refusal:
-                job.running(message="one too many")
+                reporter.job(**WHO).running()
             assert refusal.value.retriable
 
-    with pytest.raises(UndeliveredError, match=r"running of job 3333[^;]*(; running of job 3333[^;]*){2}\.$"):
+    with pytest.raises(UndeliveredError, match=r"running of job 0[^;]*(; running of job \d[^;]*){2}\.$"):
         await life()
 
 
@@ -90,9 +94,9 @@ async def test_many_undelivered_reports_are_not_all_named(nowhere: str) -> None:
     """The error at the end stays readable however many reports it is about."""
 
     async def life() -> None:
-        async with JobReporter(**WHO, bootstrap_servers=nowhere, delivery_timeout_seconds=0.1) as job:
+        async with Reporter(bootstrap_servers=nowhere, strict=True, delivery_timeout_seconds=0.1) as reporter:
             for number in range(1000):
-                job.running(message=str(number))
+                reporter.job(**{**WHO, "job_id": str(number)}).running()
 
     with pytest.raises(UndeliveredError, match="; and 990 more") as failure:
         await life()
@@ -103,7 +107,7 @@ async def test_an_error_of_the_job_comes_first(nowhere: str) -> None:
     """When the job's own code raises, its error stays, and what was not delivered is noted on it."""
 
     async def life() -> None:
-        async with JobReporter(**WHO, bootstrap_servers=nowhere, delivery_timeout_seconds=0.1) as job:
+        async with JobReporter(**WHO, bootstrap_servers=nowhere, strict=True, delivery_timeout_seconds=0.1) as job:
             job.started()
             raise ZeroDivisionError
 
@@ -117,7 +121,9 @@ async def test_an_error_of_the_job_comes_first(nowhere: str) -> None:
 async def test_kafka_dies_and_comes_back(mortal_kafka: Kafka, mortal_topic: str) -> None:
     """Reports that were made while Kafka was away, awaited or not, arrive when it is back, in their order."""
     address = mortal_kafka.bootstrap_servers
-    reporter = Reporter(bootstrap_servers=address, topic=mortal_topic, delivery_timeout_seconds=LIMIT_SECONDS)
+    reporter = Reporter(
+        bootstrap_servers=address, topic=mortal_topic, strict=True, delivery_timeout_seconds=LIMIT_SECONDS
+    )
     async with reporter:
         job = reporter.job(**WHO)
         await job.started()
@@ -145,16 +151,16 @@ async def test_a_long_outage(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """After a long silence new connections are tried, no trouble is told twice in a row, and all is delivered."""
-    monkeypatch.setattr("worker.delivery.STALL_SECONDS", 0.5)
+    monkeypatch.setattr("operator_status.delivery.STALL_SECONDS", 0.5)
     address = mortal_kafka.bootstrap_servers
-    async with JobReporter(**WHO, bootstrap_servers=address, topic=mortal_topic) as job:
+    async with JobReporter(**WHO, bootstrap_servers=address, topic=mortal_topic, strict=True) as job:
         await job.started()
         caplog.clear()  # a busy machine may have been too slow for that already
         await asyncio.to_thread(mortal_kafka.kill)
         waiting = asyncio.ensure_future(_awaited(job.finished()))
 
         def waits() -> list[str]:
-            return [record.message for record in caplog.records if record.name == "worker.delivery"]
+            return [record.message for record in caplog.records if record.name == "operator_status.delivery"]
 
         async with asyncio.timeout(20):
             while not any("nobody listens on" in message for message in waits()):  # noqa: ASYNC110 - log lines
@@ -174,7 +180,7 @@ async def test_no_hang_at_the_end(mortal_kafka: Kafka, mortal_topic: str, harm: 
     settings: Any = {"bootstrap_servers": mortal_kafka.bootstrap_servers, "topic": mortal_topic}
 
     async def life() -> None:
-        async with JobReporter(**WHO, **settings, delivery_timeout_seconds=LIMIT_SECONDS) as job:
+        async with JobReporter(**WHO, **settings, strict=True, delivery_timeout_seconds=LIMIT_SECONDS) as job:
             job.started()
             await asyncio.sleep(0.5)  # so that some of it may be under way
             harm(mortal_kafka)
@@ -188,7 +194,7 @@ async def test_no_hang_at_the_end(mortal_kafka: Kafka, mortal_topic: str, harm: 
 async def test_no_topic(kafka: str, topic: str) -> None:
     """A missing topic is told with the command that creates it; what is queued arrives once it is there."""
     name = f"{topic}-later"
-    async with JobReporter(**WHO, bootstrap_servers=kafka, topic=name, delivery_timeout_seconds=3) as job:
+    async with JobReporter(**WHO, bootstrap_servers=kafka, topic=name, strict=True, delivery_timeout_seconds=3) as job:
         with pytest.raises(TopicMissingError, match=rf"{name}.*`python -m projector topics create`"):
             await job.started()
         await create_topic(kafka, name)

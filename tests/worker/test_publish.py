@@ -4,6 +4,7 @@ import asyncio
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,15 @@ import pytest
 from click.testing import CliRunner
 
 from devstack import free_port
+from operator_status.commands.publish import publish
+from operator_status.errors import InvalidEventError
+from operator_status.job import NAMES_IN_EVENTS
 from schemas.decode import decode
 from schemas.job_event import DETAIL_NAMES
 from schemas.lifecycle import STAGE_NAMES
 from tests.support.topics import read_topic
 from tests.support.worker_process import run_worker
 from worker.command_line import worker
-from worker.errors import InvalidEventError
-from worker.job import NAMES_IN_EVENTS
-from worker.publish import publish
 
 PROJECT = Path(__file__).parents[2]
 JOB = ("--owner=0x1111", "--agreement-id=0x2222", "--job-id=3333", "--source=/workers/gpu-7")
@@ -191,3 +192,61 @@ def test_help(command: str) -> None:
     assert len(result.output.splitlines()) > 10
     options = [parameter for parameter in worker.commands[command].params if isinstance(parameter, click.Option)]
     assert all(option.help for option in options)
+
+
+def test_many_from_standard_input() -> None:
+    """Without a stage each line of standard input is a report; what a line does not say the options say."""
+    lines = '{"stage": "running", "message": "ü", "jobId": "4"}\n\n{"stage": "finished", "attempt": 2, "error": "e"}\n'
+    result = CliRunner().invoke(worker, ["publish", *JOB, "--dry-run", "--message=m"], input=lines)
+    first, second = (orjson.loads(line) for line in result.output.splitlines())
+    assert (first["type"], first["data"]["jobId"], first["data"]["message"]) == ("operator.job.running", "4", "ü")
+    assert second["data"] == {
+        "owner": "0x1111",
+        "agreementId": "0x2222",
+        "jobId": "3333",
+        "attempt": 2,
+        "message": "m",
+        "error": "e",
+    }
+
+
+def test_all_faults_of_all_lines() -> None:
+    """Lines that are wrong are told by their numbers, all together, and nothing is sent."""
+    lines = (
+        'rubbish\n[]\n{"stage": "paused"}\n{"stage": "running", "massage": "m"}\n{"stage": "running", "attempt": 0}\n'
+    )
+    result = CliRunner().invoke(worker, ["publish", *JOB], input=lines)
+    assert isinstance(result.exception, InvalidEventError)
+    told = [fault.split(": ")[:2] for fault in result.exception.faults]
+    assert told == [
+        ["line 1", "not JSON"],
+        ["line 2", "not an object"],
+        ["line 3", "stage"],
+        ["line 4", "massage"],
+        ["line 5", "attempt"],
+    ]
+
+
+def test_many_are_in_kafka(kafka: str, topic: str) -> None:
+    """All of them are acknowledged, in their order, and one line says so."""
+    lines = "".join(f'{{"stage": "running", "message": "{number}"}}\n' for number in range(2000))
+    done = subprocess.run(
+        [sys.executable, "-m", "operator_status", "publish", *JOB],
+        env={"KAFKA_BOOTSTRAP_SERVERS": kafka, "KAFKA_TOPIC": topic, "PYTHONPATH": str(PROJECT)},
+        input=lines,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"2000 reports: acknowledged in topic {topic}\n"
+    messages = [orjson.loads(record.value)["data"]["message"] for record in asyncio.run(read_topic(kafka, topic))]
+    assert messages == [str(number) for number in range(2000)]
+
+
+def test_the_timeout() -> None:
+    """An option bounds the wait for Kafka."""
+    address = f"127.0.0.1:{free_port()}"
+    before = time.monotonic()
+    done = run_worker("publish", "started", *JOB, "--timeout=0.5", KAFKA_BOOTSTRAP_SERVERS=address)
+    assert done.returncode == 75
+    assert time.monotonic() - before < 5

@@ -11,7 +11,7 @@ from projector.replay.generations.making import MAX_BUCKETS
 from projector.replay.progress import progress
 from projector.running import run_on_redis
 from projector.settings import ProjectorSettings
-from service.command_line import SettingsCommand, settings_options
+from service.command_line import SettingsCommand, json_option, settings_options
 from service.redis import AnyRedis
 
 
@@ -39,8 +39,9 @@ def export_command(settings: ProjectorSettings, number: int | None, output: str,
 @click.command(name="import", cls=SettingsCommand)
 @click.argument("file", default=STANDARD, metavar="[FILE|-]")
 @click.option("--buckets", type=click.IntRange(1, MAX_BUCKETS), help="Into how many; as many as there were.")
+@json_option
 @settings_options(ProjectorSettings)
-def import_command(settings: ProjectorSettings, file: str, buckets: int | None) -> None:
+def import_command(settings: ProjectorSettings, file: str, buckets: int | None, *, as_json: bool) -> None:
     """Make a generation of the archive in FILE, or standard input, compressed or not.
 
     Where no generation is live it goes live, and projectors go on from the archive's positions. Else the live one
@@ -51,7 +52,7 @@ def import_command(settings: ProjectorSettings, file: str, buckets: int | None) 
 
     async def main(redis: AnyRedis) -> None:
         with archive_source(file) as source, progress("import", "jobs") as show:
-            said = await import_archive(settings, redis, ArchiveReader(source), buckets, show)
-        click.echo(said)
+            outcome = await import_archive(settings, redis, ArchiveReader(source), buckets, show)
+        outcome.tell(as_json=as_json)
 
     run_on_redis(settings, main)

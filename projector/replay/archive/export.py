@@ -15,17 +15,17 @@ from projector.errors import BucketMissingError
 from projector.replay.archive.lines import FORMAT, VERSION, Header, Resumption, line_of
 from projector.replay.archive.stream import ArchiveWriter
 from projector.replay.generations.choice import TO_EXPORT, choose
+from projector.replay.generations.size import sizes_of
 from projector.replay.progress import Show
 from projector.replay.stored_jobs import stored_jobs
+from projector.replay.whole import require_whole
 from projector.store.calls import limited
 from projector.store.catalog import Catalog, State
-from projector.store.keys import keys_of
 from projector.store.ledger import Ledger, ledgers
 from schemas.redis_layout import (
     FINGERPRINT,
     FLOOR,
     INCARNATION,
-    JOB,
     META,
     POSITIONS,
     SEALED,
@@ -55,9 +55,10 @@ async def export(redis: AnyRedis, prefix: str, number: int | None, writer: Archi
     state = await catalog.read()
     chosen = choose(state, TO_EXPORT, number)
     source = Source(redis, prefix, chosen.pointer)
+    await require_whole(redis, prefix, chosen.pointer)
     before = await source.settled()
     now = datetime.fromtimestamp(await catalog.now() // 1000, UTC)
-    count = await source.count()
+    count = (await sizes_of(redis, prefix, [chosen.pointer]))[chosen.pointer.number].jobs
     writer.begin(_header(state, chosen, before, now, count))
     name = f"generation {chosen.pointer.number}"
     async for jobs in stored_jobs(redis, prefix, chosen.pointer, _IF_DAMAGED):
@@ -149,14 +150,6 @@ class Source:
                 raise BucketMissingError(f"generation {self._pointer.number} is gone from Redis: nothing to export")
             metas.append({name: value for name, value in meta.items() if name != SEALED.encode()})
         return Stood(metas, positions)
-
-    async def count(self) -> int:
-        """Return about how many jobs it has."""
-        count = 0
-        for bucket in range(self._pointer.buckets):
-            async for keys in keys_of(self._redis, self._prefix, self._pointer.number, bucket, JOB):
-                count += len(keys)
-        return count
 
 
 def _header(state: State, chosen: KeptGeneration, stood: Stood, now: datetime, jobs: int) -> Header:

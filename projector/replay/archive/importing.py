@@ -21,6 +21,7 @@ from projector.replay.generations.change import Change, changing, patiently
 from projector.replay.generations.joining import join
 from projector.replay.generations.making import begin_buckets, make, remove
 from projector.replay.generations.size import require_room
+from projector.replay.outcome import Outcome
 from projector.replay.progress import Show
 from projector.settings import ProjectorSettings
 from projector.store.calls import Script
@@ -45,7 +46,7 @@ _MEMORY_EVERY_BATCHES = 20
 
 async def import_archive(
     settings: ProjectorSettings, redis: AnyRedis, reader: ArchiveReader, buckets: int | None, show: Show
-) -> str:
+) -> Outcome:
     """Make a generation of an archive; return what to say of it. Raises CommandError, ProjectorError or KafkaError."""
     header = await reader.header()
     await _check_is_ours(header, settings)
@@ -70,11 +71,13 @@ async def import_archive(
             with contextlib.suppress(ProjectorError):  # what hinders it leaves it to the next import
                 await to_the_end(remove(change, kept))
             raise
+    facts = {"imported": number, "live": live or number, "jobs": reader.jobs}
     if live is None:
-        return f"generation {number} is live, with {reader.jobs} jobs: projectors go on from there"
-    return (
+        return Outcome(f"generation {number} is live, with {reader.jobs} jobs: projectors go on from there", facts)
+    return Outcome(
         f"generation {number} is kept, with {reader.jobs} jobs, and generation {live} stays live: "
-        f"`python -m projector generations rollback {number}` switches"
+        f"`python -m projector generations rollback {number}` switches",
+        facts,
     )
 
 

@@ -4,7 +4,7 @@ from projector.errors import ProjectorError
 from projector.fold.batch import Batch
 from projector.store.buckets import Offsets
 from projector.store.catalog import Catalog
-from projector.store.generation import Generation
+from projector.store.generation import Generation, Skipped
 from projector.store.live import AskEnds
 from schemas.redis_layout import Pointer
 from service.redis import AnyRedis
@@ -25,6 +25,8 @@ class FilledGeneration:
 
     def __init__(self, redis: AnyRedis, prefix: str, pointer: Pointer) -> None:
         self.generation = Generation(redis, prefix, pointer)
+        self._redis = redis
+        self._prefix = prefix
         self._catalog = Catalog(redis, prefix)
 
     async def open(self, _: AskEnds) -> None:
@@ -36,6 +38,16 @@ class FilledGeneration:
         for bucket, incarnation in enumerate(pointer.incarnations):
             if (await self.generation.buckets.find(bucket))[0] != incarnation:
                 raise FilledGenerationLostError
+        self.generation.sifts = await self.generation.sifting.read()
+
+    async def passed_over(self) -> Skipped:
+        """Return what the live generation has passed over by command."""
+        state = await self._catalog.read()
+        if state.live is None or not state.skipped:
+            return {}
+        live = Generation(self._redis, self._prefix, state.live)
+        standings = await live.standings(list(state.skipped))
+        return passed(state.skipped, {name: max(one.next) for name, one in standings.items()})
 
     async def mend(self, log_ends: Offsets) -> None:
         """Remove what is damaged of what the buckets keep beside their jobs, see `Buckets`."""
@@ -44,3 +56,11 @@ class FilledGeneration:
     async def apply(self, batch: Batch) -> int:
         """Apply a batch, see `Generation`."""
         return await self.generation.apply(batch)
+
+
+def passed(skipped: Skipped, reached: Offsets) -> Skipped:
+    """Return the ranges whose end a generation has reached that stands there: the others it has not passed over."""
+    return {
+        name: {start: end for start, end in ranges.items() if end <= reached.get(name, 0)}
+        for name, ranges in skipped.items()
+    }

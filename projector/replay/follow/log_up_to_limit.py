@@ -30,6 +30,7 @@ class LogUpToLimit(Log):
     ) -> None:
         super().__init__(topic, None, client_options)
         self._limits = {TopicPartition(topic, number): 0 for number in partitions}
+        self._places: dict[TopicPartition, int] = {}  # where each is read next
         self._paused: set[TopicPartition] = set()
         self._rate = rate
         self._free_at = 0.0
@@ -58,10 +59,18 @@ class LogUpToLimit(Log):
             self._free_at = max(self._free_at, now) + sum(len(read.records) for read in polled.values()) / self._rate
         return polled
 
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        """Read from this offset on."""
+        self._places[partition] = offset
+        super().seek(partition, offset)
+
     def _cut(self, item: TopicPartition, read: Read) -> Read:
         """Return what is below the limit; what is wrong at the limit or beyond is nothing to us."""
         limit = self._limits[item]
-        if read.position < limit or (read.position == limit and not read.error):
+        # A fetch that failed does not tell where.
+        position = self._places.get(item, 0) if read.error else read.position
+        if position < limit:
+            self._places[item] = position
             return read
         self._wait_at(item, limit)
         return Read(read.records[: bisect_left(read.records, limit, key=_offset)], limit, start=read.start)
@@ -78,6 +87,9 @@ class KnownLetters:
     def is_back(self) -> bool:
         """Nothing fails here."""
         return True
+
+    async def stop(self) -> None:
+        """Nothing is open here."""
 
     async def deliver(self, refused: Sequence[RefusedRecord]) -> None:
         """Leave them: the log has them."""

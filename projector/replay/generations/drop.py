@@ -4,6 +4,8 @@ from typing import Final
 
 from projector.replay.generations.change import changing
 from projector.replay.generations.making import remove
+from projector.replay.outcome import Outcome
+from projector.replay.progress import Show, silent
 from projector.settings import ProjectorSettings
 from service.errors import CommandError
 from service.redis import AnyRedis
@@ -12,8 +14,10 @@ from service.redis import AnyRedis
 QUIET_SECONDS: Final = 60.0
 
 
-async def drop(redis: AnyRedis, settings: ProjectorSettings, number: int, quiet_seconds: float) -> int:
-    """Drop a generation that is not live; return how many keys were deleted. Raises CommandError."""
+async def drop(
+    redis: AnyRedis, settings: ProjectorSettings, number: int, quiet_seconds: float, show: Show = silent
+) -> Outcome:
+    """Drop a generation that is not live; return what to say of it. Raises CommandError."""
     async with changing(redis, settings.redis_prefix, f"generations drop {number}") as change:
         state = await change.catalog.read()
         if state.live and state.live.number == number:
@@ -21,4 +25,5 @@ async def drop(redis: AnyRedis, settings: ProjectorSettings, number: int, quiet_
         kept = state.kept.get(number)
         if kept is None:
             raise CommandError(f"there is no generation {number}: {sorted(state.kept) or 'none'} are kept")
-        return await remove(change, kept, quiet_seconds)
+        deleted = await remove(change, kept, quiet_seconds, show)
+    return Outcome(f"generation {number} is gone: {deleted} keys deleted", {"gone": number, "keys": deleted})

@@ -7,6 +7,7 @@ from projector.replay.follow.follower_pool import MAX_PROCESSES
 from projector.replay.generations.drop import QUIET_SECONDS, drop
 from projector.replay.generations.listing import as_table, list_generations
 from projector.replay.generations.rollback import roll_back, roll_back_now
+from projector.replay.progress import progress
 from projector.running import run_on_redis
 from projector.settings import ProjectorSettings
 from service.command_line import Group, json_option, settings_options
@@ -46,8 +47,9 @@ def list_command(settings: ProjectorSettings, *, as_json: bool) -> None:
 @click.argument("number", required=False, type=click.IntRange(1))
 @click.option("--now", is_flag=True, help="Switch first; answers are old, and say so, until projectors catch up.")
 @click.option("--processes", default=1, show_default=True, type=click.IntRange(1, MAX_PROCESSES), help="How many fold.")
+@json_option
 @settings_options(ProjectorSettings)
-def rollback(settings: ProjectorSettings, number: int | None, processes: int, *, now: bool) -> None:
+def rollback(settings: ProjectorSettings, number: int | None, processes: int, *, now: bool, as_json: bool) -> None:
     """Switch back to generation NUMBER, or to the one that was live last.
 
     It catches up on what it missed and then goes live, so that readers see nothing older than before.
@@ -55,9 +57,11 @@ def rollback(settings: ProjectorSettings, number: int | None, processes: int, *,
 
     async def main(redis: AnyRedis) -> None:
         if now:
-            click.echo(await roll_back_now(settings, redis, number))
+            outcome = await roll_back_now(settings, redis, number)
         else:
-            click.echo(await roll_back(settings, redis, number, processes=processes))
+            with progress("rollback") as show:
+                outcome = await roll_back(settings, redis, number, processes=processes, show=show)
+        outcome.tell(as_json=as_json)
 
     run_on_redis(settings, main)
 
@@ -71,12 +75,14 @@ def rollback(settings: ProjectorSettings, number: int | None, processes: int, *,
     type=click.FloatRange(0),
     help="Seconds since it was live, so that whoever began to read it can finish.",
 )
+@json_option
 @settings_options(ProjectorSettings)
-def drop_command(settings: ProjectorSettings, number: int, wait: float) -> None:
+def drop_command(settings: ProjectorSettings, number: int, wait: float, *, as_json: bool) -> None:
     """Delete generation NUMBER, in small steps; never the live one."""
 
     async def main(redis: AnyRedis) -> None:
-        deleted = await drop(redis, settings, number, wait)
-        click.echo(f"generation {number} is gone: {deleted} keys deleted")
+        with progress("drop", "keys") as show:
+            outcome = await drop(redis, settings, number, wait, show)
+        outcome.tell(as_json=as_json)
 
     run_on_redis(settings, main)

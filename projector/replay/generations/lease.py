@@ -53,7 +53,7 @@ async def leased(catalog: Catalog, what: str) -> AsyncIterator[Lease]:
 
 
 async def _keep(catalog: Catalog, lease: Lease, holder: str) -> None:
-    """Renew the lease for ever; a Redis that is away for a moment does no harm."""
+    """Renew the lease until a switch ends it; a Redis that is away for a moment does no harm."""
     loop = asyncio.get_running_loop()
     renewed_at = loop.time()
     while True:
@@ -61,6 +61,10 @@ async def _keep(catalog: Catalog, lease: Lease, holder: str) -> None:
         try:
             await catalog.renew(lease, holder)
             renewed_at = loop.time()
+        except LeaseLostError:
+            if (await catalog.read()).has_been_switched_in(lease):
+                return
+            raise
         except StoreUnavailableError:
             if loop.time() - renewed_at > LEASE_SECONDS:
                 raise LeaseLostError from None

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from projector.log.consumer import partition_ranges
 from projector.replay.generations.choice import everyone
-from projector.replay.generations.size import size_of
+from projector.replay.generations.size import Size, sizes_of
 from projector.settings import ProjectorSettings
 from projector.store.catalog import Catalog
 from projector.store.generation import Generation
@@ -16,7 +16,10 @@ from service.redis import AnyRedis
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A generation. `positions` by partition; `behind` counts events to the log's end; times are ISO 8601, UTC."""
+    """A generation. `positions` by partition; `behind` counts events to the log's end; times are ISO 8601, UTC.
+
+    `jobs` and `bytes` are estimates where Redis holds many keys, see `sizes_of`.
+    """
 
     generation: int
     state: str
@@ -34,14 +37,15 @@ async def list_generations(settings: ProjectorSettings, redis: AnyRedis) -> list
     """Return every generation, oldest first. Raises ProjectorError or KafkaError."""
     state = await Catalog(redis, settings.redis_prefix).read()
     ends = {name: held.end for name, held in (await partition_ranges(settings)).items()}
-    return [await _listed(redis, settings.redis_prefix, kept, ends) for _, kept in sorted(everyone(state).items())]
+    all_of_them = [kept for _, kept in sorted(everyone(state).items())]
+    sizes = await sizes_of(redis, settings.redis_prefix, [kept.pointer for kept in all_of_them])
+    return [await _listed(redis, settings.redis_prefix, kept, ends, sizes[kept.pointer.number]) for kept in all_of_them]
 
 
-async def _listed(redis: AnyRedis, prefix: str, kept: KeptGeneration, ends: dict[str, int]) -> Listed:
+async def _listed(redis: AnyRedis, prefix: str, kept: KeptGeneration, ends: dict[str, int], size: Size) -> Listed:
     pointer = kept.pointer
     standings = await Generation(redis, prefix, pointer).standings(list(ends))
     positions = {name: min(one.next) for name, one in standings.items()}
-    size = await size_of(redis, prefix, pointer)
     return Listed(
         pointer.number,
         kept.state,

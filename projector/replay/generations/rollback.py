@@ -1,10 +1,13 @@
 """Rolling back: a generation that is kept becomes the live one again."""
 
+from typing import Any
+
 from projector.log.topics import cluster_of, require_topics
 from projector.replay.generations.change import Change, changing
 from projector.replay.generations.choice import TO_ROLL_BACK_TO, choose, live_of
 from projector.replay.generations.switch import Switch
-from projector.replay.progress import progress
+from projector.replay.outcome import Outcome
+from projector.replay.progress import Show, silent
 from projector.settings import ProjectorSettings
 from projector.store.live import LogIdentity, check_is_ours
 from schemas.redis_layout import FOLD_VERSION
@@ -12,7 +15,9 @@ from service.errors import CommandError
 from service.redis import AnyRedis
 
 
-async def roll_back(settings: ProjectorSettings, redis: AnyRedis, number: int | None, *, processes: int) -> str:
+async def roll_back(
+    settings: ProjectorSettings, redis: AnyRedis, number: int | None, *, processes: int, show: Show = silent
+) -> Outcome:
     """Bring a kept generation (the one retired last, when none is named) to what is shown, and make it live."""
     await require_topics(settings)
     async with changing(redis, settings.redis_prefix, "generations rollback") as change:
@@ -25,21 +30,25 @@ async def roll_back(settings: ProjectorSettings, redis: AnyRedis, number: int | 
             )
         await change.generation(switch.live).buckets.unseal(change.lease.epoch)
         await change.generation(target).buckets.unseal(change.lease.epoch)
-        with progress("rollback") as show:
-            await switch.once_followed(settings, show, processes=processes)
-    return f"generation {target.number} is live again; generation {switch.live.number} is kept"
+        await switch.once_followed(settings, show, processes=processes)
+    return Outcome(f"generation {target.number} is live again; generation {switch.live.number} is kept", _facts(switch))
 
 
-async def roll_back_now(settings: ProjectorSettings, redis: AnyRedis, number: int | None) -> str:
+async def roll_back_now(settings: ProjectorSettings, redis: AnyRedis, number: int | None) -> Outcome:
     """Make a kept generation live at once; projectors then bring it up to date, and every answer says its lag."""
     async with changing(redis, settings.redis_prefix, "generations rollback --now") as change:
         switch = await _switch_to(change, number, settings)
         await change.generation(switch.target.pointer).buckets.unseal(change.lease.epoch)
         await switch.at_once()
-    return (
+    return Outcome(
         f"generation {switch.target.pointer.number} is live again and behind until projectors have caught up; "
-        f"generation {switch.live.number} is kept"
+        f"generation {switch.live.number} is kept",
+        _facts(switch),
     )
+
+
+def _facts(switch: Switch) -> dict[str, Any]:
+    return {"live": switch.target.pointer.number, "kept": switch.live.number}
 
 
 async def _switch_to(change: Change, number: int | None, settings: ProjectorSettings) -> Switch:

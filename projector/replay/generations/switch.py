@@ -20,13 +20,15 @@ from projector.log.consumer import partition_ranges
 from projector.replay.follow.follower_pool import FollowerPool, following
 from projector.replay.follow.follower_process import Task
 from projector.replay.generations.change import Change, patiently
+from projector.replay.generations.making import go_to_start
 from projector.replay.generations.sealing import seal, take_heartbeats
 from projector.replay.generations.size import require_room
-from projector.replay.progress import Show
+from projector.replay.progress import Show, Stage
 from projector.settings import ProjectorSettings
 from projector.store.buckets import Offsets
 from projector.store.generation import Standing
-from schemas.redis_layout import COMPLETE, KeptGeneration, Pointer
+from projector.store.sifting import Sifting, Sifts
+from schemas.redis_layout import COMPLETE, SIFT_ROUNDS, KeptGeneration, Pointer
 from service.errors import CommandError
 
 LOOK_SECONDS: Final = 0.05
@@ -64,22 +66,26 @@ class Switch:
         *,
         processes: int,
         rate: float | None = None,
+        needed_bytes: int = 0,
+        writes_letters: bool = False,
         when_close: Callable[[], Awaitable[None]] | None = None,
+        when_reached: Callable[[], Awaitable[None]] | None = None,
     ) -> Offsets:
         """Have processes fold what the target lacks, then make it live; return the positions at which it went live.
 
-        Readers notice nothing. `when_close` is called when the target has come close to the live generation, before
-        that is sealed, and once more when followers had to be started anew because partitions were added.
+        Readers notice nothing. `needed_bytes` is about what a whole generation takes. `when_close` is called when the
+        target has come close to the live generation, before that is sealed, and once more when followers had to be
+        started anew because partitions were added; `when_reached` when both stand still at the same positions.
         """
-        task = Task(settings, self.target.pointer, rate)
+        task = Task(settings, self.target.pointer, rate, writes_letters=writes_letters)
         while True:
             names = await self._partitions(settings)
             with following(task, names, processes) as pool:
-                attempt = _Attempt(self, names, pool, show)
+                attempt = _Attempt(self, names, pool, show, needed_bytes)
                 if when_close:
                     await attempt.catch_up()
                     await when_close()
-                reached = await attempt.go_live()
+                reached = await attempt.go_live(when_reached)
                 if reached is not None:
                     return reached
 
@@ -132,24 +138,28 @@ class _Attempt:
     names: Sequence[str]
     pool: FollowerPool
     show: Show
+    needed_bytes: int
 
     async def catch_up(self) -> None:
         """Return when the target is close behind the live generation, or beyond it."""
         looks = 0
         while True:
             self.pool.check()
-            if looks % MEMORY_EVERY_LOOKS == 0:
-                await patiently(require_room)(self.switch.change.redis)
-            looks += 1
             done = await self._done(self.names)
             standings = await self._standings(self.switch.live, self.names)
             reached = {name: max(one.next) for name, one in standings.items()}
-            self.show(done, reached)
-            if sum(max(0, reached[name] - done[name]) for name in self.names) <= CLOSE_EVENTS:
+            if looks % MEMORY_EVERY_LOOKS == 0:
+                left = 1 - min(1.0, sum(done.values()) / max(1, sum(reached.values())))
+                await patiently(require_room)(self.switch.change.redis, left_bytes=int(self.needed_bytes * left))
+            looks += 1
+            sifts = await patiently(self._sifting.read)()
+            self.show(done, reached, _stage(sifts))
+            is_close = sum(max(0, reached[name] - done[name]) for name in self.names) <= CLOSE_EVENTS
+            if is_close and await self._is_whole(sifts):
                 return
             await asyncio.sleep(CATCH_UP_LOOK_SECONDS)
 
-    async def go_live(self) -> Offsets | None:
+    async def go_live(self, when_reached: Callable[[], Awaitable[None]] | None) -> Offsets | None:
         """Make the target live once it has reached all that the live generation shows, and return what that is.
 
         None when there are partitions that nobody follows, because they are new.
@@ -161,6 +171,8 @@ class _Attempt:
                     return None
                 if await self._reaches(reached):
                     await self._check_is_the_same_log(list(reached))
+                    if when_reached:
+                        await when_reached()
                     await self.switch.make_live(reached, floors=reached)
                     return reached
         raise CommandError(
@@ -178,6 +190,17 @@ class _Attempt:
                     f"the last record of {name} that the live generation applied is another one than the log has: "
                     f"{_OTHER_LOG}"
                 )
+
+    async def _is_whole(self, sifts: Sifts) -> bool:
+        """Tell whether the target has nothing left to be sifted; where a round is over it goes on to the next."""
+        after = await self._sifting.go_on() if sifts else sifts
+        if after != sifts:
+            await go_to_start(self.switch.change, self.switch.target)
+        return not after
+
+    @property
+    def _sifting(self) -> Sifting:
+        return self.switch.change.generation(self.switch.target.pointer).sifting
 
     async def _reaches(self, reached: Offsets) -> bool:
         """Tell whether the target reaches these positions soon."""
@@ -199,3 +222,11 @@ class _Attempt:
 
     async def _standings(self, pointer: Pointer, names: Sequence[str]) -> dict[str, Standing]:
         return await patiently(self.switch.change.generation(pointer).standings)(names)
+
+
+def _stage(sifts: Sifts) -> Stage | None:
+    """Return the round through the log, where jobs are let go; else it is the command's only one."""
+    if not sifts:
+        return None
+    number = min(sift.round for sift in sifts.values())
+    return Stage(f"folds without old jobs, round {number} of {SIFT_ROUNDS}")

@@ -6,10 +6,11 @@ import click
 
 from projector.replay.follow.follower_pool import MAX_PROCESSES
 from projector.replay.generations.making import MAX_BUCKETS
+from projector.replay.progress import progress
 from projector.replay.rebuild.rebuild import Options, rebuild
 from projector.running import run_on_redis
 from projector.settings import ProjectorSettings
-from service.command_line import SettingsCommand, settings_options
+from service.command_line import SettingsCommand, json_option, settings_options
 from service.redis import AnyRedis
 
 
@@ -19,8 +20,15 @@ from service.redis import AnyRedis
 @click.option("--buckets", type=click.IntRange(1, MAX_BUCKETS), help="Buckets of the new generation; as many as now.")
 @click.option("--carry-over", is_flag=True, help="Take jobs that the log no longer knows from the live generation.")
 @click.option("--check", "is_checked", is_flag=True, help="Verify the new generation before the switch.")
+@click.option(
+    "--accept-refusals",
+    "accepts_refusals",
+    is_flag=True,
+    help="Switch also when records are refused that were accepted before; each gets a dead letter.",
+)
+@json_option
 @settings_options(ProjectorSettings)
-def rebuild_command(settings: ProjectorSettings, **options: Any) -> None:
+def rebuild_command(settings: ProjectorSettings, *, as_json: bool, **options: Any) -> None:
     """Fold the whole log into a new generation beside the live one, then switch to it.
 
     Readers and projectors go on meanwhile and follow by themselves. After a crash, the next rebuild resumes. The
@@ -28,6 +36,8 @@ def rebuild_command(settings: ProjectorSettings, **options: Any) -> None:
     """
 
     async def main(redis: AnyRedis) -> None:
-        click.echo(await rebuild(settings, redis, Options(**options)))
+        with progress("rebuild") as show:
+            outcome = await rebuild(settings, redis, Options(**options), show)
+        outcome.tell(as_json=as_json)
 
     run_on_redis(settings, main)

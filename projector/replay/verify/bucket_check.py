@@ -8,10 +8,12 @@ from typing import Final
 
 from projector.errors import PositionMovedError
 from projector.replay.verify.difference import Difference, Kind, Note
-from projector.replay.verify.judgement import HASH, NONE, StoredMember, Verdict, index_keys, judge
+from projector.replay.verify.judgement import HASH, NONE, StoredMember, Verdict, judge
 from projector.replay.verify.moment import Found, Moments
-from projector.replay.verify.second_fold import SecondFold, is_sampled
+from projector.replay.verify.second_fold import SecondFold
 from projector.replay.verify.stored import Asked, Mends, Moment, StoredGeneration
+from projector.replay.verify.stored_form import index_keys
+from projector.replay.verify.walk import SpooledKeys
 from projector.store.keys import KEYS_PER_STEP
 from schemas.redis_layout import FLOOR, IDENTITY_FIELDS, INDEXES, LEDGER
 
@@ -46,6 +48,7 @@ class BucketCheck:
 
     bucket: int
     store: StoredGeneration
+    keys: SpooledKeys
     fold: SecondFold
     moments: Moments
     found: Found
@@ -56,17 +59,20 @@ class BucketCheck:
 
     async def run(self) -> None:
         """Check everything."""
-        self.fold.begin_bucket()
-        async for members in self.store.members(self.bucket):
-            await self._check([Asked(member) for member in self.fold.see(self._chosen(members))])
-            self.fold.told()
-        for members in self.fold.unseen(self.bucket, self.fold.last_number, KEYS_PER_STEP):
+        compared = self.fold.compared
+        compared.begin(self.bucket, self.fold.buckets)
+        for members in self.keys.members(self.bucket):
+            await self._check([Asked(member) for member in compared.fresh(members)])
+            self.fold.told("")
+        for members in compared.left(self.fold.last_number, KEYS_PER_STEP):
             known = self.fold.jobs(self.bucket, members)
             await self._check([Asked(member, index_keys(known[member].identity)) for member in members])
-            self.fold.see(members)
-            self.fold.told()
-        async for entries in self.store.entries(self.bucket):
-            await self._entries(entries)
+            compared.fresh(members)
+            self.fold.told("")
+        for keys in self.keys.indexes(self.bucket):
+            async for entries in self.store.surplus(self.bucket, keys):
+                await self._entries(entries)
+            self.fold.told("")
         await self._accounts()
 
     async def _check(self, asked: Sequence[Asked], indexes: Mapping[bytes, set[str]] | None = None) -> None:
@@ -127,9 +133,8 @@ class BucketCheck:
             if isinstance(members, str):
                 await self._wrong_type(key, members)
                 continue
-            chosen = self._chosen(members)
-            known = self.fold.jobs(self.bucket, chosen)
-            for member in chosen:
+            known = self.fold.jobs(self.bucket, members)
+            for member in members:
                 if member not in known or key not in index_keys(known[member].identity):
                     suspects.setdefault(member, set()).add(key)
         asked = [Asked(member, sorted(keys)) for member, keys in suspects.items()]
@@ -199,7 +204,7 @@ class BucketCheck:
     async def _floors(self, moment: Moment) -> dict[Difference, dict[str, str]]:
         """Return the floors that no position will reach, with the log's end in their place."""
         numbers = {name: int(text) for name, text in moment.floors.items() if text.isdecimal()}
-        ends = await self.fold.log.ends(numbers)
+        ends = await self.fold.log.ends_of(numbers)
         return {
             Difference(Kind.FLOOR, self.moments.place(self.bucket, name), "", text, str(ends.get(name, 0))): {
                 FLOOR + name: str(ends.get(name, 0))
@@ -207,10 +212,6 @@ class BucketCheck:
             for name, text in moment.floors.items()
             if name not in numbers or numbers[name] > ends[name]
         }
-
-    def _chosen(self, members: Sequence[bytes]) -> list[bytes]:
-        fraction = self.fold.fraction
-        return list(members) if fraction >= 1 else [member for member in members if is_sampled(member, fraction)]
 
 
 def _meant(stored: StoredMember, verdict: Verdict, indexes: Mapping[bytes, set[str]] | None) -> list[Difference]:

@@ -11,90 +11,30 @@ Case 4: something is mended. It is written only while the positions are those of
 """
 
 import time
-from collections import Counter
-from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from projector.log.topics import cluster_of, require_topics
-from projector.replay.generations.choice import TO_VERIFY, choose
-from projector.replay.progress import Counts, Show
+from projector.replay.generations.change import changing
+from projector.replay.generations.choice import LIVE, TO_VERIFY, choose
+from projector.replay.progress import Show, Stage, silent
 from projector.replay.verify.bucket_check import BucketCheck
-from projector.replay.verify.difference import Difference, Kind, Note
-from projector.replay.verify.moment import Found, Moments
+from projector.replay.verify.difference import Difference, Findings
+from projector.replay.verify.moment import Found, Moments, Options
 from projector.replay.verify.replayed_log import ReplayedLog
+from projector.replay.verify.scratch import Scratch, scratch
 from projector.replay.verify.second_fold import SecondFold
 from projector.replay.verify.stored import StoredGeneration
+from projector.replay.verify.walk import SpooledKeys
+from projector.replay.whole import require_whole
 from projector.settings import ProjectorSettings
 from projector.store.catalog import Catalog
+from projector.store.keys import keys_by_bucket
 from projector.store.live import LogIdentity, check_is_ours
 from schemas.redis_layout import FOLD_VERSION
 from service.errors import CommandError
 from service.redis import AnyRedis
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """Which generation (None: the live one), what fraction of its jobs, and whether to mend what differs.
-
-    `trust_log`: mend also where the log seems to be another one than was folded, or to have lost its end.
-    """
-
-    generation: int | None = None
-    fraction: float = 1.0
-    repair: bool = False
-    trust_log: bool = False
-
-
-@dataclass(slots=True)
-class Findings:
-    """What came of it: how much was compared, and how much differs, by kind."""
-
-    generation: int
-    jobs: int = 0
-    records: int = 0
-    fold_seconds: float = 0.0
-    seconds: float = 0.0
-    differences: Counter[Kind] = field(default_factory=Counter)
-    mended: int = 0
-    notes: Counter[Note] = field(default_factory=Counter)
-    remarks: list[str] = field(default_factory=list)
-
-    @property
-    def is_right(self) -> bool:
-        """Whether everything is equal by now."""
-        return self.mended == self.differences.total()
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the findings for a report."""
-        return {
-            "generation": self.generation,
-            "jobs": self.jobs,
-            "records": self.records,
-            "seconds": round(self.seconds, 3),
-            "differences": {str(kind): count for kind, count in self.differences.items()},
-            "mended": self.mended,
-            "notes": {str(note): count for note, count in self.notes.items()},
-            "remarks": self.remarks,
-        }
-
-    def __str__(self) -> str:
-        """Return the sentences for people."""
-        kinds = ", ".join(f"{count} {kind}" for kind, count in self.differences.items())
-        found = f"{self.differences.total()} differences ({kinds})" if kinds else "everything equal"
-        mended = f", {self.mended} of them mended" if self.mended else ""
-        lines = [f"{count} jobs: {note}" for note, count in self.notes.items()]
-        rate = self.records / self.fold_seconds if self.fold_seconds else 0.0
-        summary = (
-            f"generation {self.generation}: {self.jobs} jobs compared, {self.records} records folded "
-            f"({rate:.0f}/s), in {self.seconds:.1f} s: {found}{mended}"
-        )
-        return "\n".join([*self.remarks, *lines, summary])
-
-
-def _silent(done: Counts, totals: Counts) -> None:
-    """Show nothing."""
 
 
 async def verify(
@@ -102,7 +42,7 @@ async def verify(
     redis: AnyRedis,
     options: Options,
     found: Found,
-    show: Show = _silent,
+    show: Show = silent,
 ) -> Findings:
     """Compare a generation with the log; `found` is called with each difference and whether it was mended.
 
@@ -118,52 +58,86 @@ async def verify(
             f"generation {pointer.number} was folded by version {pointer.fold_version}, this is {FOLD_VERSION}: verify "
             "it by that version, or rebuild it by this one"
         )
-    began = time.monotonic()
-    findings = Findings(pointer.number)
+    await require_whole(redis, settings.redis_prefix, pointer)
+    is_kept = chosen.state != LIVE
+    store = StoredGeneration(redis, settings.redis_prefix, pointer, is_kept=is_kept)
     log = ReplayedLog(settings, chosen.starts)
-    await log.start()
-    try:
-        with TemporaryDirectory(prefix="verify-") as directory:
-            fold = SecondFold(log, Path(directory), pointer.buckets, options.fraction)
-            store = StoredGeneration(redis, settings.redis_prefix, pointer)
-            await _Run(store, fold, findings, found, show).compare(catalog, options)
-            fold.close()
-    finally:
-        await log.stop()
-    findings.seconds = time.monotonic() - began
-    return findings
+    async with _allowed(redis, settings.redis_prefix, is_needed=is_kept and options.repair):
+        with scratch(options.directory) as place:
+            await log.open()
+            try:
+                keys = SpooledKeys(place.database, settings.redis_prefix, pointer.number)
+                fold = SecondFold(log, place.database, pointer.buckets)
+                run = _Run(store, keys, fold, Findings(pointer.number), found, show)
+                show({}, {}, Stage(f"finds the keys of generation {pointer.number}", "keys"))
+                await keys.take(keys_by_bucket(redis, settings.redis_prefix, pointer))
+                return await run.compare(catalog, options, place)
+            finally:
+                await log.stop()
 
 
-@dataclass(frozen=True, slots=True)
+@asynccontextmanager
+async def _allowed(redis: AnyRedis, prefix: str, *, is_needed: bool) -> AsyncIterator[None]:
+    """Keep others from switching, dropping and filling, where that is needed.
+
+    One that is kept is sealed since it was retired, so nobody writes it but who holds the lease. It is mended as of
+    where it stands, so that a rollback goes on from there.
+    """
+    if is_needed:
+        async with changing(redis, prefix, "verify --repair"):
+            yield
+    else:
+        yield
+
+
+@dataclass(slots=True)
 class _Run:
     """One comparison, and what it tells whom."""
 
     store: StoredGeneration
+    keys: SpooledKeys
     fold: SecondFold
     findings: Findings
     found: Found
     show: Show
+    room: str = ""
+    is_folded: bool = False
 
-    async def compare(self, catalog: Catalog, options: Options) -> None:
+    async def compare(self, catalog: Catalog, options: Options, place: Scratch) -> Findings:
         """Compare bucket by bucket."""
         findings, fold = self.findings, self.fold
-        fold.told = self.tell
-        moments = Moments(self.store, catalog, fold, self.note, options.repair, options.trust_log)
         began = time.monotonic()
+        self.room = place.require_room(self.keys.jobs)
+        fold.told = self.tell
+        moments = Moments(self.store, catalog, fold, self.note, options)
+        self.tell()
         for bucket in await _in_order(self.store):
-            check = BucketCheck(bucket, self.store, fold, moments, self.note, options.repair)
+            check = BucketCheck(bucket, self.store, self.keys, fold, moments, self.note, options.repair)
             await moments.reach(bucket)
+            self.is_folded = True
+            self.tell()
             findings.fold_seconds = findings.fold_seconds or time.monotonic() - began
             findings.records = findings.records or fold.records
             await check.run()
             findings.jobs += check.jobs
             findings.notes.update(check.notes)
         findings.remarks = [*moments.remarks(), *await moments.check_totals()]
+        findings.seconds = time.monotonic() - began
+        return findings
 
-    def tell(self) -> None:
-        """Show how far it is."""
-        log = self.fold.log
-        self.show({**log.next, "jobs": self.fold.seen}, {**log.known_ends, "jobs": self.fold.last_number})
+    def tell(self, waits: str = "") -> None:
+        """Show how far it is, and what it waits for."""
+        if not self.is_folded:
+            log = self.fold.log
+            self.show(log.next, log.known_ends, Stage(f"folds the log again, {self.room}", waits=waits))
+            return
+        done = {"jobs": self.fold.compared.count, "index keys": self.keys.index_keys_given}
+        totals = {"jobs": max(self.fold.last_number, self.keys.jobs), "index keys": self.keys.index_keys}
+        self.show(
+            done,
+            totals,
+            Stage(f"compares generation {self.findings.generation} with the log", "jobs and index keys", waits),
+        )
 
     def note(self, difference: Difference, is_mended: bool) -> None:  # noqa: FBT001 - what Found says
         """Count a difference and hand it on."""

@@ -1,7 +1,9 @@
-"""Differences: what is stored and is not as the log says."""
+"""Differences: what is stored and is not as the log says, and how many were found."""
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 
 class Kind(StrEnum):
@@ -60,6 +62,52 @@ class Difference:
             "stored": None if self.stored is None else _safe(self.stored),
             "log": self.log,
         }
+
+
+@dataclass(slots=True)
+class Findings:
+    """What came of it: how much was compared, and how much differs, by kind."""
+
+    generation: int
+    jobs: int = 0
+    records: int = 0
+    fold_seconds: float = 0.0
+    seconds: float = 0.0
+    differences: Counter[Kind] = field(default_factory=Counter)
+    mended: int = 0
+    notes: Counter[Note] = field(default_factory=Counter)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def is_right(self) -> bool:
+        """Whether everything is equal by now."""
+        return self.mended == self.differences.total()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the findings for a report."""
+        return {
+            "generation": self.generation,
+            "jobs": self.jobs,
+            "records": self.records,
+            "seconds": round(self.seconds, 3),
+            "differences": {str(kind): count for kind, count in self.differences.items()},
+            "mended": self.mended,
+            "notes": {str(note): count for note, count in self.notes.items()},
+            "remarks": self.remarks,
+        }
+
+    def __str__(self) -> str:
+        """Return the sentences for people."""
+        kinds = ", ".join(f"{count} {kind}" for kind, count in self.differences.items())
+        found = f"{self.differences.total()} differences ({kinds})" if kinds else "everything equal"
+        mended = f", {self.mended} of them mended" if self.mended else ""
+        lines = [f"{count} jobs: {note}" for note, count in self.notes.items()]
+        rate = self.records / self.fold_seconds if self.fold_seconds else 0.0
+        summary = (
+            f"generation {self.generation}: {self.jobs} jobs compared, {self.records} records folded "
+            f"({rate:.0f}/s), in {self.seconds:.1f} s: {found}{mended}"
+        )
+        return "\n".join([*self.remarks, *lines, summary])
 
 
 def _shown(text: str | None) -> str:

@@ -4,16 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from projector.fold.job import FoldedJob
-from projector.fold.stored_job import fields_of, job_of
-from projector.replay.lost import Starts, has_lost_events
 from projector.replay.verify.difference import Difference, Kind, Note
+from projector.replay.verify.facts import Facts, Kept, Reached, Said
+from projector.replay.verify.stored_form import StoredFacts, facts_in, fields_of, index_keys
 from schemas.event_time import unix_seconds
-from schemas.expiry import has_news_since
-from schemas.identity import JobIdentity
-from schemas.lifecycle import STAGE_NAMES
-from schemas.redis_layout import CARRIED, IDENTITY_FIELDS, INDEXES, score_of
-from schemas.registers import DETAIL_TIME, STAGE_TIME
+from schemas.redis_layout import CARRIED, IDENTITY_FIELDS, score_of
 
 HASH: Final = "hash"
 NONE: Final = "none"
@@ -31,6 +26,10 @@ class StoredMember:
     kind: str
     fields: Mapping[str, str] = field(default_factory=dict)
     entries: Mapping[str, float | str | None] = field(default_factory=dict)
+
+
+# Partition name -> the offset at which the log begins.
+Starts = Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,54 +60,71 @@ class Verdict:
     note: Note | None = None
 
 
-def index_keys(identity: JobIdentity) -> list[str]:
-    """Return the keys of the indexes that name a job, without what every key of the bucket starts with."""
-    return [index + str(value) for index, value in zip(INDEXES, identity, strict=False)]
+_ALL_WELL: Final = Verdict([])
 
 
-def judge(stored: StoredMember, folded: FoldedJob | None, rules: Rules) -> Verdict:
+def judge(stored: StoredMember, folded: Kept | None, rules: Rules) -> Verdict:
     """Hold what is stored under a member against what the log gives it."""
-    is_equal = folded is not None and stored.fields == fields_of(folded)
-    live = folded if is_equal else _as_job(stored)
-    name = _name(stored.member, folded or live)
+    if folded is not None and stored.fields == fields_of(folded):
+        return _equal(stored, folded)
+    live = facts_in(stored.fields, stored.member)
+    name = _name(stored.member, folded or (live.kept if live else None))
+    right: StoredFacts | None = None
     if folded:
         differences, right, note = _known(name, stored, live, folded, rules)
-    elif live and has_lost_events(live, rules.starts):
+    elif live and _has_lost_events(live, rules.starts):
         differences, right, note = [], live, Note.CARRIED
     elif CARRIED in stored.fields:
         return Verdict([Difference(Kind.LOST, name)])
     else:
-        differences, right, note = _surplus(name, stored), None, None
-    entries = _entries_of(right) if right else {}
+        differences, note = _surplus(name, stored), None
+    return _verdict(name, stored, differences, right, note)
+
+
+def _equal(stored: StoredMember, folded: Kept) -> Verdict:
+    """Return the verdict on a job that is stored as the log says: its entries may differ yet."""
+    if stored.entries == _entries_of(folded):
+        return _ALL_WELL
+    return _verdict(_name(stored.member, folded), stored, [], StoredFacts(folded, None), None)
+
+
+def _verdict(
+    name: str,
+    stored: StoredMember,
+    differences: list[Difference],
+    right: StoredFacts | None,
+    note: Note | None,
+) -> Verdict:
+    entries = _entries_of(right.kept) if right else {}
     differences += _entry_differences(name, stored.entries, entries)
     if not differences:
         return Verdict([], None, note)
     gone = [key for key in stored.entries if key not in entries]
-    return Verdict(differences, Mend(stored.member, fields_of(right) if right else None, entries, gone), note)
+    return Verdict(differences, Mend(stored.member, fields_of(*right) if right else None, entries, gone), note)
 
 
 def _known(
-    name: str, stored: StoredMember, live: FoldedJob | None, folded: FoldedJob, rules: Rules
-) -> tuple[list[Difference], FoldedJob | None, Note | None]:
+    name: str, stored: StoredMember, live: StoredFacts | None, folded: Kept, rules: Rules
+) -> tuple[list[Difference], StoredFacts | None, Note | None]:
     """Return the differences of a job that the log knows, what is right, and why that is not what the log says."""
-    if stored.kind == NONE and not has_news_since(rules.cutoff, folded.stages.values(), folded.details.values()):
+    right = StoredFacts(folded, None)
+    if stored.kind == NONE and folded.last_news < rules.cutoff:
         return [], None, Note.EXPIRED
     if stored.kind == NONE:
-        return [Difference(Kind.MISSING_JOB, name)], folded, None
+        return [Difference(Kind.MISSING_JOB, name)], right, None
     if stored.kind != HASH:
-        return [Difference(Kind.WRONG_TYPE, name, stored=stored.kind, log=HASH)], folded, None
+        return [Difference(Kind.WRONG_TYPE, name, stored=stored.kind, log=HASH)], right, None
     differences = _field_differences(name, stored.fields, fields_of(folded))
     if live is None:  # not a job as we write them, so nothing excuses it
-        return differences, folded, None
-    is_older = has_lost_events(live, rules.starts)
-    excuses = [_excuse(difference, rules, is_older=is_older) for difference in differences]
+        return differences, right, None
+    is_older = _has_lost_events(live, rules.starts)
+    excuses = [_excuse(one.field, live.kept, folded, rules, is_older=is_older) for one in differences]
     notes = [note for note in (Note.CARRIED if is_older else None, *excuses) if note]
     differences = [difference for difference, excuse in zip(differences, excuses, strict=True) if excuse is None]
     if not notes:
-        return differences, folded, None
-    if differences:
-        live.join(folded)
-    return differences, live, notes[-1]
+        return differences, right, None
+    both = Facts(folded.identity).take(live.kept).take(folded).kept
+    return differences, StoredFacts(both, live.carried) if differences else live, notes[-1]
 
 
 def _field_differences(name: str, stored: Mapping[str, str], expected: Mapping[str, str]) -> list[Difference]:
@@ -119,17 +135,28 @@ def _field_differences(name: str, stored: Mapping[str, str], expected: Mapping[s
     ]
 
 
-def _excuse(difference: Difference, rules: Rules, *, is_older: bool) -> Note | None:
-    """Return why a register of a job may be another one than the log says, or None when it may not."""
-    ours, theirs = difference.stored, difference.log
-    is_stage = difference.field in STAGE_NAMES
-    is_beyond = ours is not None and (theirs is None or (ours < theirs) == is_stage)
-    if is_beyond:
+def _excuse(name: str, live: Kept, folded: Kept, rules: Rules, *, is_older: bool) -> Note | None:
+    """Return why a job may hold another fact than the log says, or None when it may not."""
+    ours: Reached | Said | None
+    theirs: Reached | Said | None
+    reached = live.stages.get(name), folded.stages.get(name)
+    said = live.details.get(name), folded.details.get(name)
+    is_stage = any(reached)
+    ours, theirs = reached if is_stage else said
+    if ours is not None and (theirs is None or (ours < theirs) == is_stage):
         # Of a detail nothing tells where it was recorded.
         return Note.CARRIED if is_older or (rules.has_lost and not is_stage) else None
     if theirs is None:
         return None
-    return Note.SPOKE_AGAIN if theirs[STAGE_TIME if is_stage else DETAIL_TIME] < rules.cutoff else None
+    return Note.SPOKE_AGAIN if theirs.time < rules.cutoff else None
+
+
+def _has_lost_events(stored: StoredFacts, starts: Starts) -> bool:
+    """Tell whether events of a job were recorded before the place where the log begins."""
+    if stored.carried:
+        return True
+    recorded = (reached.record.rpartition("/") for reached in stored.kept.stages.values())
+    return any(int(offset) < starts.get(partition, 0) for partition, _, offset in recorded)
 
 
 def _entry_differences(
@@ -158,19 +185,11 @@ def _surplus(name: str, stored: StoredMember) -> list[Difference]:
     return [Difference(Kind.WRONG_TYPE, name, stored=stored.kind)]
 
 
-def _as_job(stored: StoredMember) -> FoldedJob | None:
-    """Return the job that the fields hold, or None when they hold none, or one that has another member."""
-    try:
-        return job_of(stored.fields, stored.member)
-    except ValueError:
-        return None
+def _entries_of(kept: Kept) -> dict[str, int]:
+    return dict.fromkeys(index_keys(kept.identity), score_of(unix_seconds(kept.created)))
 
 
-def _entries_of(job: FoldedJob) -> dict[str, int]:
-    return dict.fromkeys(index_keys(job.identity), score_of(unix_seconds(job.created)))
-
-
-def _name(member: bytes, job: FoldedJob | None) -> str:
-    if job is None:
+def _name(member: bytes, kept: Kept | None) -> str:
+    if kept is None:
         return f"job {member.decode(errors='backslashreplace')}"
-    return "job " + " ".join(f"{name}={value}" for name, value in zip(IDENTITY_FIELDS, job.identity, strict=True))
+    return "job " + " ".join(f"{name}={value}" for name, value in zip(IDENTITY_FIELDS, kept.identity, strict=True))

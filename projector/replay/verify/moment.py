@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from projector.errors import PositionMovedError
@@ -22,9 +23,26 @@ from service.errors import CommandError
 
 # How long positions may stay below those that another bucket had, or that were there before Redis lost writes.
 PATIENCE_SECONDS: Final = 60.0
-_LOOK_SECONDS: Final = 0.1
+TOLD_AFTER_SECONDS: Final = 1.0  # a bucket that is a batch behind another one is nothing to tell
+_LOOK_SECONDS: Final = 0.05
 
 Found = Callable[[Difference, bool], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Which generation (None: the live one), and whether to mend what differs.
+
+    `trust_log`: mend also where the log seems to be another one than was folded, or to have lost its end. `directory`:
+    where the second fold has room (None: the system's temporary one). `at_least`: positions by partition that a
+    generation which is still being filled gets to first.
+    """
+
+    generation: int | None = None
+    repair: bool = False
+    trust_log: bool = False
+    directory: Path | None = None
+    at_least: Offsets = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -35,28 +53,31 @@ class Moments:
     catalog: Catalog
     fold: SecondFold
     found: Found
-    is_repairing: bool
-    is_log_trusted: bool
+    options: Options
     _state: State | None = None
     _beyond: set[tuple[int, str]] = field(default_factory=set)
 
     async def reach(self, bucket: int, asked: Sequence[Asked] = ()) -> Moment:
         """Return a moment of a bucket, the second fold standing there; CommandError when that cannot be."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        began = time.monotonic()
         while True:
             moment = await self.store.read(bucket, asked)
             # After the positions: what they have passed over by command is in the catalog before they have.
             state = self._checked(await self.catalog.read())
             to = await self._within_the_log(bucket, moment)
-            behind = [f"{name} at {to.get(name, 0)}" for name, at in self.fold.log.next.items() if to.get(name, 0) < at]
+            wanted = {name: max(at, self.options.at_least.get(name, 0)) for name, at in self.fold.log.next.items()}
+            behind = [f"{name} at {to.get(name, 0)}" for name, at in wanted.items() if to.get(name, 0) < at]
             if not behind:
                 await self._advance(bucket, moment, to, state)
                 return moment
-            if time.monotonic() > deadline:
+            waited = time.monotonic() - began
+            if waited > PATIENCE_SECONDS:
                 raise CommandError(
                     f"bucket {bucket} stands behind what was compared already ({', '.join(behind)}) and does not come "
                     "nearer: start a projector, and run verify again when it has caught up"
                 )
+            if waited > TOLD_AFTER_SECONDS:
+                self.fold.told("a projector")
             await asyncio.sleep(_LOOK_SECONDS)
 
     @property
@@ -110,7 +131,7 @@ class Moments:
     async def _within_the_log(self, bucket: int, moment: Moment) -> dict[str, int]:
         """Return the positions, or the log's end where one is beyond it; that is a difference."""
         stored = moment.next
-        ends = await self.fold.log.ends(stored)
+        ends = await self.fold.log.ends_of(stored)
         beyond = {name: ends[name] for name, offset in stored.items() if offset > ends[name]}
         if not beyond:
             return {name: offset for name, offset in stored.items() if name in self.fold.log.next}
@@ -119,7 +140,7 @@ class Moments:
             for name, end in beyond.items()
         }
         self._distrust(differences.values())
-        is_mended = self.is_repairing and await self._set(
+        is_mended = self.options.repair and await self._set(
             bucket, moment, {name: str(end) for name, end in beyond.items()}
         )
         for name, difference in differences.items():
@@ -152,13 +173,13 @@ class Moments:
         if not differences:
             return
         self._distrust(differences.values())
-        is_mended = self.is_repairing and await self._set(bucket, moment, right)
+        is_mended = self.options.repair and await self._set(bucket, moment, right)
         for difference in differences.values():
             self.found(difference, is_mended)
 
     def _distrust(self, differences: Iterable[Difference]) -> None:
         """Raise CommandError rather than mend by a log that is not the one that was folded."""
-        if self.is_repairing and not self.is_log_trusted:
+        if self.options.repair and not self.options.trust_log:
             for difference in differences:
                 self.found(difference, False)  # noqa: FBT003 - what Found says
             raise CommandError(

@@ -8,22 +8,19 @@ Case 3: the log's beginning goes while it is being read. What is gone is passed 
 import time
 from bisect import bisect_left
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final, NoReturn
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
-from projector.fold.batch import MAX_POLL_RECORDS
 from projector.fold.record import Record
-from projector.log.codecs import Expansion
-from projector.log.consumer import POLL_MILLISECONDS, is_unreadable
-from projector.log.reader import Reader
+from projector.log.consumer import POLL_MILLISECONDS, Log, is_unreadable
 from projector.settings import ProjectorSettings
 from schemas.redis_layout import partition_name
 from service.errors import CommandError, ServiceUnavailableError
-from service.kafka import REQUEST_TIMEOUT_MILLISECONDS, start_client
+from service.kafka import start_client
 
 POLL_SECONDS: Final = POLL_MILLISECONDS / 1000
 SILENCE_SECONDS: Final = 30.0  # how long nothing may arrive that must be there
@@ -56,40 +53,23 @@ class _Reading:
         return taken
 
 
-@dataclass
-class ReplayedLog:
-    """The partitions of the topic, read from their start; `passed` counts offsets passed over by command."""
+class ReplayedLog(Log):
+    """The partitions of the topic, read from their start, as the projector reads them."""
 
-    settings: ProjectorSettings
-    begins: Offsets
-    passed: dict[str, int] = field(default_factory=dict)
-    _readings: dict[str, _Reading] = field(default_factory=dict)
-    _ends: dict[str, int] = field(default_factory=dict)
+    def __init__(self, settings: ProjectorSettings, begins: Offsets) -> None:
+        """`begins` says where the fold began, for partitions where that is not their start."""
+        options = {**settings.kafka_client_options(), "fetch_max_wait_ms": _FETCH_WAIT_MILLISECONDS}
+        super().__init__(settings.kafka_topic, None, options)
+        self.settings = settings
+        self.begins = begins
+        self.passed: dict[str, int] = {}  # how many offsets were passed over by command
+        self._readings: dict[str, _Reading] = {}
+        self._known_ends: dict[str, int] = {}
 
-    def __post_init__(self) -> None:
-        self._consumer = AIOKafkaConsumer(
-            **self.settings.kafka_client_options(),
-            auto_offset_reset="none",
-            enable_auto_commit=False,
-            isolation_level="read_committed",
-            fetch_max_wait_ms=_FETCH_WAIT_MILLISECONDS,
-            request_timeout_ms=REQUEST_TIMEOUT_MILLISECONDS,
-        )
-
-        self._expansion = Expansion()
-        self._reader = Reader(self._consumer, self._expansion)
-
-    async def start(self) -> None:
-        """Connect, and find the partitions."""
-        self._expansion.install()
-        self._reader.install()
-        await start_client(self._consumer, self.settings)
+    async def open(self) -> None:
+        """Connect, and find the partitions; close by `stop`."""
+        await start_client(self, self.settings)
         await self.find_partitions()
-
-    async def stop(self) -> None:
-        """Close the connections."""
-        self._expansion.remove()
-        await self._consumer.stop()
 
     @property
     def next(self) -> dict[str, int]:
@@ -104,18 +84,18 @@ class ReplayedLog:
     @property
     def known_ends(self) -> dict[str, int]:
         """The ends as they were when last asked for."""
-        return {name: self._ends.get(name, 0) for name in self._readings}
+        return {name: self._known_ends.get(name, 0) for name in self._readings}
 
-    async def ends(self, wanted: Offsets) -> dict[str, int]:
+    async def ends_of(self, wanted: Offsets) -> dict[str, int]:
         """Return the end of each of these partitions, asked anew where the wanted offset is beyond it; 0 of none."""
-        beyond = {name for name, offset in wanted.items() if offset > self._ends.get(name, 0)}
+        beyond = {name for name, offset in wanted.items() if offset > self._known_ends.get(name, 0)}
         if beyond - self._readings.keys():
             await self.find_partitions()
         known = {self._readings[name].item: name for name in beyond & self._readings.keys()}
         if known:
             ends = await self._consumer.end_offsets(list(known))
-            self._ends |= {known[item]: end for item, end in ends.items()}
-        return {name: self._ends.get(name, 0) for name in wanted}
+            self._known_ends |= {known[item]: end for item, end in ends.items()}
+        return {name: self._known_ends.get(name, 0) for name in wanted}
 
     async def advance(self, to: Offsets, skipped: SkippedRanges) -> AsyncIterator[tuple[str, Sequence[Record]]]:
         """Yield the records below these offsets, which the log must hold, partition by partition, in their order."""
@@ -164,7 +144,7 @@ class ReplayedLog:
         """Fetch what has arrived of these partitions, at least one record if any has; tell whether any came nearer."""
         before = sum(self._readings[name].read for name in limits)
         wanted = {self._readings[name].item: name for name in limits}
-        for item, read in (await self._reader.poll(POLL_SECONDS, MAX_POLL_RECORDS, wanted)).items():
+        for item, read in (await self._reader.poll(POLL_SECONDS, self._poll_records, wanted)).items():
             if isinstance(read.error, OffsetOutOfRangeError):
                 await self.find_partitions()
                 break

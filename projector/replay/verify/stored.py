@@ -3,15 +3,13 @@
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 import msgpack
-from redis.exceptions import ResponseError
 
 from projector.errors import BucketMissingError, BucketSealedError, DamagedKeyError, PositionMovedError
 from projector.replay.verify.judgement import Mend, StoredMember
-from projector.store.calls import Script, limited
-from projector.store.keys import keys_of
+from projector.store.calls import Script
 from schemas.redis_layout import (
     FINGERPRINT,
     FLOOR,
@@ -29,12 +27,12 @@ from service.redis import AnyRedis
 # What one answer may hold; a single job more.
 ANSWER_BYTES: Final = 1024 * 1024
 _FINGERPRINT: Final = re.compile(rb"\d{1,15}:[0-9a-f]{8}")
-_ENTRIES_PER_STEP: Final = 100
+_ENTRIES_PER_STEP: Final = 2_000  # that a script looks at: some milliseconds
 _NAMES: Final = (IDENTITY_FIELDS, INDEXES, JOB)
 
 
 class Asked(NamedTuple):
-    """A member to read, and the keys of the indexes to look it up in; none: those that its stored identity names."""
+    """A member to read, and keys of indexes to look it up in besides those that its stored identity names."""
 
     member: bytes
     indexes: Sequence[str] = ()
@@ -82,11 +80,13 @@ class Mends:
 class StoredGeneration:
     """The buckets of a generation, to be verified."""
 
-    def __init__(self, redis: AnyRedis, prefix: str, pointer: Pointer) -> None:
-        self._redis = redis
+    def __init__(self, redis: AnyRedis, prefix: str, pointer: Pointer, *, is_kept: bool = False) -> None:
+        """`is_kept`: it is not live, and the caller holds the lease while it mends."""
+        self._is_kept = is_kept
         self._prefix = prefix
         self.pointer = pointer
         self._read, self._mend = Script(redis, "replay/verify_read"), Script(redis, "replay/verify_mend")
+        self._entries = Script(redis, "replay/verify_entries")
 
     async def read(self, bucket: int, asked: Sequence[Asked] = ()) -> Moment:
         """Return positions and jobs of one moment; BucketMissingError when the bucket is not the one it was."""
@@ -100,7 +100,8 @@ class StoredGeneration:
             for name, value in meta.items()
             if name.startswith(FLOOR.encode())
         }
-        jobs = [_stored(one.member, *found) for one, found in zip(asked, answer[3], strict=False)]
+        found = msgpack.unpackb(answer[3], unicode_errors="surrogateescape")
+        jobs = [_stored(one.member, *each) for one, each in zip(asked, found, strict=False)]
         return Moment(positions, floors, jobs)
 
     async def mend(self, bucket: int, moment: Moment, mends: Mends) -> None:
@@ -120,46 +121,30 @@ class StoredGeneration:
             _flat(mends.positions or {}),
             _flat(mends.meta or {}),
             JOB,
+            self._is_kept,
         )
         answer = await self._mend([base + META, base + POSITIONS], [argument])
         self._check(bucket, answer)
 
-    async def members(self, bucket: int) -> AsyncIterator[list[bytes]]:
-        """Yield the members that have a key of their own, in steps."""
-        start = len((self._base(bucket) + JOB).encode())
-        async for keys in keys_of(self._redis, self._prefix, self.pointer.number, bucket, JOB):
-            yield [key[start:] for key in keys]
+    async def surplus(self, bucket: int, keys: Sequence[bytes]) -> AsyncIterator[dict[str, list[bytes] | str]]:
+        """Yield, by the key of their index, members whose stored job does not have it; the type of a key that is none.
 
-    async def entries(self, bucket: int) -> AsyncIterator[dict[str, list[bytes] | str]]:
-        """Yield members by the key of their index, or the type of a key that is none, in steps."""
-        start = len(self._base(bucket).encode())
-        for index in INDEXES:
-            async for keys in keys_of(self._redis, self._prefix, self.pointer.number, bucket, index):
-                cursors = dict.fromkeys(keys, 0)
-                while cursors:
-                    found, cursors = await self._step(cursors)
-                    yield {key[start:].decode(errors="surrogateescape"): members for key, members in found.items()}
-
-    async def _step(self, cursors: Mapping[bytes, int]) -> tuple[dict[bytes, list[bytes] | str], dict[bytes, int]]:
-        """Return some members of each key, and from where to go on with those that have more."""
-        async with limited(), self._redis.pipeline(transaction=False) as pipeline:
-            for key, cursor in cursors.items():
-                pipeline.zscan(key, cursor, count=_ENTRIES_PER_STEP)
-            answers: list[Any] = await pipeline.execute(raise_on_error=False)
-            for answer in answers:
-                if isinstance(answer, Exception) and not isinstance(answer, ResponseError):
-                    raise answer
-        found: dict[bytes, list[bytes] | str] = {}
-        more: dict[bytes, int] = {}
-        for key, answer in zip(cursors, answers, strict=True):
-            if isinstance(answer, ResponseError):
-                async with limited():
-                    found[key] = cast("bytes", await self._redis.type(key)).decode()
-            else:
-                found[key] = [member for member, _ in answer[1]]
-                if answer[0]:
-                    more[key] = answer[0]
-        return found, more
+        Keys are without what every key of the bucket starts with.
+        """
+        base = self._base(bucket)
+        asked = [(key, b"0") for key in keys]
+        while asked:
+            argument = _packed(base, asked, _NAMES, _ENTRIES_PER_STEP)
+            done, told = await self._entries([base + META], [argument])
+            found: dict[str, list[bytes] | str] = {}
+            more = []
+            for number, cursor, kind, members in msgpack.unpackb(told, raw=True):
+                key = asked[number - 1][0]
+                found[key.decode(errors="surrogateescape")] = kind.decode() if kind else members
+                if cursor != b"0":
+                    more.append((key, cursor))
+            asked = asked[done:] + more
+            yield found
 
     def _check(self, bucket: int, answer: Sequence[Any]) -> None:
         reason = answer[0]
@@ -178,19 +163,15 @@ class StoredGeneration:
         return bucket_prefix(self._prefix, self.pointer.number, bucket)
 
 
-def _stored(member: bytes, kind: bytes, fields: Sequence[bytes], scores: Sequence[bytes | None]) -> StoredMember:
-    texts = [text.decode(errors="surrogateescape") for text in fields]
-    entries = {
-        key.decode(errors="surrogateescape"): _score(score)
-        for key, score in zip(cast("Sequence[bytes]", scores[::2]), scores[1::2], strict=True)
-    }
-    return StoredMember(member, kind.decode(), dict(zip(texts[::2], texts[1::2], strict=True)), entries)
+def _stored(member: bytes, kind: str, fields: Sequence[str], scores: Sequence[Any]) -> StoredMember:
+    entries = {key: _score(score) for key, score in zip(scores[::2], scores[1::2], strict=True)}
+    return StoredMember(member, kind, dict(zip(fields[::2], fields[1::2], strict=True)), entries)
 
 
-def _score(score: bytes | None) -> float | str | None:
-    if score is None:
+def _score(score: str | bool) -> float | str | None:  # noqa: FBT001 - as Redis says that there is none
+    if isinstance(score, bool):
         return None
-    return score[1:].decode() if score.startswith(b"!") else float(score)
+    return score[1:] if score.startswith("!") else float(score)
 
 
 def _pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:

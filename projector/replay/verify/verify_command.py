@@ -1,5 +1,6 @@
 """Command: `python -m projector verify`."""
 
+import asyncio
 import gc
 import time
 from collections.abc import Iterator
@@ -11,12 +12,13 @@ import click
 import orjson
 
 from projector.replay.progress import progress
-from projector.replay.verify.comparison import Options, verify
+from projector.replay.verify.comparison import verify
 from projector.replay.verify.difference import Difference
+from projector.replay.verify.moment import Options
 from projector.running import run_on_redis
 from projector.settings import ProjectorSettings
 from service.command_line import SettingsCommand, json_option, settings_options
-from service.errors import CommandError
+from service.errors import CommandError, StoppedError
 from service.redis import AnyRedis
 
 SHOWN = 100
@@ -29,9 +31,11 @@ class _Output:
         self._report = report
         self._as_json = as_json
         self._count = 0
+        self._mended = 0
 
     def __call__(self, difference: Difference, is_mended: bool) -> None:  # noqa: FBT001 - what Found says
         self._count += 1
+        self._mended += is_mended
         if self._count <= SHOWN and not self._as_json:
             click.echo(f"{difference}{' (mended)' if is_mended else ''}")
         self.write({**difference.as_dict(), "mended": is_mended})
@@ -43,6 +47,16 @@ class _Output:
         if self._report:
             self._report.write(text + b"\n")
 
+    def stopped(self) -> StoppedError:
+        """Tell that it ends before it is done; return that for people."""
+        self.write({"summary": {"stopped": True, "differences": self._count, "mended": self._mended}})
+        if not self._mended:
+            return StoppedError(f"stopped: {self._count} differences were found by then, nothing was changed")
+        return StoppedError(
+            f"stopped: {self._count} differences were found by then and {self._mended} of them mended, each of them "
+            "whole; run the command again for the rest"
+        )
+
     @property
     def left_out(self) -> int:
         """How many were not shown."""
@@ -51,23 +65,21 @@ class _Output:
 
 @click.command(name="verify", cls=SettingsCommand)
 @click.option("--generation", type=click.IntRange(1), help="The generation; the live one when not given.")
-@click.option(
-    "--sample",
-    "fraction",
-    default=1.0,
-    show_default=True,
-    type=click.FloatRange(0, 1, min_open=True),
-    help="Fraction of the jobs that are compared, for a quick look.",
-)
 @click.option("--repair", is_flag=True, help="Mend what differs, and nothing else; a report is written.")
 @click.option("--trust-log", is_flag=True, help="With --repair: mend also by a log that was made anew or cut.")
+@click.option(
+    "--temporary-directory",
+    "directory",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Where the second fold has room, about 1.5 KB for each attempt; the system's temporary one when not given.",
+)
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="File for every difference, as NDJSON.")
 @json_option
 @settings_options(ProjectorSettings)
 def verify_command(
     settings: ProjectorSettings,
     generation: int | None,
-    fraction: float,
+    directory: Path | None,
     report: Path | None,
     *,
     repair: bool,
@@ -83,11 +95,17 @@ def verify_command(
     if repair and report is None:
         report = Path(f"verify-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.ndjson")
 
+    number = f" --generation {generation}" if generation else ""
+    options = Options(generation, repair, trust_log, directory)
+
     async def main(redis: AnyRedis) -> None:
         gc.freeze()  # what start-up made need not be looked at by each collection
-        with _opened(report) as file, progress("verify", "records and jobs") as show:
+        with _opened(report) as file, progress("verify") as show:
             output = _Output(file, as_json=as_json)
-            findings = await verify(settings, redis, Options(generation, fraction, repair, trust_log), output, show)
+            try:
+                findings = await verify(settings, redis, options, output, show)
+            except asyncio.CancelledError:
+                raise output.stopped() from None
             output.write({"summary": findings.as_dict()})
         if output.left_out:
             click.echo(f"... and {output.left_out} more" + ("" if report else ": --report FILE has all of them"))
@@ -99,7 +117,7 @@ def verify_command(
             raise CommandError(
                 "not everything could be mended: run it again"
                 if repair
-                else "the projection differs from the log: `python -m projector verify --repair` mends it"
+                else f"the projection differs from the log: `python -m projector verify{number} --repair` mends it"
             )
 
     run_on_redis(settings, main)

@@ -9,9 +9,12 @@
 --   2 incarnation  the one the caller knows the bucket by
 --   3 partitions   array of {name, expected position, next position, fingerprint or "", dead letters, no record, index}
 --   4 jobs         flat array, for tables cost: of each job its member, score, number of registers, how many of them
---                  are stages, number of counts; owner, agreementId, jobId and attempt; the name of the first identity
---                  field, the names of the registers, stages first, their values; counts: index of a partition, events ...
---   5 names        array of {identity field names, index names, ledger suffixes, fingerprint suffix, job key name}
+--                  are stages, number of counts, whether it may be made when it is not stored; owner, agreementId,
+--                  jobId and attempt; the name of the first identity field, the names of the registers, stages first,
+--                  their values; counts: index of a partition, events ...
+--   5 names        array of {identity field names, index names, ledger suffixes, fingerprint suffix, job key name, name
+--                  of the field that tells of sifting}
+--   6 sift         what that field is expected to be, "" when not there
 -- Positions are decimal text. Answers an array whose first element is the reason:
 --   applied {jobs changed}, moved {partition, stored position}, missing {}, sealed {epoch}, damaged {key, member},
 --   large {}: what these jobs hold already is more than may be looked at in one step; fewer of them will do
@@ -27,8 +30,8 @@ local identity_fields, ledger, fingerprint, job_prefix = names[1], names[3], nam
 local index_prefixes = {}
 for i, name in ipairs(names[2]) do index_prefixes[i] = base .. name end
 
-local meta = call('HMGET', KEYS[1], 'incarnation', 'sealed')
-if meta[1] ~= incarnation then return {'missing'} end
+local meta = call('HMGET', KEYS[1], 'incarnation', 'sealed', names[6])
+if meta[1] ~= incarnation or (meta[3] or '') ~= payload[6] then return {'missing'} end
 if meta[2] then return {'sealed', meta[2]} end
 for _, partition in ipairs(partitions) do
   local stored = call('HGET', KEYS[2], partition[1]) or '0'
@@ -36,7 +39,7 @@ for _, partition in ipairs(partitions) do
 end
 
 -- Where the parts of a job are, from its member on.
-local SCORE, FIELDS, STAGES, COUNTS, IDENTITY, NAMES = 1, 2, 3, 4, 5, 9
+local SCORE, FIELDS, STAGES, COUNTS, MAY_BE_MADE, IDENTITY, NAMES = 1, 2, 3, 4, 5, 6, 10
 
 -- Answers where the values of a job, its counts and the next job are.
 local function places(at)
@@ -99,6 +102,8 @@ local function need_of(at, values)
       must_index, damaged = is_to_index(at)
       if must_index then need = INDEXES end
     end
+  elseif not jobs[at + MAY_BE_MADE] then
+    need = NOTHING
   end
   if need >= INDEXES then damaged = damaged or damaged_index(at) end
   if damaged then return false, damaged end

@@ -7,7 +7,8 @@
 -- KEYS[3]  heartbeats of the bucket (hash)
 -- ARGV[1]  incarnation for a new bucket
 -- ARGV[2]  name of the field that holds it
--- ARGV[3..] floor field, offset, floor field, offset ...: what must be reached before the bucket may be read
+-- ARGV[3..] floor field, offset, floor field, offset ...: what must be reached before the bucket may be read; then other
+--           fields of meta and their values
 -- Answers {incarnation in force, 1 when the bucket was made now, epoch of its seal or false}.
 
 local meta = redis.call('HMGET', KEYS[1], ARGV[2], 'sealed')

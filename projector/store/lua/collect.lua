@@ -10,9 +10,11 @@
 --   1 base         what every key of the bucket starts with
 --   2 incarnation  the one the caller knows the bucket by
 --   3 cutoff       a sortable time
---   4 mode         count: nothing is changed; collect: jobs go, if the bucket has caught up
+--   4 mode         count: nothing is changed; collect: jobs go, if the bucket has caught up; make room: jobs go, if it
+--                  has reached its floors
 --   5 keys         array of the keys of jobs
---   6 names        array of {identity field names, index names, stage names, detail names, job key name, floor prefix}
+--   6 names        array of {identity field names, index names, stage names, detail names, job key name, floor prefix,
+--                  name of the field that tells of sifting}
 --   7 places       where the time begins and ends in a stage's register, and where in a detail's; from 1
 --   8 limit        of bytes: after so many were read no further job is looked at
 -- Answers an array whose first element is the reason:
@@ -25,7 +27,7 @@
 local call, pcall = redis.call, redis.pcall
 local sub = string.sub
 local base, incarnation, cutoff, mode, keys, names, places, limit = unpack(cmsgpack.unpack(ARGV[1]))
-local identity_fields, index_names, stages, details, job_prefix, floor_prefix = unpack(names)
+local identity_fields, index_names, stages, details, job_prefix, floor_prefix, sift_name = unpack(names)
 
 -- A job that looks old in a bucket that has not caught up may have news in the log. Answers such a partition; one that
 -- is held, or whose end nobody knows, is one.
@@ -38,6 +40,7 @@ local function partition_behind()
     local name = sub(meta[i], #floor_prefix + 1)
     if sub(meta[i], 1, #floor_prefix) == floor_prefix and is_behind(name, meta[i + 1]) then return name end
   end
+  if mode == 'make room' then return nil end
   local heartbeats = call('HGETALL', KEYS[3])
   for i = 1, #heartbeats, 2 do
     local log_end = string.match(heartbeats[i + 1], '^%d+ (%d+)$')
@@ -72,10 +75,11 @@ local function indexes_of(job)
   return indexes
 end
 
-local meta = call('HMGET', KEYS[1], 'incarnation', 'sealed')
+local meta = call('HMGET', KEYS[1], 'incarnation', 'sealed', sift_name)
 if meta[1] ~= incarnation then return {'missing'} end
 if meta[2] then return {'sealed', meta[2]} end
-if mode == 'collect' then
+-- While it is sifted, what has no news stored has none below the floors, or will be found to have some.
+if mode ~= 'count' and not meta[3] then
   local partition = partition_behind()
   if partition then return {'behind', partition} end
 end
@@ -91,7 +95,7 @@ for _, key in ipairs(keys) do
     local indexes = not has_news(job) and indexes_of(job)
     if indexes then
       old = old + 1
-      if mode == 'collect' then
+      if mode ~= 'count' then
         local member = sub(key, #base + #job_prefix + 1)
         for _, index in ipairs(indexes) do call('ZREM', index, member) end
         call('DEL', key)

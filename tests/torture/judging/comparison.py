@@ -28,14 +28,19 @@ class Letter(NamedTuple):
 
 
 async def compare_projection(server: Redis, topic: str, truth: Truth) -> list[Anomaly]:
+    """Return what `compare_stored` does of this server."""
+    async with client(server) as redis:
+        return await compare_stored(redis, topic, truth)
+
+
+async def compare_stored(redis: RedisClient, topic: str, truth: Truth) -> list[Anomaly]:
     """Return where Redis differs from the log folded again, byte for byte, and ledgers that do not close."""
     stored: Content = {}
-    async with client(server) as redis:
-        bases = await _buckets(redis, topic)
-        for base in bases:
-            for key, value in (await _stored(redis, base)).items():
-                stored[key] = stored.get(key, {}) | value
-        positions = [await read_hash(redis, base + POSITIONS) for base in bases]
+    bases = await _buckets(redis, topic)
+    for base in bases:
+        for key, value in (await _stored(redis, base)).items():
+            stored[key] = stored.get(key, {}) | value
+    positions = [await read_hash(redis, base + POSITIONS) for base in bases]
     wanted = content_of(truth.jobs)
     differences = [
         Anomaly(

@@ -1,6 +1,6 @@
 """The truth: what the log of one topic says, folded again one record at a time.
 
-It is folded twice. Once into what Redis must hold, byte for byte, with the projector's own fold of a single event; and
+It is folded twice. Once into what Redis must hold, byte for byte, by the rule that checks the projector's own; and
 once, of the jobs that were asked for, into what users must be answered, out of `worker.expected`, which knows nothing
 of the projector.
 """
@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from projector.fold.job import FoldedJob
 from projector.fold.record import Record
+from projector.replay.verify.facts import Facts
 from schemas.decode import decode
 from schemas.identity import JobIdentity, job_member
 from worker.expected import Identity, expected_jobs
@@ -55,7 +55,7 @@ class Truth:
     """What the log says, as far as it was read."""
 
     def __init__(self) -> None:
-        self.jobs: dict[JobIdentity, FoldedJob] = {}
+        self.jobs: dict[JobIdentity, Facts] = {}
         self.garbage: dict[tuple[int, int], tuple[bytes | None, bytes | None]] = {}
         self.appended: defaultdict[int, list[float]] = defaultdict(list)
         self.reports: dict[str, Reports] = {}
@@ -78,8 +78,8 @@ class Truth:
             self.garbage[record.partition, record.offset] = record.key, digest_of(record.value)
             return
         event = decode(record.value, record.headers, record.timestamp)
-        job = self.jobs.setdefault(event.identity, FoldedJob(event.identity))
-        job.add(event, f"{record.topic}/{record.partition}/{record.offset}")
+        job = self.jobs.setdefault(event.identity, Facts(event.identity))
+        job.report(event, f"{record.topic}/{record.partition}/{record.offset}")
         self._report(event.identity, record)
 
     def reach(self, partition: int, end: int, unix_seconds: float) -> None:

@@ -138,6 +138,7 @@ class System:
                 "REDIS_URL": f"redis://{HOST}:{self.links[API_LINK].port}/0",
                 "API_PORT": str(self.ports[API]),
                 "API_ADMIN_TOKENS": ADMIN_TOKEN,
+                "API_DRAIN_SECONDS": "0",  # nobody deals out requests
             }
         else:
             number = PROJECTORS.index(name)

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Changes the catalog in one step, if the lease is still the caller's.
 --
 -- KEYS[1]  the catalog (hash)

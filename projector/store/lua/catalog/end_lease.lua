@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Ends a lease whose time is over, so that its holder, should it wake up, can change nothing any more.
 --
 -- Follows leases.lua: lease_of(text, now, longest), milliseconds_now().

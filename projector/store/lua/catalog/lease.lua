@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Takes or renews the lease of the catalog: whoever holds it, and nobody else, changes generations.
 --
 -- Follows leases.lua: lease_of(text, now, longest), milliseconds_now().

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Makes the pointer to the live generation when there is none.
 --
 -- Follows leases.lua: lease_of(text, now, longest), milliseconds_now().

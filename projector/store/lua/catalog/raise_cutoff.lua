@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Raises the time before which a job's last news must not be; it never falls.
 --
 -- Follows bytes.lua: is_less(a, b).

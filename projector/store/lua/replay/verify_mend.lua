@@ -15,15 +15,17 @@
 --   8 positions    {name, value, name, value ...} to set in positions
 --   9 meta         {name, value, name, value ...} to set in meta
 --   10 job_name    what the key of a job starts with, after base
+--   11 is_kept     whether the generation is not live and the caller holds the lease: then the seal that it was retired
+--                  with keeps others out, not the caller
 -- Answers {'mended'}, {'missing'}, {'sealed'} or {'moved', partition, expected, stored}.
 
 local call = redis.call
-local base, incarnation, expected, jobs, entries, gone, keys, positions, meta, job_name =
+local base, incarnation, expected, jobs, entries, gone, keys, positions, meta, job_name, is_kept =
   unpack(cmsgpack.unpack(ARGV[1]))
 
 local known = call('HMGET', KEYS[1], 'incarnation', 'sealed')
 if known[1] ~= incarnation then return {'missing'} end
-if known[2] then return {'sealed'} end
+if known[2] and not is_kept then return {'sealed'} end
 for i = 1, #expected, 2 do
   local stored = call('HGET', KEYS[2], expected[i]) or '0'
   if stored ~= expected[i + 1] then return {'moved', expected[i], expected[i + 1], stored} end

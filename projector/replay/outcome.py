@@ -1,0 +1,19 @@
+"""What a command says once it is done: a sentence for people, or an object for programs."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import click
+import orjson
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The sentence, and the same as facts."""
+
+    sentence: str
+    facts: dict[str, Any]
+
+    def tell(self, *, as_json: bool) -> None:
+        """Print it."""
+        click.echo(orjson.dumps(self.facts) if as_json else self.sentence)

@@ -1,0 +1,92 @@
+"""The rule of the fold a second time, to check the first one: what a set of reported facts says of a job.
+
+Nothing of `projector.fold` is used, so a fault there is found. Facts are tuples of what was reported, kept as they
+come; only when somebody asks is the least or the greatest of them taken, compared value by value, not as joined text.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self
+
+from schemas.identity import JobIdentity
+from schemas.job_event import JobEvent
+
+
+class Reached(NamedTuple):
+    """A fact about a stage: when it was reached, says who, in which event, and where that stands in the log."""
+
+    time: str
+    source: str
+    event_id: str
+    record: str
+
+
+class Said(NamedTuple):
+    """A fact about a detail: at which stage it was said, when, in which event, and what."""
+
+    stage_code: int
+    time: str
+    event_id: str
+    value: str
+
+
+class Kept(NamedTuple):
+    """A job as facts give it: of each stage and each detail the one fact that counts."""
+
+    identity: JobIdentity
+    stages: Mapping[str, Reached]
+    details: Mapping[str, Said]
+
+    @property
+    def created(self) -> str:
+        """The earliest time of any stage."""
+        return min(fact.time for fact in self.stages.values())
+
+    @property
+    def last_news(self) -> str:
+        """The latest time of what is kept."""
+        facts: list[Reached | Said] = [*self.stages.values(), *self.details.values()]
+        return max(fact.time for fact in facts)
+
+
+class Facts:
+    """What was reported of one attempt of a job, in any order, any number of times."""
+
+    __slots__ = ("_reached", "_said", "identity")
+
+    def __init__(self, identity: JobIdentity) -> None:
+        self.identity = identity
+        self._reached: dict[str, list[Reached]] = {}
+        self._said: dict[str, list[Said]] = {}
+
+    def report(self, event: JobEvent, record: str) -> None:
+        """Take in what an event says; `record` names where it stands: `<topic>/<partition>/<offset>`."""
+        _, stage, time, source, event_id, details = event
+        self._reached.setdefault(stage.name, []).append(Reached(time, source, event_id, record))
+        for name, value in details.items():
+            self._said.setdefault(name, []).append(Said(stage.code, time, event_id, _text(value)))
+
+    def take(self, kept: Kept) -> Self:
+        """Take in what other reports of the same attempt gave."""
+        for stage, reached in kept.stages.items():
+            self._reached.setdefault(stage, []).append(reached)
+        for detail, said in kept.details.items():
+            self._said.setdefault(detail, []).append(said)
+        return self
+
+    @property
+    def kept(self) -> Kept:
+        """What counts.
+
+        Of each stage the earliest report, of equal times the least source, event and record; of each detail what was
+        said at the furthest stage, and there last, of equal times the greatest event and value.
+        """
+        return Kept(
+            self.identity,
+            {name: min(facts) for name, facts in self._reached.items()},
+            {name: max(facts) for name, facts in self._said.items()},
+        )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,63 @@
+"""How facts about a job are stored, and which facts a stored job holds: the only part here that knows of registers."""
+
+import re
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from projector.replay.verify.facts import Kept, Reached, Said
+from schemas.identity import JobIdentity
+from schemas.job_event import DETAIL_NAMES
+from schemas.lifecycle import STAGE_NAMES
+from schemas.redis_layout import CARRIED, IDENTITY_FIELDS, INDEXES, STORED_FIELDS
+from schemas.registers import SEPARATOR, detail_stamp, stage_register
+from schemas.stored_job import check_stored
+
+# How much of a detail's register is no value: the parts before it.
+_STAMP_PARTS: Final = 3
+_FIELDS: Final = frozenset({*STORED_FIELDS, CARRIED})
+_CARRIED: Final = re.compile(r"g\d+")
+
+
+class StoredFacts(NamedTuple):
+    """What a stored job says, and the generation that it was carried over from, if it was."""
+
+    kept: Kept
+    carried: str | None
+
+
+def fields_of(kept: Kept, carried: str | None = None) -> dict[str, str]:
+    """Return the fields that hold a job."""
+    owner, agreement, job, attempt = kept.identity
+    fields = dict(zip(IDENTITY_FIELDS, (owner, agreement, job, str(attempt)), strict=True))
+    for name, reached in kept.stages.items():
+        fields[name] = stage_register(*reached)
+    for name, (code, time, event_id, value) in kept.details.items():
+        fields[name] = detail_stamp(code, time, event_id) + value
+    if carried:
+        fields[CARRIED] = carried
+    return fields
+
+
+def facts_in(fields: Mapping[str, str], member: bytes) -> StoredFacts | None:
+    """Return what these fields say; None when they hold no job, or one with another member."""
+    carried = fields.get(CARRIED)
+    if not fields.keys() <= _FIELDS or (carried is not None and not _CARRIED.fullmatch(carried)):
+        return None
+    try:
+        stored = [fields[name].encode() if name in fields else None for name in STORED_FIELDS]
+        identity = check_stored(stored, member)
+    except ValueError:
+        return None
+    stages = {name: Reached(*fields[name].split(SEPARATOR)) for name in STAGE_NAMES if name in fields}
+    details = {name: _said(fields[name]) for name in DETAIL_NAMES if name in fields}
+    return StoredFacts(Kept(identity, stages, details), carried)
+
+
+def index_keys(identity: JobIdentity) -> list[str]:
+    """Return the keys of the indexes that name a job, without what every key of the bucket starts with."""
+    return [index + str(value) for index, value in zip(INDEXES, identity, strict=False)]
+
+
+def _said(register: str) -> Said:
+    code, time, event_id, value = register.split(SEPARATOR, _STAMP_PARTS)
+    return Said(int(code), time, event_id, value)
