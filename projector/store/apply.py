@@ -32,7 +32,7 @@ from service.redis import AnyRedis
 
 _NAMES: Final = (IDENTITY_FIELDS, INDEXES, LEDGER, FINGERPRINT, JOB, SIFT)
 
-# A job in the form that the script takes.
+# A job in the form that the script takes: what lua/apply.lua says of one.
 EncodedJob = list[object]
 
 
@@ -89,20 +89,26 @@ def encode_job(member: str, job: FoldedJob, events: Mapping[int, int], sift: Sif
 
     One without news is not made in a bucket that is sifted.
     """
-    identity = (*job.identity[:-1], str(job.identity.attempt))
+    owner, agreement_id, job_id, attempt = job.identity
+    stages, details = job.stages, job.details
     return [
         member,
-        identity,
-        score_of(unix_seconds(job.created)),
-        _flat(job.stages) + _flat(job.details),
-        len(job.stages),
-        _flat(events),
-        sift is None or has_news_since(sift.cutoff, job.stages.values(), job.details.values()),
+        str(score_of(unix_seconds(job.created))),
+        len(stages) + len(details),
+        len(stages),
+        2 * len(events),
+        sift is None or has_news_since(sift.cutoff, stages.values(), details.values()),
+        owner,
+        agreement_id,
+        job_id,
+        str(attempt),
+        IDENTITY_FIELDS[0],
+        *stages,
+        *details,
+        *stages.values(),
+        *details.values(),
+        *chain.from_iterable(events.items()),
     ]
-
-
-def _flat(pairs: Mapping[str, str] | Mapping[int, int]) -> list[object]:
-    return list(chain.from_iterable(pairs.items()))
 
 
 def _pack(
@@ -132,6 +138,6 @@ def _pack(
         for index, span in spans.items()
     ]
     # Lua knows strings, not text: without bin types both arrive as strings.
-    argument = (base, incarnation, partitions, jobs, _NAMES, sift.stored if sift else "")
+    argument = (base, incarnation, partitions, list(chain.from_iterable(jobs)), _NAMES, sift.stored if sift else "")
     packed: bytes = msgpack.packb(argument, use_bin_type=False)
     return packed

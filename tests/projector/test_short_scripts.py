@@ -104,6 +104,22 @@ async def test_joining_a_batch_in_is_short(scene: Scene, reports: Callable[[int]
     assert min(taken[1:]) < plain, (taken, plain)
 
 
+async def test_a_repeated_stage_costs_one_look_at_its_job(scene: Scene) -> None:
+    """What is known already is found out by one command for each job, and nothing is written but the position."""
+    first, again = ("2020-10-01T01:00:00Z", "2020-10-01T02:00:00Z")
+    await scene.apply([event("finished", job=f"job-{number}", time=first) for number in range(LARGE)])
+    await scene.redis.config_resetstat()
+    await scene.apply([event("finished", job=f"job-{number}", time=again) for number in range(LARGE)])
+    calls: Any = await scene.redis.info("commandstats")
+    looks = {name: calls.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("hmget", "hget", "type", "zscore")}
+    assert looks == {
+        "hmget": LARGE + 1,
+        "hget": 1,
+        "type": 0,
+        "zscore": 0,
+    }  # one of each for the bucket and its position
+
+
 async def test_what_jobs_hold_already_is_bounded_too(scene: Scene) -> None:
     """Small reports of many large jobs are not joined in in one step: nothing is written, and fewer at a time are."""
     jobs = 6 * LARGE

@@ -8,9 +8,10 @@
 --   1 base         what every key of the bucket starts with
 --   2 incarnation  the one the caller knows the bucket by
 --   3 partitions   array of {name, expected position, next position, fingerprint or "", dead letters, no record, index}
---   4 jobs         array of {member, identity values, score, registers, number of registers that are stages, counts};
---                  registers are {name, value, name, value ...}, stages first; counts {index of a partition, events, ...};
---                  behind them whether the job may be made when it is not stored
+--   4 jobs         flat array, for tables cost: of each job its member, score, number of registers, how many of them
+--                  are stages, number of counts, whether it may be made when it is not stored; owner, agreementId,
+--                  jobId and attempt; the name of the first identity field, the names of the registers, stages first,
+--                  their values; counts: index of a partition, events ...
 --   5 names        array of {identity field names, index names, ledger suffixes, fingerprint suffix, job key name, name
 --                  of the field that tells of sifting}
 --   6 sift         what that field is expected to be, "" when not there
@@ -37,89 +38,124 @@ for _, partition in ipairs(partitions) do
   if stored ~= partition[2] then return {'moved', partition[1], stored} end
 end
 
+-- Where the parts of a job are, from its member on.
+local SCORE, FIELDS, STAGES, COUNTS, MAY_BE_MADE, IDENTITY, NAMES = 1, 2, 3, 4, 5, 6, 10
+
+-- Answers where the values of a job, its counts and the next job are.
+local function places(at)
+  local values = at + NAMES + jobs[at + FIELDS]
+  local counts = values + jobs[at + FIELDS] + 1
+  return values, counts, counts + jobs[at + COUNTS]
+end
+
 local sound = {} -- indexes that were looked at: many jobs share one
-local function damaged_index(job)
+local function damaged_index(at)
   for i, prefix in ipairs(index_prefixes) do
-    local index = prefix .. job[2][i]
+    local index = prefix .. jobs[at + IDENTITY + i - 1]
     if not sound[index] then
-      local kind = call('TYPE', index).ok
-      if kind ~= 'none' and kind ~= 'zset' then return index end
+      if type(pcall('ZSCORE', index, jobs[at])) == 'table' then return index end
       sound[index] = true
     end
   end
 end
 
--- Answers the registers to write, and whether a stage is among them: times take the smaller, details the greater.
-local function improvements(registers, stage_count, stored)
-  local writes, has_stage = {}, false
-  for i, old in ipairs(stored) do
-    local value, is_stage = registers[2 * i], i <= stage_count
-    if not old or (is_stage and is_less(value, old)) or (not is_stage and is_less(old, value)) then
-      writes[#writes + 1] = registers[2 * i - 1]
-      writes[#writes + 1] = value
-      has_stage = has_stage or is_stage
+-- Takes away the names of the registers that are not to be written: times take the smaller, details the greater.
+-- Answers whether any, and whether a stage is among them.
+local function keep_improvements(at, values, stored)
+  local any, has_stage, stages = false, false, jobs[at + STAGES]
+  for i = 1, jobs[at + FIELDS] do
+    local old, value = stored[i + 1], jobs[values + i]
+    local is_stage = i <= stages
+    if not old or (old ~= value and is_less(is_stage and value or old, is_stage and old or value)) then
+      any, has_stage = true, has_stage or is_stage
+    else
+      jobs[at + NAMES + i] = false
     end
   end
-  return writes, has_stage
+  return any, has_stage
 end
 
 -- Answers whether a job that is stored must be indexed anew, or the key that is damaged. A score only rises (dateCreated
 -- only falls). The first index is written last and says whether all have been.
-local function is_to_index(job)
-  local first = index_prefixes[1] .. job[2][1]
-  local current = pcall('ZSCORE', first, job[1])
+local function is_to_index(at)
+  local first = index_prefixes[1] .. jobs[at + IDENTITY]
+  local current = pcall('ZSCORE', first, jobs[at])
   if type(current) == 'table' then return false, first end
-  return not current or tonumber(current) < job[3]
+  return not current or tonumber(current) < tonumber(jobs[at + SCORE])
 end
 
--- What each job needs: the registers to write, and whether to index it.
+-- What each job needs: nothing, its improved registers, those and its indexes, or all of it.
+local NOTHING, REGISTERS, INDEXES, ALL = 0, 1, 2, 3
+
+-- Answers what a job needs and the bytes of what is stored of it, or false and the key that is damaged.
+local function need_of(at, values)
+  local key, damaged = job_prefix .. jobs[at], nil
+  local stored = pcall('HMGET', key, unpack(jobs, at + NAMES, values))
+  if stored.err then return false, key end
+  local need, read = ALL, 0
+  if stored[1] then
+    for _, old in ipairs(stored) do read = read + (old and #old or 0) end
+    local any, has_stage = keep_improvements(at, values, stored)
+    need = any and REGISTERS or NOTHING
+    if has_stage then
+      local must_index
+      must_index, damaged = is_to_index(at)
+      if must_index then need = INDEXES end
+    end
+  elseif not jobs[at + MAY_BE_MADE] then
+    need = NOTHING
+  end
+  if need >= INDEXES then damaged = damaged or damaged_index(at) end
+  if damaged then return false, damaged end
+  return need, read
+end
+
 local needs, read_bytes = {}, 0
-for at, job in ipairs(jobs) do
-  local key, registers = job_prefix .. job[1], job[4]
-  local known = pcall('HGET', key, identity_fields[1])
-  if type(known) == 'table' then return {'damaged', key, job[1]} end
-  local writes, must_index, damaged = registers, true, nil
-  if known then
-    local wanted = {}
-    for i = 1, #registers, 2 do wanted[#wanted + 1] = registers[i] end
-    if read_bytes > READ_BYTES then return {'large'} end
-    local stored = call('HMGET', key, unpack(wanted))
-    for _, old in ipairs(stored) do read_bytes = read_bytes + (old and #old or 0) end
-    writes, must_index = improvements(registers, job[5], stored)
-    if must_index then must_index, damaged = is_to_index(job) end
-  elseif not job[7] then
-    writes, must_index = {}, false
-  else
-    for i, name in ipairs(identity_fields) do
-      writes[#writes + 1] = name
-      writes[#writes + 1] = job[2][i]
+local at, values, counts, after = 1, nil, nil, nil
+while at <= #jobs do
+  if read_bytes > READ_BYTES then return {'large'} end
+  values, counts, after = places(at)
+  local need, told = need_of(at, values)
+  if not need then return {'damaged', told, jobs[at]} end
+  needs[#needs + 1] = need
+  read_bytes = read_bytes + told
+  at = after
+end
+
+local writes = {} -- one table for all jobs
+
+-- Indexes first: a job that was half written is found to be new or changed again, and so is mended.
+local function write_job(at, values, need)
+  local last = 0
+  if need >= INDEXES then
+    for i = #index_prefixes, 1, -1 do
+      call('ZADD', index_prefixes[i] .. jobs[at + IDENTITY + i - 1], 'GT', jobs[at + SCORE], jobs[at])
     end
   end
-  if must_index then damaged = damaged_index(job) end
-  if damaged then return {'damaged', damaged, job[1]} end
-  needs[at] = {writes, must_index}
-end
-
--- Answers whether the job changed. Indexes first: a job that was half written is found to be new or changed again, and
--- so is mended.
-local function write_job(job, writes, must_index)
-  if #writes == 0 then return false end
-  if must_index then
-    for i = #index_prefixes, 1, -1 do call('ZADD', index_prefixes[i] .. job[2][i], 'GT', job[3], job[1]) end
+  if need == ALL then
+    for i, name in ipairs(identity_fields) do
+      writes[last + 1], writes[last + 2], last = name, jobs[at + IDENTITY + i - 1], last + 2
+    end
   end
-  call('HSET', job_prefix .. job[1], unpack(writes))
-  return true
+  for i = 1, jobs[at + FIELDS] do
+    local name = jobs[at + NAMES + i]
+    if name then writes[last + 1], writes[last + 2], last = name, jobs[values + i], last + 2 end
+  end
+  call('HSET', job_prefix .. jobs[at], unpack(writes, 1, last))
 end
 
 local applied, known = {}, {}
 local changed_jobs = 0
-for at, job in ipairs(jobs) do
-  local tally, counts = known, job[6]
-  if write_job(job, needs[at][1], needs[at][2]) then
-    tally = applied
-    changed_jobs = changed_jobs + 1
+at = 1
+for _, need in ipairs(needs) do
+  local tally = known
+  values, counts, after = places(at)
+  if need ~= NOTHING then
+    write_job(at, values, need)
+    tally, changed_jobs = applied, changed_jobs + 1
   end
-  for i = 1, #counts, 2 do tally[counts[i]] = (tally[counts[i]] or 0) + counts[i + 1] end
+  for i = counts, after - 1, 2 do tally[jobs[i]] = (tally[jobs[i]] or 0) + jobs[i + 1] end
+  at = after
 end
 
 for _, partition in ipairs(partitions) do
