@@ -24,6 +24,12 @@ class Entry:
         self.outcomes: WeakSet[Future[Acknowledgement]] = WeakSet()
         self.is_kept = False  # on disk
 
+    def take_over(self, other: "Entry") -> None:
+        """Let who waits for another entry wait for this one; the fewer join the more, so that many cost little."""
+        fewer, more = sorted((self.outcomes, other.outcomes), key=len)
+        more |= fewer
+        self.outcomes, other.outcomes = more, WeakSet()
+
 
 class Outbox:
     """A bounded queue for any thread; an entry leaves it when it is settled, or when later reports outweigh it."""
@@ -55,7 +61,7 @@ class Outbox:
             if len(self._entries) - len(outweighed) >= self.limit:
                 return None
             for other in outweighed:
-                entry.outcomes |= other.outcomes
+                entry.take_over(other)
                 self._entries.remove(other)
             self._entries.append(entry)
             self._gone += [other for other in outweighed if other.is_kept]

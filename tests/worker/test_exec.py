@@ -110,14 +110,14 @@ def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
 
 def test_ctrl_c_reaches_the_command_once(tmp_path: Path) -> None:
     """A terminal sends its interrupt to all processes in front of it; we send none of our own after it."""
-    script = "import signal, time; n = []; signal.signal(2, lambda *_: n.append(1)); print('up', flush=True)\n"
+    script = "import signal, time; n = []; signal.signal(2, lambda *_: n.append(1)); print('ready!', flush=True)\n"
     script += "while not n: time.sleep(0.01)\ntime.sleep(0.3); print('interrupts:', len(n), flush=True)"
     pid, terminal = pty.fork()
     if not pid:
         command = [*COMMAND, "exec", *JOB, "--", sys.executable, "-c", script]
         os.execve(command[0], command, away(tmp_path))  # noqa: S606 - the terminal's own process becomes it
     shown = b""
-    while b"up" not in shown:
+    while b"ready!" not in shown:
         shown += os.read(terminal, 1000)
     os.write(terminal, b"\x03")
     while b"interrupts:" not in shown:
