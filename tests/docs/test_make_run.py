@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.server, pytest.mark.long(20)]
 
 LIMIT_SECONDS = 100
 END_SECONDS = 40.0
-OLDER_THAN_ITS_MARK = ("requirements.lock", "pyproject.toml")
+OLDER_THAN_ITS_MARK = ("requirements.lock", "pyproject.toml", "operator_status")
 ADDRESS = re.compile(r"http://[^\s']+")
 JOBS = re.compile(r"lag \d+ · jobs \d+: .*")
 
