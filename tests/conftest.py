@@ -90,11 +90,16 @@ def _share(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(autouse=True)
-def _server_is_marked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have a test that starts a server without saying so fail: it would be run where there is none."""
-    if not request.node.get_closest_marker("server"):
-        for server in (devstack.Kafka, devstack.Redis):
-            monkeypatch.setattr(server, "start", _refuse)
+def _server_is_marked(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have a test that starts a server without saying so fail: it would be run where there is none.
+
+    With a patch of its own: the test's own one must end before what it uses is taken down.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if not request.node.get_closest_marker("server"):
+            for server in (devstack.Kafka, devstack.Redis):
+                patch.setattr(server, "start", _refuse)
+        yield
 
 
 def _refuse(*_: object) -> None:
