@@ -15,12 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from operator_status.errors import ReportError
 from operator_status.forgiving import fitting
 from operator_status.identity import reported_job
 from operator_status.job import NAMES_IN_EVENTS, HandedOver, Job
 from operator_status.kafka_access import KafkaAccess
-from operator_status.leaving import Termination, outcome_of
+from operator_status.leaving import Termination, beside, outcome_of
 from operator_status.published import FINISHED
 from operator_status.reporter import MAX_QUEUED_REPORTS, Reporter
 
@@ -106,9 +105,5 @@ class JobReporter(Job):
         outcome = {"outcome": "cancelled"} if self._termination.has_come else outcome_of(error)
         details, _ = fitting(FINISHED, outcome)
         names = {name: python for python, name in NAMES_IN_EVENTS.items()}
-        try:
+        with beside(error):
             self._hand_over(FINISHED, {names[name]: value for name, value in details.items()})
-        except ReportError as fault:
-            if error is None:
-                raise
-            error.add_note(str(fault))

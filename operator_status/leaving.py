@@ -3,9 +3,12 @@
 import asyncio
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final
+
+from operator_status.errors import ReportError
 
 _Undo = Callable[[], object]
 
@@ -25,6 +28,17 @@ def outcome_of(error: BaseException | None) -> dict[str, Any]:
     if isinstance(error, asyncio.CancelledError | KeyboardInterrupt | GeneratorExit):
         return {"outcome": "cancelled"}
     return {"outcome": "failed", "error": f"{type(error).__name__}: {error}"}
+
+
+@contextmanager
+def beside(error: BaseException | None) -> Iterator[None]:
+    """Let an error of a report be a note to the error that a block is left by, where there is one."""
+    try:
+        yield
+    except ReportError as fault:
+        if error is None:
+            raise
+        error.add_note(str(fault))
 
 
 class Termination:

@@ -31,6 +31,7 @@ from operator_status.forgiving import fitting_report, strict_report
 from operator_status.identity import reported_job
 from operator_status.job import Acknowledgement, HandedOver, Job
 from operator_status.kafka_access import KafkaAccess
+from operator_status.leaving import beside
 from operator_status.outbox import Entry, Outbox
 from operator_status.settings import SPOOL_VARIABLE, KafkaSettings
 from operator_status.spool import Spool
@@ -176,12 +177,8 @@ class Reporter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Deliver what is queued, within the limit, and end."""
-        try:
+        with beside(error):
             self.close(_limit_after(error))
-        except UndeliveredError as undelivered:
-            if error is None:
-                raise
-            error.add_note(str(undelivered))
 
     async def __aenter__(self) -> Self:
         """Begin to deliver."""
@@ -192,12 +189,8 @@ class Reporter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Deliver what is queued, within the limit, and end."""
-        try:
+        with beside(error):
             await self.aclose(_limit_after(error))
-        except UndeliveredError as undelivered:
-            if error is None:
-                raise
-            error.add_note(str(undelivered))
 
     def _load(self, settings: KafkaAccess | None, servers: str | None, topic: str | None) -> KafkaAccess | None:
         try:

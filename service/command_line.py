@@ -11,10 +11,9 @@ from typing import Any, Final, Literal, NoReturn, TypeVar, Union, get_args, get_
 
 import click
 import structlog
-from click.shell_completion import CompletionItem
 from pydantic_core import PydanticUndefined
 
-from operator_status.commands.help import HELP, Command, Group, SettingOption, SettingsCommand, drop_output
+from operator_status.commands.help import HELP, Command, Group, SettingOption, SettingsCommand, completing, drop_output
 from service.errors import CommandError, SettingsError, StoppedError
 from service.logs import configure_logs
 from service.settings import Settings, is_service_link
@@ -150,10 +149,6 @@ def _option(settings: type[Settings], name: str) -> Callable[[Command], Command]
     if field.default not in {PydanticUndefined, None}:
         text += f"; default: {_shown(field.default)}"
     choices = _choices(field.annotation)
-
-    def complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        return [CompletionItem(choice) for choice in choices if choice.startswith(incomplete)]
-
     # No click.Choice: the settings check what is given, and tell it together with the other faults.
     return click.option(
         "--" + name.replace("_", "-"),
@@ -161,7 +156,7 @@ def _option(settings: type[Settings], name: str) -> Callable[[Command], Command]
         cls=SettingOption,
         help=text + "]",
         metavar="|".join(choices) or _metavar(field.annotation),
-        shell_complete=complete,
+        shell_complete=completing(choices),
     )
 
 

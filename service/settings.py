@@ -28,6 +28,7 @@ from operator_status.kafka_access import (
     fault_of_topic,
     faults_of_access,
 )
+from operator_status.settings import DESCRIPTIONS
 from service import redis_url
 from service.errors import SettingsError
 
@@ -70,23 +71,23 @@ class Settings(BaseModel):
 class KafkaSettings(Settings):
     """Where the log is."""
 
-    kafka_bootstrap_servers: str = Field("127.0.0.1:9092", min_length=1, description="Kafka brokers, host:port,...")
-    kafka_topic: TopicName = Field("job-events", description="Topic of the job events.")
+    kafka_bootstrap_servers: str = Field(
+        "127.0.0.1:9092", min_length=1, description=DESCRIPTIONS["kafka_bootstrap_servers"]
+    )
+    kafka_topic: TopicName = Field("job-events", description=DESCRIPTIONS["kafka_topic"])
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="How brokers are spoken to."
+        "PLAINTEXT", description=DESCRIPTIONS["kafka_security_protocol"]
     )
-    kafka_ssl_cafile: Path | None = Field(None, description="CA certificates that brokers are checked against.")
-    kafka_ssl_certfile: Path | None = Field(None, description="Certificate of this client.")
-    kafka_ssl_keyfile: Path | None = Field(None, description="Private key of this client.")
-    kafka_ssl_password: SecretStr | None = Field(None, description="Password of the private key.")
+    kafka_ssl_cafile: Path | None = Field(None, description=DESCRIPTIONS["kafka_ssl_cafile"])
+    kafka_ssl_certfile: Path | None = Field(None, description=DESCRIPTIONS["kafka_ssl_certfile"])
+    kafka_ssl_keyfile: Path | None = Field(None, description=DESCRIPTIONS["kafka_ssl_keyfile"])
+    kafka_ssl_password: SecretStr | None = Field(None, description=DESCRIPTIONS["kafka_ssl_password"])
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = Field(
-        "PLAIN", description="How this client proves who it is."
+        "PLAIN", description=DESCRIPTIONS["kafka_sasl_mechanism"]
     )
-    kafka_sasl_plain_username: str | None = Field(None, description="User name for SASL.")
-    kafka_sasl_plain_password: SecretStr | None = Field(None, description="Password for SASL.")
-    kafka_sasl_oauth_token_path: Path | None = Field(
-        None, description="File with the token for OAUTHBEARER, read anew for each connection."
-    )
+    kafka_sasl_plain_username: str | None = Field(None, description=DESCRIPTIONS["kafka_sasl_plain_username"])
+    kafka_sasl_plain_password: SecretStr | None = Field(None, description=DESCRIPTIONS["kafka_sasl_plain_password"])
+    kafka_sasl_oauth_token_path: Path | None = Field(None, description=DESCRIPTIONS["kafka_sasl_oauth_token_path"])
 
     @field_validator("kafka_bootstrap_servers")
     @classmethod

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import click
 
-from operator_status.commands.help import SettingsCommand, kafka_options, loaded
+from operator_status.commands.help import SettingsCommand, kafka_options, loaded, seconds_option, spool_option
 from operator_status.commands.job_options import given_job, job_options
 from operator_status.errors import InvalidEventError, KafkaUnusableError, TopicMissingError
 from operator_status.event import ReportedJob, make_report
@@ -45,18 +45,8 @@ class Finding(NamedTuple):
 @click.command(cls=SettingsCommand)
 @kafka_options
 @job_options
-@click.option(
-    "--spool", "spool_directory", metavar="FOLDER", envvar=SPOOL_VARIABLE, show_envvar=True, help="Where reports wait."
-)
-@click.option(
-    "--timeout",
-    "timeout_seconds",
-    type=click.FloatRange(0, 3600, min_open=True),
-    default=TIMEOUT_SECONDS,
-    show_default=True,
-    metavar="SECONDS",
-    help="Longest time that all of it may take.",
-)
+@spool_option("Where reports wait.")
+@seconds_option("timeout", TIMEOUT_SECONDS, "Longest time that all of it may take.")
 def check(kafka: dict[str, str | None], *, spool_directory: str | None, timeout_seconds: float, **given: Any) -> int:
     """Say whether this machine could report: address, TLS, SASL, topic, the right to write, and its clock.
 

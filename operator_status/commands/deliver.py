@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from operator_status.commands.help import SettingsCommand, kafka_options, loaded, say
+from operator_status.commands.help import SettingsCommand, kafka_options, loaded, say, seconds_option, spool_option
 from operator_status.errors import KafkaUnusableError, SettingsError
 from operator_status.settings import SPOOL_VARIABLE, KafkaSettings
 from operator_status.spool import Spool
@@ -24,24 +24,9 @@ _log = logging.getLogger(__name__)
 
 @click.command(cls=SettingsCommand)
 @kafka_options
-@click.option(
-    "--spool",
-    "spool_directory",
-    metavar="FOLDER",
-    envvar=SPOOL_VARIABLE,
-    show_envvar=True,
-    help="Where jobs left their reports.",
-)
+@spool_option("Where jobs left their reports.")
 @click.option("--watch", is_flag=True, help="Go on, and send what is left there from now on, until SIGTERM or Ctrl-C.")
-@click.option(
-    "--timeout",
-    "timeout_seconds",
-    type=click.FloatRange(0, 3600, min_open=True),
-    default=TIMEOUT_SECONDS,
-    show_default=True,
-    metavar="SECONDS",
-    help="Longest time that all of it may take; without --watch.",
-)
+@seconds_option("timeout", TIMEOUT_SECONDS, "Longest time that all of it may take; without --watch.")
 def deliver(kafka: dict[str, str | None], *, spool_directory: str | None, watch: bool, timeout_seconds: float) -> None:
     """Send the reports that are in the spool, and remove each that Kafka has.
 

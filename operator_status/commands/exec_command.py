@@ -7,13 +7,13 @@ from typing import Any, Final
 import click
 
 from operator_status.child import Child
-from operator_status.commands.help import SettingsCommand, kafka_options
+from operator_status.commands.help import LONGEST_SECONDS, SettingsCommand, kafka_options, seconds_option, spool_option
 from operator_status.commands.job_options import given_job, job_options
 from operator_status.errors import SettingsError
 from operator_status.executing import Told, execute
 from operator_status.identity import variables_of
 from operator_status.reporter import END_SECONDS, Reporter
-from operator_status.settings import SPOOL_VARIABLE, KafkaSettings
+from operator_status.settings import KafkaSettings
 
 HEARTBEAT_SECONDS: Final = 60.0
 ERROR_LINE: Final = "OPERATOR_STDERR_LINE"
@@ -24,14 +24,11 @@ ERROR_LINE: Final = "OPERATOR_STDERR_LINE"
 @job_options
 @click.option("--log-url", metavar="URL", help="Log of the command, shown to the user.")
 @click.option("--outputs-url", metavar="URL", multiple=True, help="An output of the command; may be repeated.")
-@click.option(
-    "--heartbeat",
-    "heartbeat_seconds",
-    type=click.FloatRange(1, 3600),
-    default=HEARTBEAT_SECONDS,
-    show_default=True,
-    metavar="SECONDS",
-    help="How often a sign of life is reported while the command runs.",
+@seconds_option(
+    "heartbeat",
+    HEARTBEAT_SECONDS,
+    "How often a sign of life is reported while the command runs.",
+    click.FloatRange(1, LONGEST_SECONDS),
 )
 @click.option(
     "--stages-file",
@@ -44,22 +41,12 @@ ERROR_LINE: Final = "OPERATOR_STDERR_LINE"
     is_flag=True,
     help=f"Report the last line of standard error as the error; it is a pipe to the command.  [env: {ERROR_LINE}]",
 )
-@click.option(
-    "--spool",
-    "spool_directory",
-    metavar="FOLDER",
-    envvar=SPOOL_VARIABLE,
-    show_envvar=True,
-    help="Where reports are on disk until Kafka has them.",
-)
-@click.option(
-    "--wait",
-    "end_seconds",
-    type=click.FloatRange(0, 3600),
-    default=END_SECONDS,
-    show_default=True,
-    metavar="SECONDS",
-    help="Longest wait for Kafka when the command has ended.",
+@spool_option("Where reports are on disk until Kafka has them.")
+@seconds_option(
+    "wait",
+    END_SECONDS,
+    "Longest wait for Kafka when the command has ended.",
+    click.FloatRange(0, LONGEST_SECONDS),
 )
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, required=True)
 def exec_command(kafka: dict[str, str | None], command: tuple[str, ...], **given: Any) -> int:
@@ -85,7 +72,7 @@ def exec_command(kafka: dict[str, str | None], command: tuple[str, ...], **given
     job = given_job(given)
     told = told._replace(environment=variables_of(job))
     reporter = Reporter(
-        settings=settings, spool_directory=given["spool_directory"], delivery_timeout_seconds=given["end_seconds"]
+        settings=settings, spool_directory=given["spool_directory"], delivery_timeout_seconds=given["wait_seconds"]
     )
 
     def report(stage: str, details: Mapping[str, Any]) -> None:

@@ -2,18 +2,20 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any, Final
 
 import click
 from click.shell_completion import CompletionItem
 
-from operator_status.settings import CHOICES, DESCRIPTIONS, KafkaSettings
+from operator_status.settings import CHOICES, DESCRIPTIONS, SPOOL_VARIABLE, KafkaSettings
 
 Command = Callable[..., Any]
 
 HELP_COLUMNS: Final = 100
+LONGEST_SECONDS: Final = 3600
+UP_TO_AN_HOUR: Final = click.FloatRange(0, LONGEST_SECONDS, min_open=True)
 SUMMARY_CHARACTERS: Final = 500  # no summary is so long, so none is cut
 HELP: Final[dict[str, Any]] = {"help_option_names": ["-h", "--help"], "max_content_width": HELP_COLUMNS}
 
@@ -69,6 +71,38 @@ def kafka_options(command: Command) -> Command:
     return decorated
 
 
+def spool_option(text: str) -> Callable[[Command], Command]:
+    """Return the option that names the folder of the spool."""
+    return click.option(
+        "--spool", "spool_directory", metavar="FOLDER", envvar=SPOOL_VARIABLE, show_envvar=True, help=text
+    )
+
+
+def seconds_option(
+    name: str, default: float, text: str, span: click.FloatRange = UP_TO_AN_HOUR, **others: Any
+) -> Callable[[Command], Command]:
+    """Return an option for a span of time, which the command receives as `<name>_seconds`."""
+    return click.option(
+        f"--{name}",
+        f"{name}_seconds",
+        type=span,
+        default=default,
+        show_default=True,
+        metavar="SECONDS",
+        help=text,
+        **others,
+    )
+
+
+def completing(choices: Sequence[str]) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    """Return what completes a value in a shell."""
+
+    def complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(choice) for choice in choices if choice.startswith(incomplete)]
+
+    return complete
+
+
 def loaded(kafka: dict[str, str | None]) -> KafkaSettings:
     """Return the settings of the environment and the options; SettingsError tells all faults at once."""
     return KafkaSettings.load(os.environ, kafka)
@@ -93,10 +127,6 @@ def say(sentence: str) -> None:
 def _option(name: str, default: object) -> Callable[[Command], Command]:
     choices = CHOICES.get(name, ())
     text = f"{DESCRIPTIONS[name]}  [env: {name.upper()}" + (f"; default: {default}]" if default else "]")
-
-    def complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        return [CompletionItem(choice) for choice in choices if choice.startswith(incomplete)]
-
     # No click.Choice: the settings check what is given, and tell it together with the other faults.
     return click.option(
         "--" + name.replace("_", "-"),
@@ -104,5 +134,5 @@ def _option(name: str, default: object) -> Callable[[Command], Command]:
         cls=SettingOption,
         help=text,
         metavar="|".join(choices) or "VALUE",
-        shell_complete=complete,
+        shell_complete=completing(choices),
     )

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from operator_status.commands.help import SettingsCommand, kafka_options, loaded, say
+from operator_status.commands.help import SettingsCommand, kafka_options, loaded, say, seconds_option
 from operator_status.commands.job_options import given_job, job_options
 from operator_status.errors import InvalidEventError
 from operator_status.event import Report, ReportedJob, make_report
@@ -37,17 +37,7 @@ _OUTCOME_HELP: Final = f"With finished; {OUTCOMES[0]} by default, {OUTCOMES[1]} 
 @click.option("--message", metavar="TEXT", help="A remark for people.")
 @click.option("--outcome", metavar="|".join(OUTCOMES), help=_OUTCOME_HELP)
 @click.option("--error", metavar="TEXT", help="With finished: why it failed.")
-@click.option(
-    "--timeout",
-    "timeout_seconds",
-    type=click.FloatRange(0, 3600, min_open=True),
-    default=TIMEOUT_SECONDS,
-    show_default=True,
-    show_envvar=True,
-    envvar="START_TIMEOUT_SECONDS",
-    metavar="SECONDS",
-    help="Longest wait for Kafka.",
-)
+@seconds_option("timeout", TIMEOUT_SECONDS, "Longest wait for Kafka.", envvar="START_TIMEOUT_SECONDS", show_envvar=True)
 @click.option("--dry-run", is_flag=True, help="Print the events and send nothing.")
 def publish(
     kafka: dict[str, str | None], stage: str | None, *, timeout_seconds: float, dry_run: bool, **given: Any

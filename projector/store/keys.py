@@ -18,31 +18,15 @@ _SPECIAL = re.compile(r"([\\*?\[\]])")
 _Target = dict[str, Any]
 
 
-async def keys_of(redis: AnyRedis, prefix: str, number: int, bucket: int, name: str = "") -> AsyncIterator[list[bytes]]:
-    """Yield the keys of a bucket whose name begins so, at most KEYS_PER_STEP at a time; one may come twice.
-
-    What is there from the beginning to the end is among them. Each call to Redis looks at about a thousand keys and has
-    a limit of its own, however few of them are ours; on a cluster only the owner of the bucket is asked. Raises
-    StoreUnavailableError.
-    """
-    base = bucket_prefix(prefix, number, bucket)
-    keys: list[bytes] = []
-    async for found in _scan(redis, _literal(base + name) + "*", await _owner(redis, base)):
-        keys += found
-        while len(keys) >= KEYS_PER_STEP:
-            yield keys[:KEYS_PER_STEP]
-            keys = keys[KEYS_PER_STEP:]
-    if keys:
-        yield keys
-
-
 async def keys_by_bucket(
     redis: AnyRedis, prefix: str, pointer: Pointer, name: str = ""
 ) -> AsyncIterator[tuple[int, list[bytes]]]:
-    """Yield the keys of a generation whose name begins so, each time some of one bucket, as `keys_of` does.
+    """Yield the keys of a generation whose name begins so, each time at most KEYS_PER_STEP of one bucket.
 
-    All keys that a server holds are looked at once, however many buckets there are; on a cluster only those servers
-    are asked that own one.
+    What is there from the beginning to the end is among them; one may come twice. All keys that a server holds are
+    looked at once, however many buckets there are; on a cluster only those servers are asked that own one. Each call
+    to Redis looks at about a thousand keys and has a limit of its own, however few of them are ours. Raises
+    StoreUnavailableError.
     """
     bases = {bucket: bucket_prefix(prefix, pointer.number, bucket) for bucket in range(pointer.buckets)}
     starts = {base.encode(): bucket for bucket, base in bases.items()}

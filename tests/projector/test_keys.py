@@ -9,10 +9,11 @@ from redis.asyncio import Redis
 import projector.store.calls
 import projector.store.keys
 from projector.errors import StoreUnavailableError
-from projector.store.keys import KEYS_PER_STEP, keys_by_bucket, keys_of
+from projector.store.keys import KEYS_PER_STEP, keys_by_bucket
 from schemas.redis_layout import FOLD_VERSION, JOB, Pointer, bucket_prefix
 
 OTHERS = 5_000
+ONE_BUCKET = Pointer(1, 1, FOLD_VERSION, "cluster", "t", ("",))
 
 
 async def test_few_keys_among_many_are_no_long_call(redis: Redis, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,7 +25,7 @@ async def test_few_keys_among_many_are_no_long_call(redis: Redis, prefix: str, m
     await redis.set(base + "m", "x")
     monkeypatch.setattr(projector.store.keys, "_SCAN_COUNT", 1)  # thousands of calls, which take longer than one may
     monkeypatch.setattr(projector.store.calls, "CALL_TIMEOUT_SECONDS", 0.25)
-    assert [keys async for keys in keys_of(redis, prefix, 1, 0, JOB)] == [[(base + "m").encode()]]
+    assert [step async for step in keys_by_bucket(redis, prefix, ONE_BUCKET, JOB)] == [(0, [(base + "m").encode()])]
 
 
 async def test_each_call_has_its_limit(redis: Redis, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,7 +38,7 @@ async def test_each_call_has_its_limit(redis: Redis, prefix: str, monkeypatch: p
     monkeypatch.setattr(redis, "execute_command", silent)
     with pytest.raises(StoreUnavailableError):
         async with asyncio.timeout(10):
-            await anext(keys_of(redis, prefix, 1, 0))
+            await anext(keys_by_bucket(redis, prefix, ONE_BUCKET))
 
 
 async def test_every_key_comes_in_steps(redis: Redis, prefix: str) -> None:
@@ -45,7 +46,7 @@ async def test_every_key_comes_in_steps(redis: Redis, prefix: str) -> None:
     base = bucket_prefix(prefix, 1, 0)
     names = {f"{base}{JOB}{number}".encode() for number in range(3 * KEYS_PER_STEP)}
     await redis.mset(dict.fromkeys(names, "x"))
-    steps = [keys async for keys in keys_of(redis, prefix, 1, 0)]
+    steps = [keys async for _, keys in keys_by_bucket(redis, prefix, ONE_BUCKET)]
     assert {key for keys in steps for key in keys} == names
     assert all(0 < len(keys) <= KEYS_PER_STEP for keys in steps)
 

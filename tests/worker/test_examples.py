@@ -197,7 +197,7 @@ def test_kubernetes(system: Deployment, job: str, tmp_path: Path, outcome: str, 
     known = {"OPERATOR_PODINFO": str(tmp_path), "OPERATOR_OWNER": "", "OPERATOR_AGREEMENT_ID": ""}
 
     def command(name: str) -> list[str]:
-        text = pod[name]["args"][0].replace("/work", str(tmp_path)).replace("python -m worker", "status-worker")
+        text = pod[name]["args"][0].replace("/job/", f"{tmp_path}/").replace("python -m worker", "status-worker")
         return [*pod[name]["command"], text.replace("echo 'the algorithm'", f"{work}; true '' || echo")]
 
     run(system, command("configure"), tmp_path, **known)

@@ -74,9 +74,7 @@ def test_a_handler_of_the_job_s_own_stays(tmp_path: Path) -> None:
         "signal.signal(signal.SIGTERM, lambda *_: print('mine'))\n"
         "with reporter_of(): os.kill(os.getpid(), signal.SIGTERM)\n"
     )
-    process = script(tmp_path, text)
-    output, _ = process.communicate(timeout=LIMIT_SECONDS)
-    assert (process.returncode, output) == (0, b"mine\n")
+    assert ended(tmp_path, text) == (0, b"mine\n")
 
 
 def test_threads_and_processes_of_a_pool(tmp_path: Path) -> None:
@@ -121,8 +119,7 @@ def test_synchronous_work_delays_nothing(tmp_path: Path) -> None:
         "        print(len(glob.glob(os.environ['WORKER_SPOOL'] + '/*/*.json')))\n"
         "asyncio.run(main())\n"
     )
-    output, _ = script(tmp_path, text).communicate(timeout=LIMIT_SECONDS)
-    assert output == b"1\n"
+    assert ended(tmp_path, text) == (0, b"1\n")
 
 
 def test_an_outcome_is_part_of_the_event(tmp_path: Path) -> None:
@@ -142,8 +139,7 @@ def test_a_fork_is_not_the_job(tmp_path: Path) -> None:
         "    os.wait()\n"
         "    print(reporter._has_finished)\n"
     )
-    output, _ = script(tmp_path, text).communicate(timeout=LIMIT_SECONDS)
-    assert output == b"False\n"
+    assert ended(tmp_path, text) == (0, b"False\n")
     assert [event.get("outcome") for event in left(tmp_path)] == [None, "succeeded"]
 
 
@@ -158,7 +154,12 @@ def test_sigterm_that_the_job_handles(tmp_path: Path) -> None:
         "        except asyncio.CancelledError: print('saved')\n"
         "asyncio.run(main())\n"
     )
+    assert ended(tmp_path, text) == (0, b"saved\n")
+    assert left(tmp_path) == [{"stage": "finished", "outcome": "cancelled"}]
+
+
+def ended(tmp_path: Path, text: str) -> tuple[int, bytes]:
+    """Return the exit code and the output of a program that ends by itself."""
     process = script(tmp_path, text)
     output, _ = process.communicate(timeout=LIMIT_SECONDS)
-    assert (process.returncode, output) == (0, b"saved\n")
-    assert left(tmp_path) == [{"stage": "finished", "outcome": "cancelled"}]
+    return process.returncode, output

@@ -73,7 +73,8 @@ async def rebuild(settings: ProjectorSettings, redis: AnyRedis, options: Options
         starts = _starts(ranges, state, is_accepted=options.carry_over)
         began = time.monotonic()
         await change.generation(live).buckets.unseal(change.lease.epoch)
-        building = _Rebuild(settings, change, state, live, starts, options, show)
+        needed_bytes = (await sizes_of(redis, settings.redis_prefix, [live]))[live.number].bytes
+        building = _Rebuild(settings, change, state, live, starts, options, show, needed_bytes)
         target = await building.target(log)
         await building.begin(target, list(ranges))
         reached, carried = await building.fill(target)
@@ -89,7 +90,10 @@ async def rebuild(settings: ProjectorSettings, redis: AnyRedis, options: Options
 
 @dataclass(frozen=True, slots=True)
 class _Rebuild:
-    """A rebuild that holds the lease: beside the live generation, of a log that begins at `starts`."""
+    """A rebuild that holds the lease: beside the live generation, of a log that begins at `starts`.
+
+    It will take about as many bytes as the live one does.
+    """
 
     settings: ProjectorSettings
     change: Change
@@ -98,6 +102,7 @@ class _Rebuild:
     starts: Mapping[str, int]
     options: Options
     show: Show
+    needed_bytes: int
 
     async def target(self, log: LogIdentity) -> KeptGeneration:
         """Return the generation to fold into: that of an earlier rebuild, else, or when it must be, a new one."""
@@ -113,8 +118,7 @@ class _Rebuild:
             elif kept.state != COMPLETE:  # left over by a command that died; what was live may be read for a while
                 await remove(change, kept, QUIET_SECONDS, self.show)
         if target is None:
-            needed = await self._needed_bytes()
-            await require_room(change.redis, needed, change.generation(wanted).buckets.bases)
+            await require_room(change.redis, self.needed_bytes, change.generation(wanted).buckets.bases)
             self.show({}, {}, Stage(f"makes generation {wanted.number}"))
             target = await make(change, wanted, BUILDING, self.starts)
         return target
@@ -149,7 +153,7 @@ class _Rebuild:
                 self.show,
                 processes=self.options.processes,
                 rate=self.options.rate,
-                needed_bytes=await self._needed_bytes(),
+                needed_bytes=self.needed_bytes,
                 writes_letters=self.options.accepts_refusals,
                 when_close=prepare,
                 when_reached=None if self.options.accepts_refusals else look_at_refusals,
@@ -182,10 +186,6 @@ class _Rebuild:
                 f"`python -m projector verify --generation {number}`, then drop it with "
                 f"`python -m projector generations drop {number}`"
             )
-
-    async def _needed_bytes(self) -> int:
-        """Return about how much the live generation takes, which the new one will."""
-        return (await sizes_of(self.change.redis, self.change.prefix, [self.live]))[self.live.number].bytes
 
 
 def _starts(ranges: Mapping[str, LogRange], state: State, *, is_accepted: bool) -> dict[str, int]:
