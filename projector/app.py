@@ -1,7 +1,6 @@
 """The one place that builds the projector's clients and hands them in."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -14,7 +13,7 @@ from aiokafka.errors import KafkaError
 from projector import cycles, upkeep
 from projector.assignment.assignment import Assignment
 from projector.assignment.gaps import Gap, pass_over
-from projector.closing import close
+from projector.closing import close, end
 from projector.errors import ForeignProjectionError
 from projector.expiry.collector import Collector
 from projector.heartbeat import Heartbeat
@@ -140,9 +139,10 @@ async def _run_together(
     except ForeignProjectionError as error:
         raise ServiceUnavailableError(str(error)) from error
     finally:
+        await end(beside)
         for task in beside:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            if not task.cancelled():
+                task.result()
 
 
 def _checks(

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any, Final
 
 CLOSE_SECONDS: Final = 1.5
+CANCEL_AGAIN_SECONDS: Final = 1.0
 
 
 async def to_the_end(work: Coroutine[Any, Any, object]) -> None:
@@ -15,6 +16,21 @@ async def to_the_end(work: Coroutine[Any, Any, object]) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.shield(task)
     task.result()
+
+
+async def end(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancel tasks that have nothing to put away, and return when all have ended, whatever they end with.
+
+    A client may lose a cancellation, as `asyncio.wait_for` of Python 3.11 does when its work is done in that very
+    moment, and its task then goes on for ever. So it is told again until it has ended.
+    """
+    while running := [task for task in tasks if not task.done()]:
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # whoever wants it asks for it; Python need not tell of it
 
 
 async def close(closing: Callable[[], Awaitable[None]]) -> None:

@@ -33,10 +33,21 @@ Value = TypeVar("Value")
 
 
 class _Cluster(RedisCluster):
-    """The client of a cluster; it finds the node for a script that only reads without asking one each time."""
+    """The client of a cluster.
+
+    It finds the node for a script that only reads without asking one each time. And where it loses a connection by
+    itself, that is told as such: after one call has failed it closes what it takes for idle, and meanwhile another call
+    may be opening it.
+    """
 
     async def _determine_slot(self, command: str, *args: Any) -> int:
         return await super()._determine_slot(_READING_SCRIPTS.get(command, command), *args)
+
+    async def _execute_command(self, target_node: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await super()._execute_command(target_node, *args, **kwargs)
+        except AttributeError as error:  # of a connection that is closed, and so has no stream
+            raise RedisConnectionError("the connection was closed while it was opened") from error
 
 
 def connect(settings: RedisSettings, *, node_seconds: float = NODE_SECONDS, node_retries: int = 0) -> AnyRedis:

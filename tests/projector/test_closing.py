@@ -1,11 +1,12 @@
 """Closing clients."""
 
 import asyncio
+import contextlib
 import time
 
 import pytest
 
-from projector.closing import CLOSE_SECONDS, close, to_the_end
+from projector.closing import CLOSE_SECONDS, close, end, to_the_end
 
 
 async def test_a_client_that_waits_for_ever_is_left() -> None:
@@ -44,3 +45,23 @@ async def test_what_must_not_be_left_half_done_is_not() -> None:
     with pytest.raises(ValueError, match="that went wrong"):
         await waiting
     assert steps == [0, 1, 2]
+
+
+async def test_a_task_that_has_lost_its_cancellation_is_ended_all_the_same() -> None:
+    """What goes on as if nobody had told it to end is told again; what another one failed with is there to be asked."""
+
+    async def deaf() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        await asyncio.sleep(60)
+
+    async def failing() -> None:
+        raise AttributeError("of a client")
+
+    tasks = [asyncio.create_task(work()) for work in (deaf, failing)]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        await end(tasks)
+    assert tasks[0].cancelled()
+    with pytest.raises(AttributeError):
+        tasks[1].result()

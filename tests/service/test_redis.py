@@ -2,10 +2,10 @@
 
 import pytest
 from redis.asyncio import Redis
-from redis.asyncio.cluster import RedisCluster
+from redis.asyncio.cluster import ClusterNode, RedisCluster
 
 from service.errors import SettingsError
-from service.redis import address, connect, unreachable
+from service.redis import REDIS_FAULTS, address, connect, unreachable
 from service.settings import RedisSettings
 
 
@@ -89,6 +89,21 @@ async def test_a_single_server_is_asked_once_and_without_timers() -> None:
     assert options["socket_timeout"] is None
     assert options["retry"].get_retries() == 0
     await client.aclose()
+
+
+async def test_a_connection_that_a_cluster_s_client_closes_under_a_call_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What redis-py does to itself when a node dies is a fault of the way to Redis, and no fault of the program."""
+
+    async def closed(*_: object, **__: object) -> None:
+        None.writelines  # type: ignore[attr-defined]  # noqa: B018 - as redis-py fails
+
+    monkeypatch.setattr(ClusterNode, "execute_command", closed)
+    client = connect(settings_of("redis+cluster://127.0.0.1:1"))
+    assert isinstance(client, RedisCluster)
+    with pytest.raises(REDIS_FAULTS, match="closed while it was opened"):
+        await client._execute_command(ClusterNode("127.0.0.1", 1), "GET", "key")  # noqa: SLF001 - what the client itself calls
 
 
 async def test_a_cluster_is_reached_by_its_own_client() -> None:

@@ -15,7 +15,7 @@ from aiokafka import TopicPartition
 from projector import cycles
 from projector.assignment.assignment import Assignment
 from projector.assignment.partition import Hold
-from projector.closing import close
+from projector.closing import close, end
 from projector.errors import LeaseLostError, PositionMovedError, StoreUnavailableError
 from projector.letters.writer import DeadLetterWriter, new_producer
 from projector.metrics import Metrics
@@ -101,9 +101,7 @@ async def _first_of(*parts: Coroutine[Any, Any, None]) -> None:
     """Run all parts until one ends; raise what it raised."""
     tasks = [asyncio.create_task(part) for part in parts]
     done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in pending:
-        task.cancel()
-    await asyncio.gather(*pending, return_exceptions=True)
+    await end(pending)
     for task in done:
         task.result()
 
