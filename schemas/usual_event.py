@@ -20,7 +20,7 @@ from schemas.job_event import DETAIL_NAMES, MAX_OUTPUTS, MAX_TEXT_CHARACTERS, MA
 from schemas.lifecycle import OUTCOMES, STAGE_BY_EVENT_TYPE
 
 # Nothing usual is larger; what is larger takes long enough to parse that the schema makes no difference.
-MAX_USUAL_BYTES: Final = 16 * 1024
+LARGEST_USUAL_BYTES: Final = 16 * 1024
 # Of unusual events in a row: so many are tried, and then one in so many.
 TRIED_IN_A_ROW: Final = 16
 TRIED_ONE_IN: Final = 16
@@ -76,7 +76,7 @@ _details_of: Final = attrgetter(*DETAIL_NAMES)
 
 def usual_event(value: bytes) -> UsualEvent | None:
     """Return the event that these bytes are, when it is a usual one, its time in sortable form."""
-    if not value.isascii() or len(value) > MAX_USUAL_BYTES or _BACKSLASH in value or _DELETE in value:
+    if not value.isascii() or len(value) > LARGEST_USUAL_BYTES or _BACKSLASH in value or _DELETE in value:
         return None
     try:
         event = _parse(value)

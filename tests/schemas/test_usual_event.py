@@ -13,7 +13,7 @@ from schemas.decode import RefusedEventError, decode
 from schemas.event_time import sortable_time, usual_time
 from schemas.job_event import MAX_OUTPUTS, MAX_TEXT_CHARACTERS, MAX_URL_CHARACTERS
 from schemas.lifecycle import OUTCOMES, STAGES
-from schemas.usual_event import MAX_USUAL_BYTES, TRIED_IN_A_ROW, TRIED_ONE_IN, Row, usual_event
+from schemas.usual_event import LARGEST_USUAL_BYTES, TRIED_IN_A_ROW, TRIED_ONE_IN, Row, usual_event
 from tests.support.decoding import GOOD, NO_TIMESTAMP, TIMESTAMP, good_event, is_usual, with_attributes, with_data
 from tests.support.event_strategies import changed_events
 
@@ -74,7 +74,7 @@ def test_what_most_write_is_usual(value: bytes) -> None:
         pytest.param(with_attributes(type="operator.job.paused"), id="another type"),
         pytest.param(with_attributes(specversion="0.3"), id="another version"),
         pytest.param(with_attributes(data_base64="e30="), id="data in base64"),
-        pytest.param(with_data(outputsURL=["http://a/" + "x" * 1000] * (MAX_USUAL_BYTES // 1000)), id="large"),
+        pytest.param(with_data(outputsURL=["http://a/" + "x" * 1000] * (LARGEST_USUAL_BYTES // 1000)), id="large"),
     ],
 )
 def test_whatever_else_is_left_to_the_schema(value: bytes) -> None:
