@@ -27,17 +27,20 @@ class Told(NamedTuple):
     outputs_url: tuple[str, ...]
     heartbeat_seconds: float
     stages_file: str | None
+    stages_fd: int | None = None
     environment: Mapping[str, str] = {}  # for the command, beside our own
 
 
 def execute(child: Child, told: Told, report: Report) -> int:
     """Run a command to its end, report it, and return its exit code."""
-    file = _stages_file(told.stages_file)
+    file = _stages_file(told)
     try:
         report("started", {})
-        environment = {**os.environ, **told.environment, **({VARIABLE: str(file.path)} if file else {})}
+        environment = {**os.environ, **told.environment, **(file.variables() if file else {})}
         watch = _Watch(file, told, report)
         ended = child.start(environment)
+        if file:
+            file.hand_over()
         if ended is None:
             report("running", {"algolog_url": told.log_url})
             watch.start()
@@ -49,12 +52,18 @@ def execute(child: Child, told: Told, report: Report) -> int:
     return ended.code
 
 
-def _stages_file(path: str | None) -> StagesFile | None:
+def _stages_file(told: Told) -> StagesFile | None:
     try:
-        return StagesFile(path)
+        file = StagesFile(told.stages_file)
     except OSError as error:
         _log.warning("the command cannot report stages: %s", error)
         return None
+    if told.stages_fd is not None:
+        try:
+            file.open_as(told.stages_fd)
+        except (OSError, ImportError) as error:
+            _log.warning("the command cannot report stages by a descriptor: %s", error)
+    return file
 
 
 class _Watch:

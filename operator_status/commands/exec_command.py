@@ -16,6 +16,7 @@ from operator_status.reporter import END_SECONDS, Reporter
 from operator_status.settings import KafkaSettings
 
 HEARTBEAT_SECONDS: Final = 60.0
+MAX_DESCRIPTOR: Final = 255
 ERROR_LINE: Final = "OPERATOR_STDERR_LINE"
 
 
@@ -34,6 +35,12 @@ ERROR_LINE: Final = "OPERATOR_STDERR_LINE"
     "--stages-file",
     metavar="FILE",
     help="Where the command may report stages; a temporary file by default. It finds the name in OPERATOR_STAGES_FILE.",
+)
+@click.option(
+    "--stages-fd",
+    type=click.IntRange(3, MAX_DESCRIPTOR),
+    metavar="N",
+    help="The same file, open as descriptor N of the command. It finds the number in OPERATOR_STAGES_FD.",
 )
 @click.option(
     "--stderr-line",
@@ -60,7 +67,8 @@ def exec_command(kafka: dict[str, str | None], command: tuple[str, ...], **given
 
     echo '{"stage": "uploading", "message": "2 GB"}' >> "$OPERATOR_STAGES_FILE"
     """
-    told = Told(given["log_url"], given["outputs_url"], given["heartbeat_seconds"], given["stages_file"])
+    names = ("log_url", "outputs_url", "heartbeat_seconds", "stages_file", "stages_fd")
+    told = Told(*(given[name] for name in names))
     # No value of a variable is an error: the command runs.
     has_error_line = given["has_error_line"] or os.environ.get(ERROR_LINE, "").lower() not in {"", "0", "false", "no"}
     child = Child(command, has_error_line=has_error_line)
