@@ -26,14 +26,13 @@ class Told(NamedTuple):
     log_url: str | None
     outputs_url: tuple[str, ...]
     heartbeat_seconds: float
-    stages_file: str | None
-    stages_fd: int | None = None
+    stages: StagesFile | None
     environment: Mapping[str, str] = {}  # for the command, beside our own
 
 
 def execute(child: Child, told: Told, report: Report) -> int:
     """Run a command to its end, report it, and return its exit code."""
-    file = _stages_file(told)
+    file = told.stages
     try:
         report("started", {})
         environment = {**os.environ, **told.environment, **(file.variables() if file else {})}
@@ -52,18 +51,13 @@ def execute(child: Child, told: Told, report: Report) -> int:
     return ended.code
 
 
-def _stages_file(told: Told) -> StagesFile | None:
+def stages_file(path: str | None, descriptor: int | None) -> StagesFile | None:
+    """Return the file for the command's stages; None, which is told, when there can be none."""
     try:
-        file = StagesFile(told.stages_file)
+        return StagesFile(path, descriptor)
     except OSError as error:
         _log.warning("the command cannot report stages: %s", error)
         return None
-    if told.stages_fd is not None:
-        try:
-            file.open_as(told.stages_fd)
-        except (OSError, ImportError) as error:
-            _log.warning("the command cannot report stages by a descriptor: %s", error)
-    return file
 
 
 class _Watch:

@@ -4,8 +4,8 @@ The command may have it open already, as a descriptor of a number that it knows.
 is written there never waits for us, and fails for nobody when we are killed.
 """
 
-import errno
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
@@ -21,15 +21,22 @@ DESCRIPTOR_VARIABLE: Final = "OPERATOR_STAGES_FD"
 MAX_LINE_BYTES: Final = 256 * 1024
 READ_BYTES: Final = 1024 * 1024
 
+_log = logging.getLogger(__name__)
 _PYTHON_NAMES: Final = {name: python for python, name in NAMES_IN_EVENTS.items()} | {"time": "time"}
 
 
 class StagesFile:
     """A file that the command appends to and that we read on; a line that makes no sense is passed over."""
 
-    def __init__(self, path: str | None) -> None:
-        """Use this file from its present end on, or one of our own; OSError when it cannot be made."""
+    def __init__(self, path: str | None, descriptor: int | None = None) -> None:
+        """Use this file from its present end on, or one of our own; OSError when it cannot be made.
+
+        The descriptor is taken first, before anything else of ours can have its number.
+        """
+        self._descriptor = None if descriptor is None or _is_in_use(descriptor) else descriptor
         self._is_ours = path is None
+        if self._descriptor is not None:
+            _open_as(os.devnull, self._descriptor)
         if path is None:
             number, path = tempfile.mkstemp(prefix="operator-stages-")
             os.close(number)
@@ -37,21 +44,8 @@ class StagesFile:
         self._file = self.path.open("a+b")
         self._rest = b""
         self.refused = 0
-        self._descriptor: int | None = None
-
-    def open_as(self, number: int) -> None:
-        """Open it for appending as this descriptor, for the command to have; OSError when something else is that."""
-        import fcntl  # noqa: PLC0415 - not on Windows, where a command is handed no descriptors
-
-        writing = os.open(self.path, os.O_WRONLY | os.O_APPEND)
-        try:
-            given = fcntl.fcntl(writing, fcntl.F_DUPFD, number)  # the next one that is free, for the command to inherit
-        finally:
-            os.close(writing)
-        if given != number:
-            os.close(given)
-            raise OSError(errno.EBUSY, f"descriptor {number} is in use")
-        self._descriptor = number
+        if self._descriptor is not None:
+            _open_as(self.path, self._descriptor)
 
     def variables(self) -> dict[str, str]:
         """Return the variables by which the command finds it."""
@@ -87,6 +81,26 @@ class StagesFile:
                 yield told
             else:
                 self.refused += 1
+
+
+def _is_in_use(descriptor: int) -> bool:
+    """Tell whether a descriptor is there that the caller opened."""
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    _log.warning("the command cannot report stages by descriptor %d, which is in use", descriptor)
+    return True
+
+
+def _open_as(path: Path | str, descriptor: int) -> None:
+    """Open a file for appending as this descriptor, which the command inherits."""
+    writing = os.open(path, os.O_WRONLY | os.O_APPEND)
+    if writing == descriptor:
+        os.set_inheritable(writing, True)  # noqa: FBT003 - its only other argument
+        return
+    os.dup2(writing, descriptor)
+    os.close(writing)
 
 
 def _understood(line: bytes) -> tuple[str, dict[str, Any]] | None:
