@@ -1,7 +1,11 @@
-"""The examples, run as their first lines say: each reports jobs that are shown finished, failed and cancelled."""
+"""The examples, run as their first lines say: each reports jobs that are shown finished, failed and cancelled.
+
+With EXAMPLES_ON_PAGE=1 each job is looked up on the page too, in a real browser.
+"""
 
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -11,12 +15,15 @@ import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping
 from configparser import ConfigParser
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import yaml  # type: ignore[import-untyped]
+from playwright.sync_api import Page, expect, sync_playwright
 
 from devstack.jars import kafka_jars
 from tests.support.deployment import Deployment, wait_for
@@ -29,15 +36,37 @@ BIN = Path(sys.executable).parent
 OUTCOMES = ("succeeded", "failed", "cancelled")
 BUILD_SECONDS = 240
 RUN_SECONDS = 60
+PAGE_MILLISECONDS = 30_000
+CHROMIUM = "/usr/bin/chromium"
+ON_PAGE = {name: re.compile(rf"\b{name}\b", re.IGNORECASE) for name in OUTCOMES}
+
+
+class System(Deployment):
+    """A running system, and a page of it in a browser, if one is to be looked at."""
+
+    page: Page | None = None
 
 
 @pytest.fixture(scope="module")
-def system(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+def system(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """A running system, whose API's address is ADDRESS."""
-    with Deployment(services, f"examples-{uuid.uuid4().hex[:8]}", tmp_path_factory.mktemp("examples")) as deployment:
-        deployment.start_projector()
-        deployment.environment["ADDRESS"] = deployment.start_api()
-        yield deployment
+    with ExitStack() as stack:
+        folder = tmp_path_factory.mktemp("examples")
+        running = stack.enter_context(System(services, f"examples-{uuid.uuid4().hex[:8]}", folder))
+        running.start_projector()
+        running.environment["ADDRESS"] = running.start_api()
+        if os.environ.get("EXAMPLES_ON_PAGE"):
+            running.page = stack.enter_context(browser_page())
+        yield running
+
+
+@contextmanager
+def browser_page() -> Iterator[Page]:
+    """Yield an empty page of a headless browser."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield browser.new_page()
+        browser.close()
 
 
 @pytest.fixture
@@ -53,7 +82,7 @@ def needs(*programs: str) -> None:
             pytest.skip(f"{program} is not installed")
 
 
-def run(system: Deployment, command: list[str], folder: Path, **others: str) -> "subprocess.CompletedProcess[str]":
+def run(system: System, command: list[str], folder: Path, **others: str) -> "subprocess.CompletedProcess[str]":
     """Run a command of an example; AssertionError unless it ends with 0."""
     done = subprocess.run(
         command,
@@ -68,13 +97,13 @@ def run(system: Deployment, command: list[str], folder: Path, **others: str) -> 
     return done
 
 
-def environment(system: Deployment, **others: str) -> dict[str, str]:
+def environment(system: System, **others: str) -> dict[str, str]:
     """Return the environment of a worker that knows its owner and agreement, and finds our commands."""
     known = {"OPERATOR_OWNER": "0x1111", "OPERATOR_AGREEMENT_ID": "0x2222", "PATH": f"{BIN}:{os.environ['PATH']}"}
     return {**system.environment, **known, **others}
 
 
-def shown(system: Deployment, job: str) -> dict[str, Any]:
+def shown(system: System, job: str) -> dict[str, Any]:
     """Return the timeline of a job that has ended, as soon as the API shows it."""
     address = f"{system.environment['ADDRESS']}/api/v1/operator/status/timeline?jobId={job}"
 
@@ -84,10 +113,19 @@ def shown(system: Deployment, job: str) -> dict[str, Any]:
         return jobs[0] if jobs and jobs[0]["status"] == 5 else None
 
     found: dict[str, Any] = wait_for(ended, f"{job} is shown finished")
+    if system.page:
+        see(system.page, system.environment["ADDRESS"], found)
     return found
 
 
-def reports(system: Deployment, command: list[str], folder: Path, job: str) -> None:
+def see(page: Page, address: str, job: Mapping[str, Any]) -> None:
+    """Look a job up on the page; AssertionError unless that shows the job and its outcome."""
+    page.goto(f"{address}/?{urlencode({'jobId': job['jobId']})}")
+    expect(page.locator("body")).to_contain_text(job["jobId"], timeout=PAGE_MILLISECONDS)
+    expect(page.locator("body")).to_contain_text(ON_PAGE[job["outcome"]], timeout=PAGE_MILLISECONDS)
+
+
+def reports(system: System, command: list[str], folder: Path, job: str) -> None:
     """Let a program that takes stage and outcome report three jobs, and see what is shown of them."""
     for outcome in OUTCOMES:
         name = f"{job}-{outcome}"
@@ -98,8 +136,28 @@ def reports(system: Deployment, command: list[str], folder: Path, job: str) -> N
         assert [stage["status"] for stage in timeline["stages"]] == [3, 5]
 
 
+@pytest.mark.parametrize(
+    ("outcome", "work"), [("succeeded", "pass"), ("failed", "raise OSError('no room')"), ("cancelled", "input()")]
+)
+def test_python(system: System, job: str, tmp_path: Path, outcome: str, work: str) -> None:
+    """Three lines of Python, whose block is left as it may be."""
+    program = tmp_path / "job.py"
+    program.write_text(
+        f"from operator_status import JobReporter\nwith JobReporter() as job:\n    job.running()\n    {work}\n"
+    )
+    known = environment(system, OPERATOR_JOB_ID=job)
+    process = subprocess.Popen([sys.executable, program], env=known, cwd=tmp_path, stdin=subprocess.PIPE)
+    if outcome == "cancelled":
+        wait_for(partial(runs, system, job), "the job runs")
+        process.terminate()
+    process.communicate(timeout=RUN_SECONDS)
+    timeline = shown(system, job)
+    assert timeline["outcome"] == outcome
+    assert (timeline["error"] or "").endswith("no room" if outcome == "failed" else "")
+
+
 @pytest.mark.long(30)
-def test_java(system: Deployment, job: str) -> None:
+def test_java(system: System, job: str) -> None:
     """A source file, and Kafka's own client."""
     needs("java", "javac")
     path = ":".join(map(str, kafka_jars()))
@@ -107,7 +165,7 @@ def test_java(system: Deployment, job: str) -> None:
 
 
 @pytest.mark.long(30)
-def test_go(system: Deployment, job: str, tmp_path: Path) -> None:
+def test_go(system: System, job: str, tmp_path: Path) -> None:
     """One file and its module."""
     needs("go")
     program = tmp_path / "report"
@@ -126,7 +184,7 @@ def test_go(system: Deployment, job: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.long(15)
-def test_node(system: Deployment, job: str, tmp_path: Path) -> None:
+def test_node(system: System, job: str, tmp_path: Path) -> None:
     """One module and its package."""
     needs("node", "npm")
     for name in ("package.json", "report.mjs"):
@@ -140,7 +198,7 @@ def test_node(system: Deployment, job: str, tmp_path: Path) -> None:
     reports(system, ["node", "report.mjs"], tmp_path, job)
 
 
-def test_shell(system: Deployment, job: str) -> None:
+def test_shell(system: System, job: str) -> None:
     """A shell and kcat, and nothing of ours."""
     needs("kcat")
     reports(system, ["./report.sh"], EXAMPLES / "shell", job)
@@ -156,7 +214,7 @@ def test_programs_are_short() -> None:
 @pytest.mark.parametrize(
     ("code", "outcome"), [("0:0", "succeeded"), ("3:0", "failed"), ("0:9", "failed"), ("0:15", "cancelled")]
 )
-def test_slurm(system: Deployment, job: str, code: str, outcome: str) -> None:
+def test_slurm(system: System, job: str, code: str, outcome: str) -> None:
     """Prolog and epilog, with the variables that Slurm sets for them, of a job that was requeued once."""
     slurm = {
         "OPERATOR_OWNER": "",
@@ -173,7 +231,7 @@ def test_slurm(system: Deployment, job: str, code: str, outcome: str) -> None:
     assert [stage["status"] for stage in timeline["stages"]] == [1, 3, 5]
 
 
-def test_slurm_begins_a_job_whatever_happens(system: Deployment) -> None:
+def test_slurm_begins_a_job_whatever_happens(system: System) -> None:
     """A job that nobody can name, and a Kafka that is away, keep no job from beginning."""
     run(system, ["./prolog.sh"], EXAMPLES / "slurm", OPERATOR_OWNER="", SLURM_JOB_ID="1")
 
@@ -188,7 +246,7 @@ def containers() -> Mapping[str, Mapping[str, Any]]:
 @pytest.mark.parametrize(
     ("outcome", "work"), [("succeeded", "true"), ("failed", "sh -c 'exit 137'"), ("cancelled", "sleep 60")]
 )
-def test_kubernetes(system: Deployment, job: str, tmp_path: Path, outcome: str, work: str) -> None:
+def test_kubernetes(system: System, job: str, tmp_path: Path, outcome: str, work: str) -> None:
     """The commands of the Job's containers, with labels and annotations as the downward API writes them."""
     pod = containers()
     labels = pod["metadata"]["labels"] | {"operator-status/job-id": job}
@@ -215,12 +273,12 @@ def test_kubernetes(system: Deployment, job: str, tmp_path: Path, outcome: str, 
     assert [stage["status"] for stage in timeline["stages"]] == stages
 
 
-def runs(system: Deployment, job: str) -> bool:
+def runs(system: System, job: str) -> bool:
     """Tell whether a job is shown running."""
     return "3" in statuses(system, job)
 
 
-def statuses(system: Deployment, job: str) -> str:
+def statuses(system: System, job: str) -> str:
     """Return the job's status as a text; empty while nobody knows it."""
     address = f"{system.environment['ADDRESS']}/api/v1/operator/status?jobId={job}"
     with urllib.request.urlopen(address, timeout=RUN_SECONDS) as answer:
@@ -231,7 +289,7 @@ def statuses(system: Deployment, job: str) -> str:
     ("outcome", "script"),
     [("succeeded", "true"), ("failed", "echo 'no such file' >&2; exit 2"), ("cancelled", "exec sleep 60")],
 )
-def test_systemd(system: Deployment, job: str, tmp_path: Path, outcome: str, script: str) -> None:
+def test_systemd(system: System, job: str, tmp_path: Path, outcome: str, script: str) -> None:
     """The unit's command with the unit's environment, stopped as systemd stops it; and what delivers later."""
     unit = ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str  # type: ignore[assignment, method-assign]
@@ -265,9 +323,8 @@ def test_systemd_understands_the_units(unit: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.long(15)
-def test_celery(system: Deployment, tmp_path: Path) -> None:
+def test_celery(system: System, tmp_path: Path) -> None:
     """A task, run by a worker of its own in a process of its pool: it ends well, it fails, and it is revoked."""
-    pytest.importorskip("celery", reason="Celery is not installed")
     shutil.copy(EXAMPLES / "celery" / "tasks.py", tmp_path)
     broker = {"CELERY_BROKER": system.services.redis_url.rpartition("/")[0] + "/1"}
     known = environment(system, **broker)
