@@ -9,7 +9,7 @@ from rich.text import Text
 
 from schemas.lifecycle import OUTCOMES, STAGES
 from worker.watching.job import Job
-from worker.watching.sentences import age, printable
+from worker.watching.sentences import age, first_sentence, printable
 
 NAME_CHARACTERS: Final = 28
 # What else is on the screen: the summary, the line about what is not shown, the last words.
@@ -101,7 +101,7 @@ def _words(job: Job, signs: Signs) -> str:
 
 def _reason(job: Job) -> str | None:
     """Return why a job is where it is, if that is to be said: why it ended so, or why it stands still."""
-    return job.story.error if job.has_ended else job.story.hint
+    return job.story.error if job.has_ended else first_sentence(job.story.hint or "")
 
 
 def _name(job: Job) -> str:
