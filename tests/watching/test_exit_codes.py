@@ -119,7 +119,7 @@ async def test_in_a_terminal(api: str, projection: Projection) -> None:
         await projection.put([finished("4444", "failed", "started", "running", error="no \x1b[31mroom")])
         done = await shown.end()
     assert done.code == 10
-    assert "4444  ● · ● · ●  ✗ failed" in done.output
+    assert "4444  ● · ● · ✗  failed" in done.output
     assert done.output.splitlines()[-1] == r"failed: 4444: no \x1b[31mroom"
 
 
