@@ -1,12 +1,15 @@
 """When a wait is over, and how: every rule by itself."""
 
 import asyncio
+from dataclasses import replace
 
+import orjson
 import pytest
 
 from schemas.lifecycle import STAGE_BY_NAME, STAGES
 from worker.watching.ending import Ended, Ending
 from worker.watching.job import Job, JobKey, Story
+from worker.watching.lines import Lines
 from worker.watching.matches import Matches, Query
 from worker.watching.sentences import age, final_sentence, first_sentence, printable
 from worker.watching.verdict import Goal, ending_of, verdict
@@ -137,6 +140,15 @@ def test_a_job_must_be_missed_twice() -> None:
 def test_the_last_word(ended: Ended, until: str, sentence: str) -> None:
     """The last line says how the wait ended and of which jobs, in one line."""
     assert final_sentence(ended, STAGE_BY_NAME[until], [DONE, RUNNING]) == sentence
+
+
+def test_another_wording_is_no_news(capsys: pytest.CaptureFixture[str]) -> None:
+    """A program gets a line when a cause comes or goes, and none when the same one is worded anew."""
+    lines = Lines()
+    for code, hint in (("PROJECTION:BEHIND", "9 events"), ("PROJECTION:BEHIND", "8 events"), (None, None)):
+        lines.told(replace(RUNNING, story=replace(RUNNING.story, diagnosis=code, hint=hint)))
+    told = [orjson.loads(line)["diagnosis"] for line in capsys.readouterr().out.splitlines()]
+    assert told == ["PROJECTION:BEHIND", None]
 
 
 def test_sentences() -> None:

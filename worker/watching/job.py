@@ -24,13 +24,17 @@ class JobKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """How a job got where it stood when that was asked for; `status` is the furthest stage then."""
+    """How a job got where it stood when that was asked for; `status` is the furthest stage then.
+
+    `diagnosis` is the code of the most urgent cause of its being there, and `hint` what to say of that.
+    """
 
     status: int = 0
     dates: tuple[tuple[int, str], ...] = ()
     outcome: str | None = None
     message: str | None = None
     error: str | None = None
+    diagnosis: str | None = None
     hint: str | None = None
 
 

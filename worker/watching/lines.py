@@ -30,10 +30,11 @@ class Lines:
         """Nothing is drawn."""
 
     def told(self, job: Job) -> None:
-        """Tell where a job stands, unless that was told."""
+        """Tell where a job stands, unless that was told; another wording of the same cause is no news."""
         said = told_job(job)
-        if self._told.get(job.key) != said:
-            self._told[job.key] = said
+        news = {**said, "hint": None}
+        if self._told.get(job.key) != news:
+            self._told[job.key] = news
             _write({"event": "job", **said})
 
     def gone(self, job: Job) -> None:
@@ -71,6 +72,7 @@ def told_job(job: Job) -> dict[str, Any]:
         "outcome": job.story.outcome,
         "message": job.story.message,
         "error": job.story.error,
+        "diagnosis": job.story.diagnosis,
         "hint": job.story.hint,
     }
 
