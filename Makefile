@@ -42,7 +42,7 @@ test-fast: $(INSTALLED) ## Run the tests that need no server and no browser, wit
 	$(BIN)/python -m pytest -n 3 $(DEALT) $(FAST) --durations=5
 
 acceptance: $(INSTALLED) ## Hold 100,000 simulated jobs against an independent computation, and see the examples' jobs on the page
-	EXAMPLES_ON_PAGE=1 $(BIN)/python -m pytest tests/worker/test_examples.py
+	EXAMPLES_ON_PAGE=1 $(BIN)/python -m pytest tests/examples
 	WHOLE_PATH_JOBS=100000 $(BIN)/python -m pytest tests/whole_path
 
 torture: $(INSTALLED) ## Break everything, again and again: make torture MINUTES=60 SEED=1

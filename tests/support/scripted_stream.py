@@ -10,7 +10,7 @@ import orjson
 from aiohttp import web
 
 from schemas.lifecycle import STAGES
-from worker.watching.asking import LIST, STREAM, TIMELINE, connected
+from worker.watching.asking.api import LIST, STREAM, TIMELINE, connected
 from worker.watching.ending import Ended
 from worker.watching.job import Job
 from worker.watching.matches import Query

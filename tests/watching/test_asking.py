@@ -4,10 +4,10 @@ import pytest
 
 from tests.support.scripted_stream import Heard, Script, timeline, watch
 from tests.support.seeding import FINISHED_JOB, Job, Projection, numbered
-from worker.watching import asking
-from worker.watching.asking import connected
+from worker.watching.asking import api as asking
+from worker.watching.asking.api import connected
+from worker.watching.asking.errors import RefusedError
 from worker.watching.ending import Ending
-from worker.watching.errors import RefusedError
 from worker.watching.matches import Query
 from worker.watching.settings import WatchSettings
 

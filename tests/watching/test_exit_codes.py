@@ -10,7 +10,7 @@ from tests.support.client import TIMELINE, Client
 from tests.support.seeding import FINISHED_JOB, Job, Projection
 from tests.support.waiting import until
 from tests.support.watcher import ended, terminal, watched, watcher
-from worker.watching.sentences import first_sentence
+from worker.watching.telling.sentences import first_sentence
 
 RUNNING = Job(job_id="4444", stages={"started": "2020-10-01T01:00:00Z", "running": "2020-10-01T01:01:00Z"})
 

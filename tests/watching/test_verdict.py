@@ -9,9 +9,9 @@ import pytest
 from schemas.lifecycle import STAGE_BY_NAME, STAGES
 from worker.watching.ending import Ended, Ending
 from worker.watching.job import Job, JobKey, Story
-from worker.watching.lines import Lines
 from worker.watching.matches import Matches, Query
-from worker.watching.sentences import age, final_sentence, first_sentence, printable
+from worker.watching.telling.lines import Lines
+from worker.watching.telling.sentences import age, final_sentence, first_sentence, printable
 from worker.watching.verdict import Goal, ending_of, verdict
 
 FINISHED = STAGES[-1]

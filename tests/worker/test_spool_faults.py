@@ -24,7 +24,7 @@ DELIVERING_STEPS = 48
 PROGRAM = """
 import io, os, pathlib, sys, time
 from operator_status import JobReporter
-from operator_status.spool import Spool
+from operator_status.delivery.spool import Spool
 
 folder, kind, at = sys.argv[1], sys.argv[2], int(sys.argv[3])
 steps, kept, keep, remove, fsync = 0, 0, Spool.keep, Spool.remove, os.fsync

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from schemas.lifecycle import OUTCOMES, STAGES
 from worker.watching.job import Job
-from worker.watching.sentences import age, first_sentence, printable
+from worker.watching.telling.sentences import age, first_sentence, printable
 
 NAME_CHARACTERS: Final = 28
 # What else is on the screen: the summary, the line about what is not shown, the last words.
@@ -105,7 +105,9 @@ def _outcome_sign(job: Job, signs: Signs) -> str:
 
 def _reason(job: Job) -> str | None:
     """Return why a job is where it is, if that is to be said: why it ended so, or why it stands still."""
-    return job.story.error if job.has_ended else first_sentence(job.story.hint or "")
+    if job.has_ended:
+        return job.story.error
+    return first_sentence(job.story.hint or "") if job.is_told else None
 
 
 def _name(job: Job) -> str:

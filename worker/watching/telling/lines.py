@@ -8,8 +8,8 @@ import orjson
 
 from schemas.lifecycle import Stage
 from worker.watching.ending import Ended
-from worker.watching.job import Job
-from worker.watching.sentences import final_sentence, printable
+from worker.watching.job import Job, Story
+from worker.watching.telling.sentences import final_sentence, printable
 
 
 class Lines:
@@ -59,7 +59,8 @@ class Lines:
 
 
 def told_job(job: Job) -> dict[str, Any]:
-    """Return what is told of a job; a finished one has its outcome as soon as that is known."""
+    """Return what is told of a job: its outcome and why it is where it is, as soon as that is known."""
+    why = job.story if job.is_told else Story()
     return {
         "owner": job.key.owner,
         "agreementId": job.key.agreement_id,
@@ -72,8 +73,8 @@ def told_job(job: Job) -> dict[str, Any]:
         "outcome": job.story.outcome,
         "message": job.story.message,
         "error": job.story.error,
-        "diagnosis": job.story.diagnosis,
-        "hint": job.story.hint,
+        "diagnosis": why.diagnosis,
+        "hint": why.hint,
     }
 
 
