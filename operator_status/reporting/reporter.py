@@ -259,7 +259,8 @@ class Reporter:
         if self._spool and (kept := len(left) - len(lost)):
             _log.warning("%d reports wait in %s, until Kafka takes them", kept, self._spool.directory)
         if lost:
-            _log.warning("lost: %s", undelivered)
+            advice = "" if self._spool else f" With {SPOOL_VARIABLE} set they would be on disk, and sent later."
+            _log.warning("lost: %s%s", undelivered, advice)
 
     def _undelivered(self, entries: Sequence[Entry], delivery: Delivery) -> UndeliveredError:
         names = [str(entry.report) for entry in entries[:NAMED_REPORTS]]
