@@ -1,7 +1,7 @@
 """The status page and what other pages include: files, served as they are, at paths relative to the page's own.
 
-Nothing is built. `client.js` and `embed.js` are their modules one after the other, so that a page elsewhere includes one
-file, which an integrity hash covers as a whole.
+Nothing is built. `client.js` and `embed.js` are their modules one after the other, so that a page elsewhere includes
+one file, which an integrity hash covers as a whole.
 """
 
 import re
@@ -18,19 +18,17 @@ from api.exchange import Answer
 from schemas.lifecycle import STAGES
 from service.version import __version__
 
-CONTENT_SECURITY_POLICY: Final = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "connect-src 'self'",
-        "img-src data:",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-        "require-trusted-types-for 'script'",  # text never becomes markup, not even by a mistake of ours
-        "trusted-types 'none'",
-    )
+_POLICY: Final = (
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "connect-src 'self'",
+    "img-src data:",
+    "base-uri 'none'",
+    "form-action 'self'",
+    "frame-ancestors 'none'",
+    "require-trusted-types-for 'script'",  # text never becomes markup, not even by a mistake of ours
+    "trusted-types 'none'",
 )
 CLIENT_PATH: Final = "/client.js"
 EMBED_PATH: Final = "/embed.js"
@@ -91,5 +89,5 @@ def _joined(texts: Mapping[str, str], names: Sequence[str]) -> str:
 def _answer(name: str, text: str) -> Answer:
     headers = {"Referrer-Policy": "no-referrer"}
     if name == _INDEX:
-        headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+        headers["Content-Security-Policy"] = "; ".join(_POLICY)
     return Answer(text.encode(), CIMultiDict(headers), _TYPES[PurePosixPath(name).suffix])

@@ -5,7 +5,7 @@ import { at, element, write } from "./dom.js";
 import { Job } from "./job/job.js";
 import { List } from "./list/list.js";
 import { cut, listenForCopies } from "./names.js";
-import { fillForm, FILTERS, forgetRecent, identify, readForm, remember, showRecent, WORDS } from "./search.js";
+import { fillForm, FILTERS, forgetRecent, identify, listenForFields, readForm, remember, showRecent, WORDS } from "./search.js";
 import { refreshTimes, setClock, showTimes, timesKind } from "./times.js";
 
 const TICK_MILLISECONDS = 1000, TIMES_TICKS = 10;
@@ -167,5 +167,6 @@ at("times").addEventListener("change", () => showTimes(at("times").value));
 at("forget").addEventListener("click", forgetRecent);
 addEventListener("popstate", begin);
 listenForCopies();
+listenForFields();
 setInterval(tick, TICK_MILLISECONDS);
 begin();

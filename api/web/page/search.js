@@ -58,10 +58,18 @@ function labelOf(search) {
 /** Fill the form from a question. */
 export function fillForm(query) {
   const given = FILTERS.filter(name => query.get(name));
-  const isPlain = given.length <= 1;
-  at("one").value = query.get("q") ?? (isPlain && given.length ? query.get(given[0]) : "");
+  const isPlain = given.length !== 2; // all three are the address of a job
+  at("one").value = query.get("q") ?? (isPlain && given.length ? query.get(given.at(-1)) : "");
   for (const name of FILTERS) at("query").elements[name].value = isPlain ? "" : query.get(name) ?? "";
   if (!isPlain) at("more").open = true;
+}
+
+/** Have the one field and the three take turns: what was filled in last is what is asked. */
+export function listenForFields() {
+  at("query").addEventListener("input", ({ target }) => {
+    const others = target === at("one") ? FILTERS.map(name => at("query").elements[name]) : FILTERS.includes(target.name) ? [at("one")] : [];
+    for (const field of others) field.value = "";
+  });
 }
 
 /** Return what the form asks: the three fields when any is filled, else the one for whatever it may be. */
