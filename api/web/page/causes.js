@@ -3,21 +3,14 @@ import { element } from "./dom.js";
 import { duration } from "./standing.js";
 import { now, time } from "./times.js";
 
-const SENTENCES = {
-  "JOB:FAILED": "The job failed.",
-  "JOB:CANCELLED": "The job was cancelled.",
-  "WORKER:SILENT": "Its worker has not been heard of for longer than this step allows.",
-  "WORKER:NEVER_STARTED": "The job was accepted, but no worker has begun to work on it.",
-  "STAGE:OVERDUE": "This step takes longer than it should.",
-  "JOB:OVERDUE": "The job as a whole takes longer than it should.",
-  "STAGE:SKIPPED": "A step was never reported, though a later one was.",
-  "CLOCK:SKEWED": "The reported times do not fit together: a worker's clock is wrong.",
-  "EVENTS:REFUSED": "Something that a worker reported about this job was refused.",
-  "PROJECTION:BEHIND": "What is shown is behind: there are reports that have not been read yet.",
-  "PROJECTION:HELD": "Reading the reports is held up for a part of the jobs.",
-  "PROJECTION:STALE": "Nobody has confirmed what is shown for a while: it may be out of date.",
-  "UNDETERMINED": "Nothing known explains where the job stands.",
+// What the API's own sentence is about. A code that is not here is shown as it is.
+const TITLES = {
+  "JOB:FAILED": "Failed", "JOB:CANCELLED": "Cancelled", "WORKER:SILENT": "Nothing heard of its worker", "WORKER:NEVER_STARTED": "Not begun",
+  "STAGE:OVERDUE": "This step takes too long", "JOB:OVERDUE": "The job takes too long", "STAGE:SKIPPED": "A step was never reported",
+  "CLOCK:SKEWED": "Times do not fit together", "EVENTS:REFUSED": "Reports were refused", "PROJECTION:BEHIND": "Reports are not shown yet",
+  "PROJECTION:HELD": "Reports are held up", "PROJECTION:STALE": "Nobody confirms what is shown", "UNDETERMINED": "Not known",
 };
+const LONGEST_FACT = 120; // an error is shown in full elsewhere
 const TURNS = { user: "Your turn", worker: "The worker's turn", operator: "The operator's turn" };
 const URGENT = /^(JOB:|WORKER:|STAGE:OVERDUE|PROJECTION:)/;
 
@@ -28,16 +21,21 @@ export function causes(diagnosis) {
 
 function cause({ code, since, evidence, hint, actor, retriable }) {
   const age = since ? element("span", { className: "dim" }, " for ", lasting(since), ", since ", time(since)) : "";
-  const line = element("p", {}, element("strong", {}, SENTENCES[code] ?? code), age);
+  const line = element("p", {}, element("strong", {}, TITLES[code] ?? code), age);
   const turn = element("span", { className: "turn" }, TURNS[actor] ?? actor ?? "");
   const waiting = retriable === undefined ? "" : retriable ? "Waiting can help." : "Waiting does not help.";
-  const facts = Object.entries(evidence ?? {}).filter(([, value]) => value !== null);
-  const shown = facts.map(([name, value]) => `${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`);
+  const facts = Object.entries(evidence ?? {}).filter(([, value]) => value !== null).map(([name, value]) => `${name}: ${plain(value)}`);
+  const shown = facts.filter(fact => fact.length <= LONGEST_FACT);
   return element(
     "li", { className: URGENT.test(code) ? "urgent" : "" }, line,
     element("p", {}, hint ?? ""),
     element("p", { className: "dim" }, turn, ` ${waiting} `, element("code", {}, code), shown.length ? ` — ${shown.join(", ")}` : ""),
   );
+}
+
+function plain(value) {
+  if (Array.isArray(value)) return value.map(plain).join(" ");
+  return typeof value === "object" && value ? JSON.stringify(value) : String(value);
 }
 
 function lasting(since) {

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.support.client import TIMELINE, Client
+from tests.support.client import TIMELINE, Client, StartApi
 from tests.support.page import ended, reached, search
 from tests.support.seeding import FINISHED_JOB, Job, Projection
 
@@ -15,12 +15,12 @@ pytestmark = [pytest.mark.server, pytest.mark.xdist_group("page")]
 
 REFUSED = {"reason": "bad-time", "date": "2020-10-01T01:02:00Z"}
 CAUSE = {
-    "code": "STAGE:OVERDUE",
-    "since": "2020-10-01T02:00:00Z",
-    "evidence": {"limitSeconds": 600},
-    "hint": "Look at the worker's log.",
-    "actor": "worker",
-    "retriable": True,
+    "code": "NEW:CODE",
+    "since": None,
+    "evidence": {"why": "unknown"},
+    "hint": "Something else.",
+    "actor": "user",
+    "retriable": False,
 }
 
 
@@ -122,20 +122,35 @@ async def test_the_answer_can_be_had_elsewhere(page: Page, api: Client, projecti
     assert (await api.get(url.removeprefix(api.url))).json() == [raw["timeline"]]
 
 
-async def test_why_a_job_stands_is_said_in_sentences(page: Page, api: Client, projection: Projection) -> None:
-    """Each cause is a sentence with its age, what to do and whose turn it is; refused reports are told too."""
+async def test_why_a_job_stands_is_said_in_sentences(page: Page, start_api: StartApi, projection: Projection) -> None:
+    """A job that hangs is overdue, and each cause is said with its age, what to do, whose turn it is and the facts."""
+    api = await start_api(projection.prefix)
+    await projection.put([Job(stages=reached(3)), Job(job_id="other")])
+    await page.goto(f"{api.url}/?jobId=3333")
+    causes = page.locator("#causes li")
+    await expect(causes).to_have_count(3)
+    await expect(causes).to_contain_text(["WORKER:SILENT", "STAGE:OVERDUE", "JOB:OVERDUE"])
+    silent = causes.first
+    await expect(silent.locator("strong")).to_have_text("Nothing heard of its worker")
+    await expect(silent).to_contain_text("The worker's turn Waiting can help.")
+    await expect(silent).to_contain_text("limitSeconds: 900")
+    told = (await api.get(f"{TIMELINE}?jobId=3333")).json()[0]["diagnosis"][0]
+    await expect(silent).to_contain_text(told["hint"])
+    await expect(page.locator("#look-now")).to_contain_text("Overdue")
+    assert await page.title() == "Running algorith · 3333 · Operator status"
+    await page.goto(f"{api.url}/?owner=0x1111")
+    await expect(page.locator("#summary")).to_have_text("2 jobs: 2 overdue")
+
+
+async def test_what_a_later_api_knows_is_shown_as_it_is(page: Page, api: Client, projection: Projection) -> None:
+    """A cause that the page does not know is shown by its code, and refused reports with their reason."""
     await projection.put([Job()])
     told: dict[str, Any] = (await api.get(f"{TIMELINE}?jobId=3333")).json()[0]
-    told |= {"diagnosis": [CAUSE, CAUSE | {"code": "NEW:CODE", "since": None}], "refused": [REFUSED]}
+    told |= {"diagnosis": [CAUSE], "refused": [REFUSED]}
     await page.route("**/timeline?**", lambda route: route.fulfill(status=200, json=[told]))
     await search(page, "3333")
-    causes = page.locator("#causes li")
-    await expect(causes).to_have_count(2)
-    await expect(causes.first).to_contain_text("This step takes longer than it should. for ")
-    await expect(causes.first).to_contain_text("Look at the worker's log.")
-    await expect(causes.first).to_contain_text("The worker's turn Waiting can help. STAGE:OVERDUE — limitSeconds: 600")
-    await expect(causes.nth(1)).to_contain_text("NEW:CODE")
-    await expect(page.locator("#look-now")).to_contain_text("Overdue")
+    await expect(page.locator("#causes li strong")).to_have_text("NEW:CODE")
+    await expect(page.locator("#causes li")).to_contain_text("Your turn Waiting does not help.")
     await expect(page.locator("#refused")).to_contain_text("bad-time")
 
 

@@ -34,7 +34,7 @@ export class Asking {
     this.known = new Map();
     try {
       const list = await this.all(STATUS, known);
-      const timelines = list.jobs.length ? await this.all(TIMELINE, known) : { jobs: [] };
+      const timelines = list.jobs.length ? await this.all(TIMELINE, known).catch(whenGone) : { jobs: [] };
       return { ...list, timelines: timelines.jobs, absent: list.jobs.length ? null : await this.absence() };
     } catch (error) {
       this.known = known;
@@ -82,7 +82,7 @@ export class Asking {
   async timelines(jobs, most) {
     const single = job => `${this.api}${TIMELINE}?${new URLSearchParams(FILTERS.map(name => [name, job[name]]))}`;
     if (jobs.length > most) return (await this.all(TIMELINE, new Map())).jobs;
-    const pages = await Promise.all([...new Set(jobs.map(single))].map(url => this.page(url)));
+    const pages = await Promise.all([...new Set(jobs.map(single))].map(url => this.page(url).catch(whenGone)));
     return pages.flatMap(page => page.jobs);
   }
 
@@ -93,7 +93,7 @@ export class Asking {
       await this.fetch(this.address(TIMELINE));
       return null;
     } catch (error) {
-      if (error.status !== UNKNOWN && error.status !== GONE) throw error;
+      whenGone(error);
       return { isGone: error.status === GONE, text: error.message };
     }
   }
@@ -136,4 +136,10 @@ export class Asking {
       stale: lag === "unknown" ? { since: beat === "unknown" ? null : beat } : null,
     };
   }
+}
+
+// A job can go between two questions.
+function whenGone(error) {
+  if (error.status !== UNKNOWN && error.status !== GONE) throw error;
+  return { jobs: [] };
 }

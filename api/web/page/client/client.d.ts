@@ -53,14 +53,17 @@ export interface Timeline {
   attempt: number;
   status: number;
   statusText: string;
+  dateCreated: string;
+  dateFinished: string | null;
+  /** When it is let go unless there is news of it; null where that is not known. */
+  expiresAt: string | null;
   stages: Stage[];
   message: string | null;
   outcome: "succeeded" | "failed" | "cancelled" | null;
   error: string | null;
   /** Why it is where it is, most urgent first. */
-  diagnosis?: Cause[];
-  refused?: { reason: string; date: string; record?: unknown }[];
-  expiresAt?: string | null;
+  diagnosis: Cause[];
+  refused: { reason: string; date: string; record?: string | null }[];
 }
 
 export interface Stage {
@@ -69,8 +72,10 @@ export interface Stage {
   date: string;
   source: string;
   eventId: string;
-  durationSeconds?: number | null;
-  expectedBy?: string | null;
+  /** Until the next stage that was reported; null while it lasts. */
+  durationSeconds: number | null;
+  /** While it lasts: when it should end. */
+  expectedBy: string | null;
 }
 
 export interface Cause {
