@@ -2,14 +2,16 @@
 
 import asyncio
 import re
+import secrets
 import subprocess
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from schemas.lifecycle import STAGE_NAMES
+from schemas.redis_layout import INDEXES, JOB
 from tests.support.seeding import PARTITION, Job, Projection
 
 CHROMIUM = "/usr/bin/chromium"
@@ -19,6 +21,7 @@ ARGUMENTS = [
 ]  # fmt: skip
 MILLISECONDS = 20_000
 HEARTBEAT_SECONDS = 1
+FEED = "changes"
 # The browser remarks on every refusal, and on every server that is not there.
 EXPECTED = re.compile(r"status of (400|401|404|410|503)|net::ERR_")
 
@@ -68,6 +71,25 @@ async def search(page: Page, text: str) -> None:
     """Ask by the one field."""
     await page.fill("#one", text)
     await page.click("#query button.main")
+
+
+class ToldProjection(Projection):
+    """A projection whose changes are told to those who follow it, as the projector tells them."""
+
+    async def put(self, jobs: Iterable[Job]) -> None:
+        """Store jobs, and note them in the feed."""
+        stored = list(jobs)
+        await super().put(stored)
+        members = " ".join(job.member for job in stored)
+        await self.redis.xadd(self.key(FEED), {"check": secrets.token_hex(4), "jobs": members, "gone": ""})
+
+    async def remove(self, job: Job) -> None:
+        """Let a job go, and note that in the feed."""
+        for index, identifier in zip(INDEXES, (job.owner, job.agreement_id, job.job_id), strict=True):
+            await self.redis.zrem(self.key(index + identifier), job.member)
+        await self.redis.delete(self.key(JOB + job.member))
+        gone = "\t".join((job.owner, job.agreement_id, job.job_id, str(job.attempt)))
+        await self.redis.xadd(self.key(FEED), {"check": secrets.token_hex(4), "jobs": "", "gone": gone})
 
 
 class Heartbeat:

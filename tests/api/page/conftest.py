@@ -1,14 +1,15 @@
 """One browser for all tests of the page, and a page that fails its test when anything goes wrong in it."""
 
+import secrets
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page
 
 from tests.support.client import Client, StartApi
-from tests.support.page import Heartbeat, chromium, connected, opened
+from tests.support.page import Heartbeat, ToldProjection, chromium, connected, opened
 from tests.support.seeding import Projection
-
 
 # The jobs of tests began in 2020.
 PATIENT = "started=3650d,configuring=3650d,running=3650d,uploading=3650d,silent=3650d,job=3650d"
@@ -34,6 +35,15 @@ async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
     context = await browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
     yield context
     await context.close()
+
+
+@pytest.fixture
+async def projection(redis: Any) -> AsyncIterator[ToldProjection]:
+    """A projection of the test's own, begun and empty, whose changes are told."""
+    projection = ToldProjection(redis, f"test-{secrets.token_hex(6)}")
+    await projection.begin()
+    yield projection
+    await projection.delete()
 
 
 @pytest.fixture

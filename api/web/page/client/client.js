@@ -89,7 +89,7 @@ class Following {
 
   succeed(seconds) {
     Object.assign(this, { fault: null, answered: new Date().toISOString() });
-    return Math.max(seconds || IDLE_SECONDS, this.isHidden ? HIDDEN_SECONDS : LEAST_SECONDS);
+    return Math.max(seconds || IDLE_SECONDS, this.isHidden || this.isEnded ? HIDDEN_SECONDS : LEAST_SECONDS);
   }
 
   // Returns the seconds until it pays to ask again; null when it never does.

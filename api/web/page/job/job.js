@@ -38,6 +38,7 @@ export class Job {
     this.part("refused", timeline?.refused ?? [], refused);
     this.part("raw", [job, timeline], () => [element("pre", { tabIndex: 0 }, JSON.stringify({ status: job, timeline }, null, 2))]);
     this.part("curl", [job.owner, job.agreementId, job.jobId], () => curl(job));
+    this.part("kept", timeline?.expiresAt ?? "", until => until ? [element("p", { className: "dim" }, "Let go ", time(until), " unless there is news of it.")] : []);
     this.axis.fill(entry);
     this.notice.about(entry);
     this.tick();
