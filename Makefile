@@ -13,7 +13,7 @@ TESTS_AT_ONCE ?= 5
 DEALT := --dist loadgroup --no-loadscope-reorder
 # What only tests with servers need takes a second to import, in each process.
 FAST := -m 'not server' --hypothesis-profile=fast -p no:schemathesis \
-	--ignore=tests/api/test_any_request.py --ignore=tests/api/test_page.py \
+	--ignore=tests/api/test_any_request.py --ignore=tests/api/page \
 	--ignore=tests/api/test_behind_nginx.py
 
 .DEFAULT_GOAL := help
