@@ -12,7 +12,7 @@ import pytest
 from operator_status.commands import deliver
 from operator_status.event import ReportedJob, make_report
 from operator_status.settings import KafkaSettings
-from operator_status.spool import Spool
+from operator_status.delivery.spool import Spool
 
 CLOSING_SECONDS = 0.1
 
