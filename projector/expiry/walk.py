@@ -12,6 +12,7 @@ from projector.store.keys import keys_by_bucket
 from schemas.job_event import DETAIL_NAMES
 from schemas.lifecycle import STAGE_NAMES
 from schemas.redis_layout import (
+    CHANGES,
     FLOOR,
     HEARTBEATS,
     IDENTITY_FIELDS,
@@ -80,7 +81,8 @@ class OldJobs:
         argument = (base, self._pointer.incarnations[bucket], cutoff, mode.value, keys, _NAMES, _PLACES, STEP_BYTES)
         # Lua knows strings, not text: without bin types both arrive as strings.
         packed: bytes = msgpack.packb(argument, use_bin_type=False)
-        answer: Sequence[Any] = await self._collect([base + name for name in (META, POSITIONS, HEARTBEATS)], [packed])
+        keys_beside = [base + name for name in (META, POSITIONS, HEARTBEATS, CHANGES)]
+        answer: Sequence[Any] = await self._collect(keys_beside, [packed])
         if answer[0] == b"missing":
             raise BucketMissingError("the bucket is gone or was replaced")
         if answer[0] == b"sealed":

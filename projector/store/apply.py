@@ -5,6 +5,7 @@ from itertools import chain
 from typing import Any, Final
 
 import msgpack
+import structlog
 
 from projector.errors import BatchTooLargeError, DamagedKeyError, PositionMovedError
 from projector.fold.batch import Batch, Span
@@ -16,6 +17,7 @@ from schemas.event_time import unix_seconds
 from schemas.expiry import has_news_since
 from schemas.identity import bucket_of, job_member
 from schemas.redis_layout import (
+    CHANGES,
     FINGERPRINT,
     IDENTITY_FIELDS,
     INDEXES,
@@ -31,6 +33,8 @@ from schemas.redis_layout import (
 from service.redis import AnyRedis
 
 _NAMES: Final = (IDENTITY_FIELDS, INDEXES, LEDGER, FINGERPRINT, JOB, SIFT)
+
+_log = structlog.get_logger(__name__)
 
 # A job in the form that the script takes: what lua/apply.lua says of one.
 EncodedJob = list[object]
@@ -55,7 +59,7 @@ class ApplyStep:
         """
         incarnation = self._buckets.pointer.incarnations[bucket]
         argument = _pack(self._buckets.base(bucket), incarnation, spans, jobs, sift, is_first=bucket == 0)
-        answer = await self._apply(self._buckets.keys(bucket, META, POSITIONS), [argument])
+        answer = await self._apply(self._buckets.keys(bucket, META, POSITIONS, CHANGES), [argument])
         if answer[0] == b"moved":
             raise _moved(answer, spans)
         if answer[0] == b"damaged":
@@ -64,6 +68,8 @@ class ApplyStep:
             raise BatchTooLargeError
         check(answer)
         changed: int = answer[1]
+        if answer[2]:
+            _log.error("removed, for it was damaged", key=self._buckets.base(bucket) + CHANGES)
         return changed
 
 

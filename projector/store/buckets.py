@@ -10,6 +10,7 @@ import structlog
 from projector.store.bucket_fields import incarnation_in
 from projector.store.calls import Script, limited, understood
 from schemas.redis_layout import (
+    CHANGES,
     FINGERPRINT,
     FLOOR,
     HEARTBEATS,
@@ -115,7 +116,7 @@ class Buckets:
         """Make a bucket with these floors and other fields, as this incarnation or a new one, unless it is there."""
         said = [text for pair in (fields or {}).items() for text in pair]
         arguments = [incarnation or secrets.token_hex(8), INCARNATION, *_floor_arguments(floors), *said]
-        answer = await self._begin(self.keys(bucket, *_BESIDE_JOBS), arguments)
+        answer = await self._begin(self.keys(bucket, *_BESIDE_JOBS, CHANGES), arguments)
         with understood():
             return Begun(answer[0].decode(), bool(answer[1]), None if answer[2] is None else number_in(answer[2]))
 

@@ -12,6 +12,7 @@ from projector.errors import BucketMissingError, BucketSealedError, DamagedKeyEr
 from projector.replay.verify.judgement import Mend, StoredMember
 from projector.store.calls import Script
 from schemas.redis_layout import (
+    CHANGES,
     FINGERPRINT,
     FLOOR,
     IDENTITY_FIELDS,
@@ -118,7 +119,7 @@ class StoredGeneration:
     async def _asked(self, bucket: int, asked: Sequence[Asked]) -> Any:
         base = self._base(bucket)
         argument = _packed(base, self.pointer.incarnations[bucket], asked, _NAMES, ANSWER_BYTES)
-        return await self._read([base + META, base + POSITIONS], [argument])
+        return await self._read([base + META, base + POSITIONS, base + CHANGES], [argument])
 
     async def mend(self, bucket: int, moment: Moment, mends: Mends) -> None:
         """Write what is right, if the bucket's positions are still those of the moment, else PositionMovedError.
@@ -139,7 +140,7 @@ class StoredGeneration:
             JOB,
             self._is_kept,
         )
-        answer = await self._mend([base + META, base + POSITIONS], [argument])
+        answer = await self._mend([base + META, base + POSITIONS, base + CHANGES], [argument])
         self._check(bucket, answer)
 
     async def surplus(self, bucket: int, keys: Sequence[bytes]) -> AsyncIterator[dict[str, list[bytes] | str]]:

@@ -1,9 +1,11 @@
 -- Joins a batch into one bucket and moves its positions: all of it or nothing, in one step.
 --
 -- Follows bytes.lua: is_less(a, b).
+-- Follows feed.lua: note_changes(key, salt, jobs, gone).
 --
 -- KEYS[1]  meta of the bucket (hash)
 -- KEYS[2]  positions of the bucket (hash)
+-- KEYS[3]  the feed of the bucket (stream)
 -- ARGV[1]  msgpack array:
 --   1 base         what every key of the bucket starts with
 --   2 incarnation  the one the caller knows the bucket by
@@ -16,7 +18,7 @@
 --                  of the field that tells of sifting}
 --   6 sift         what that field is expected to be, "" when not there
 -- Positions are decimal text. Answers an array whose first element is the reason:
---   applied {jobs changed}, moved {partition, stored position}, missing {}, sealed {epoch}, damaged {key, member},
+--   applied {jobs changed, 1 when the feed was damaged and begun anew}, moved {partition, stored position}, missing {}, sealed {epoch}, damaged {key, member},
 --   large {}: what these jobs hold already is more than may be looked at in one step; fewer of them will do
 --
 -- Everything is checked before the first write, and positions are written last: Redis keeps the writes of a script that
@@ -145,20 +147,21 @@ local function write_job(at, values, need)
 end
 
 local applied, known = {}, {}
-local changed_jobs = 0
+local changed = {}
 at = 1
 for _, need in ipairs(needs) do
   local tally = known
   values, counts, after = places(at)
   if need ~= NOTHING then
     write_job(at, values, need)
-    tally, changed_jobs = applied, changed_jobs + 1
+    tally, changed[#changed + 1] = applied, jobs[at]
   end
   for i = counts, after - 1, 2 do tally[jobs[i]] = (tally[jobs[i]] or 0) + jobs[i + 1] end
   at = after
 end
 
-for _, partition in ipairs(partitions) do
+local reached = {}
+for i, partition in ipairs(partitions) do
   local name, index = partition[1], partition[7]
   local sums = {applied[index] or 0, known[index] or 0, partition[5], partition[6]}
   for i, suffix in ipairs(ledger) do
@@ -166,5 +169,7 @@ for _, partition in ipairs(partitions) do
   end
   if partition[4] ~= '' then call('HSET', KEYS[2], name .. fingerprint, partition[4]) end
   call('HSET', KEYS[2], name, partition[3])
+  reached[i] = name .. ' ' .. partition[3]
 end
-return {'applied', changed_jobs}
+local was_damaged = #changed > 0 and note_changes(KEYS[3], table.concat(reached, ' '), changed, '')
+return {'applied', #changed, was_damaged and 1 or 0}

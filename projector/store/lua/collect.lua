@@ -1,11 +1,13 @@
 -- Lets jobs of a bucket go whose last news is before a cutoff, with their index entries: all of it in one step.
 --
 -- Follows bytes.lua: is_less(a, b).
+-- Follows feed.lua: note_changes(key, salt, jobs, gone).
 -- Follows numbers.lua: number_in(text).
 --
 -- KEYS[1]  meta of the bucket (hash)
 -- KEYS[2]  positions of the bucket (hash)
 -- KEYS[3]  heartbeats of the bucket (hash)
+-- KEYS[4]  the feed of the bucket (stream)
 -- ARGV[1]  msgpack array:
 --   1 base         what every key of the bucket starts with
 --   2 incarnation  the one the caller knows the bucket by
@@ -84,6 +86,7 @@ if mode ~= 'count' and not meta[3] then
   if partition then return {'behind', partition} end
 end
 
+local gone = {}
 local looked_at, old, done, size = 0, 0, 0, 0
 for _, key in ipairs(keys) do
   if size >= limit then break end
@@ -99,8 +102,11 @@ for _, key in ipairs(keys) do
         local member = sub(key, #base + #job_prefix + 1)
         for _, index in ipairs(indexes) do call('ZREM', index, member) end
         call('DEL', key)
+        local attempt = job[#identity_fields] or ''
+        gone[#gone + 1] = table.concat(job, '\t', 1, #identity_fields - 1) .. '\t' .. attempt
       end
     end
   end
 end
+if #gone > 0 then note_changes(KEYS[4], table.concat(gone, '\n'), {}, table.concat(gone, '\n')) end
 return {'done', looked_at, old, done}
