@@ -13,6 +13,8 @@ from schemas import job_status, job_timeline
 
 STATUS_PATH: Final = "/api/v1/operator/status"
 TIMELINE_PATH: Final = "/api/v1/operator/status/timeline"
+STREAM_PATH: Final = "/api/v1/operator/status/events"
+TICKET_PATH: Final = "/api/v1/operator/status/events/ticket"
 
 
 def openapi(version: str) -> dict[str, Any]:
