@@ -16,6 +16,7 @@ from api.asking.continuing import CONTINUING_HEADERS
 from api.asking.credentials import Credentials
 from api.asking.freshness import FRESHNESS_HEADERS
 from api.asking.jobs import Jobs
+from api.asking.telling import Statuses, Timelines
 from api.ending import Ending
 from api.following.follower import Follower
 from api.metrics import Metrics
@@ -37,7 +38,7 @@ from api.web.headers import CommonHeaders
 from api.web.routes import Route, asked, document, giving, handled, streaming
 from api.web.server import address_of, listen, serving
 from api.web.site import Site
-from schemas import job_status, job_timeline
+from schemas.diagnosis.limits import Limits, limits_of
 from schemas.documents import STATUS_PATH, STREAM_PATH, TICKET_PATH, TIMELINE_PATH
 from schemas.redis_layout import pointer_key
 from service.diagnosis.redis import diagnose
@@ -92,7 +93,7 @@ async def running(
     credentials = Credentials(settings.admin_tokens(), is_required=settings.api_auth == "required")
     access_log = AccessLog(settings.api_access_log, credentials.role)
     streams = _streams(settings, follower, Reading(projection, reader), metrics.streams, credentials)
-    paths = routes(credentials, projection, metrics, ending) | stream_routes(streams)
+    paths = routes(credentials, projection, metrics, ending, limits_of(settings.stage_limits)) | stream_routes(streams)
     site = Site(paths, REFUSALS, common, metrics, access_log=access_log, ending=ending)
     telling = asyncio.create_task(_tell_why_unusable(redis, settings))
     following = asyncio.create_task(follower.run())
@@ -118,7 +119,9 @@ async def _tell_why_unusable(redis: AnyRedis, settings: ApiSettings) -> None:
         _log.warning(sentence(settings, await diagnose(settings, error)))
 
 
-def routes(credentials: Credentials, projection: Projection, metrics: Metrics, ending: Ending) -> dict[str, Route]:
+def routes(
+    credentials: Credentials, projection: Projection, metrics: Metrics, ending: Ending, limits: Limits
+) -> dict[str, Route]:
     """Return everything there is, by path."""
     checks: dict[str, Check] = {
         "process": ending.check,
@@ -127,8 +130,8 @@ def routes(credentials: Credentials, projection: Projection, metrics: Metrics, e
     }
     health = {route.path: handled(route.handler) for route in health_routes(checks, metrics.registry)}
     return {
-        STATUS_PATH: asked(Jobs(projection, credentials, metrics, job_status.render).answer),
-        TIMELINE_PATH: asked(Jobs(projection, credentials, metrics, job_timeline.render).answer),
+        STATUS_PATH: asked(Jobs(projection, credentials, metrics, Statuses()).answer),
+        TIMELINE_PATH: asked(Jobs(projection, credentials, metrics, Timelines(limits)).answer),
         "/openapi.json": document(openapi_document()),
         "/asyncapi.json": document(asyncapi_document()),
         "/schemas/job-event.json": document(event_schema_document()),

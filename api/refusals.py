@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from api.asking.errors import BadQueryError, UnauthorizedError
+from api.asking.errors import BadQueryError, ExpiredJobError, NoSuchJobError, UnauthorizedError
 from api.exchange import NoAnswerError
 from api.projection.errors import UnavailableError
 from api.streams.limits import TooManyStreamsError
@@ -19,6 +19,8 @@ REFUSALS: Final[Refusals] = {
     BadQueryError: Refusal(400),
     UnauthorizedError: Refusal(401, {"WWW-Authenticate": "Bearer"}),
     NotFoundError: Refusal(404),
+    NoSuchJobError: Refusal(404),
+    ExpiredJobError: Refusal(410),
     MethodNotAllowedError: Refusal(405),
     TooManyStreamsError: Refusal(429, {"Retry-After": str(STREAMS_RETRY_SECONDS)}),
     InternalError: Refusal(500),
