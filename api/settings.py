@@ -46,7 +46,7 @@ class ApiSettings(RedisSettings):
     api_access_log: Mode = Field("errors", description="Of which requests the log has a line: off, errors or all.")
     api_streams: int = Field(2000, ge=0, le=MAX_STREAMS, description="Streams of one process at most.")
     api_streams_per_address: int = Field(
-        200, ge=0, description="Streams from one client address at most, in one process; see API_PROXIES."
+        200, ge=0, description="Streams from one client address at most, in one process; see `API_PROXIES`."
     )
     api_streams_per_credential: int = Field(
         500, ge=0, description="Streams with the same admin token at most, in one process."
@@ -54,8 +54,8 @@ class ApiSettings(RedisSettings):
     api_stream_seconds: float = Field(
         3600, gt=0, description="A stream is ended after so long; its client goes on, perhaps at another process."
     )
-    api_proxies: str = Field(
-        "", description="Addresses or networks of proxies whose X-Forwarded-For is believed, comma-separated."
+    api_proxies: str | None = Field(
+        None, description="Addresses or networks of proxies whose X-Forwarded-For is believed, comma-separated."
     )
     max_staleness_seconds: float | None = Field(
         None, ge=5, description="Answer 503 when nobody has confirmed the projection for so long; not given: answer."
@@ -73,8 +73,8 @@ class ApiSettings(RedisSettings):
 
     @field_validator("api_proxies")
     @classmethod
-    def _proxies_are_networks(cls, value: str) -> str:
-        for item in _items(value):
+    def _proxies_are_networks(cls, value: str | None) -> str | None:
+        for item in _items(value or ""):
             try:
                 ip_network(item)
             except ValueError:
@@ -105,7 +105,7 @@ class ApiSettings(RedisSettings):
 
     def proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """Return the networks of proxies that say rightly whose request they hand on."""
-        return tuple(ip_network(item) for item in _items(self.api_proxies))
+        return tuple(ip_network(item) for item in _items(self.api_proxies or ""))
 
     def cors_origins(self) -> frozenset[str]:
         """Return the origins whose pages may read the API."""

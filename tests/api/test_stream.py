@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.support.applying import Applying
-from tests.support.client import Client, StartApi
-from tests.support.event_source import STREAM, event_source
+from tests.support.client import STREAM, Client, StartApi
+from tests.support.event_source import event_source
 from tests.support.events import event
 from tests.support.seeding import Projection
 

@@ -10,10 +10,9 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from tests.support.client import Client
+from tests.support.client import STREAM, Client
 from tests.support.waiting import until
 
-STREAM = "/api/v1/operator/status/events"
 SECONDS = 30
 
 
