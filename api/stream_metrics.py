@@ -16,6 +16,7 @@ RESETS: Final = (
     "ahead",
     "set-back",
     "catching-up",
+    "interrupted",
 )
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 

@@ -47,6 +47,8 @@ class Joining:
         self._metrics = metrics
         self._query = query
         self._kind = kind
+        # Whether the client has a part of a snapshot, and waits for the rest.
+        self.is_told_in_part = False
 
     async def followed(self) -> Generation:
         """Return the generation that is followed, once it is; UnavailableError when it was not in a round."""
@@ -87,6 +89,7 @@ class Joining:
         text = self.id_of(generation, firsts)
         async for part in self._reading.snapshot(scan, self._kind.view):
             client.send(with_id(part.block, text) if part.is_last else part.block)
+            self.is_told_in_part = not part.is_last
             await client.taken()
         return firsts, scan.last_feeds
 

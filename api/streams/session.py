@@ -19,6 +19,7 @@ from api.exchange import Outlet
 from api.following.follower import Follower
 from api.following.frames import RETRY, bookmark, comment, event, with_id
 from api.following.position import encode_id
+from api.following.resets import INTERRUPTED
 from api.following.subscriptions import Kind, Told
 from api.projection.errors import UnavailableError
 from api.projection.generation import Generation
@@ -118,8 +119,8 @@ class Session:
             self._tell(told)
 
     def reset(self, reason: str) -> None:
-        """Begin again with a snapshot."""
-        self._is_live, self._must_join, self._start = False, True, Start(reset=reason)
+        """Begin again with a snapshot; the first reason is told, if it was not yet."""
+        self._is_live, self._must_join, self._start = False, True, Start(reset=self._start.reset or reason)
         self._woken.set()
 
     def health_changed(self) -> None:
@@ -158,6 +159,8 @@ class Session:
                 }
         except BaseException:
             self._must_join = True
+            if self._joining.is_told_in_part:
+                self.reset(INTERRUPTED)
             raise
         if self._must_join or self._is_over:
             return

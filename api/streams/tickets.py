@@ -37,6 +37,11 @@ class Tickets:
         # Those that were used, and when they end, in that order.
         self._used: dict[bytes, int] = {}
 
+    @property
+    def remembered(self) -> int:
+        """How many used tickets are remembered."""
+        return len(self._used)
+
     def issue(self, caller: Caller, query: str) -> str:
         """Return a ticket for this query, with what this caller may see."""
         ends = int(self._clock()) + TICKET_SECONDS

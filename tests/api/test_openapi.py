@@ -17,8 +17,8 @@ from api.ending import Ending
 from api.metrics import Metrics
 from api.projection.lookup import Place
 from api.projection.projection import Projection as ApiProjection
-from api.streams.query import PARAMETERS as STREAM_PARAMETERS
 from api.streams.query import MAX_CHARACTERS
+from api.streams.query import PARAMETERS as STREAM_PARAMETERS
 from api.streams.streams import Streams
 from schemas import job_event
 from schemas.diagnosis.limits import limits_of
