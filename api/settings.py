@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator, model_va
 
 from api.access_log import Mode
 from schemas.diagnosis.limits import DEFAULT_LIMITS, LIMITS_MEANING, checked_limits
-from service.settings import Port, RedisSettings
+from service.settings import Host, Port, RedisSettings
 
 ANY_ORIGIN: Final = "*"
 # Fewer than there may be connections: others want to be answered too.
@@ -20,14 +20,15 @@ MAX_TOKEN_CHARACTERS: Final = 4096
 
 _TOKEN: Final = re.compile(r"[!-+\--~]+")  # what a header can carry, without the comma
 _QUOTES: Final = "\"'`"
-_ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.\[\]:_-]+")
+_ORIGIN: Final = re.compile(r"https?://[a-z0-9.\[\]:_-]+", re.IGNORECASE)
+_USUAL_PORTS: Final = {"http": ":80", "https": ":443"}
 
 
 class ApiSettings(RedisSettings):
     """Where the API listens, whom it trusts, and which pages may read it."""
 
-    api_host: str = Field(
-        "127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 for every one, :: for those of IPv6 too."
+    api_host: Host = Field(
+        "127.0.0.1", description="Address to listen on; 0.0.0.0 for every one, :: for those of IPv6 too."
     )
     api_port: Port = Field(8080, description="Port to listen on; 0 for a free one.")
     api_admin_tokens: SecretStr | None = Field(
@@ -108,8 +109,8 @@ class ApiSettings(RedisSettings):
         return tuple(ip_network(item) for item in _items(self.api_proxies or ""))
 
     def cors_origins(self) -> frozenset[str]:
-        """Return the origins whose pages may read the API."""
-        return frozenset(_items(self.api_cors_origins))
+        """Return the origins whose pages may read the API, as browsers write them."""
+        return frozenset(map(_as_browsers_write_it, _items(self.api_cors_origins)))
 
 
 def _token_fault(token: str) -> str | None:
@@ -121,6 +122,12 @@ def _token_fault(token: str) -> str | None:
     if not MIN_TOKEN_CHARACTERS <= len(token) <= MAX_TOKEN_CHARACTERS:
         return f"each token has {MIN_TOKEN_CHARACTERS} to {MAX_TOKEN_CHARACTERS} characters: openssl rand -hex 32"
     return None
+
+
+def _as_browsers_write_it(origin: str) -> str:
+    """Return an origin in lower case and without the port that its scheme has anyway."""
+    scheme, _, place = origin.lower().partition("://")
+    return f"{scheme}://{place.removesuffix(_USUAL_PORTS[scheme])}" if place else scheme
 
 
 def _items(text: str) -> list[str]:
