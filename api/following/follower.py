@@ -19,6 +19,8 @@ Case 4: so many jobs change that the feed does not name them. All wait for a mom
 import asyncio
 from typing import Final
 
+import structlog
+
 from api.following.health import HEALTHY, Health, health_of
 from api.following.position import Position, incarnations_of
 from api.following.resets import (
@@ -50,6 +52,9 @@ ENTRIES_AT_ONCE: Final = 200
 # How long all wait when too much changes to be named: this long, and twice as long each time until it is over.
 CATCHING_UP_SECONDS: Final = 1.0
 MAX_CATCHING_UP_SECONDS: Final = 16.0
+
+
+_log = structlog.get_logger(__name__)
 
 
 class Place:
@@ -96,6 +101,7 @@ class Follower:
         self._waiters -= 1
         if not self._waiters:
             self._wanted.clear()
+            self._generation = None  # whoever comes next begins where the feeds are then
 
     @property
     def generation(self) -> Generation | None:
@@ -123,9 +129,7 @@ class Follower:
     async def run(self) -> None:
         """Follow for ever."""
         while True:
-            if not self._wanted.is_set():
-                self._generation = None  # what is told next is told to somebody new
-                await self._wanted.wait()
+            await self._wanted.wait()
             pause = await self._round()
             self._moved.set()
             self._moved = asyncio.Event()
@@ -141,6 +145,10 @@ class Follower:
                 self._live.suspect()
             self.freshness = error.freshness or Freshness(None, None)
             self._tell_health(self.health.failed(asyncio.get_running_loop().time()))
+            return AGAIN_SECONDS
+        except Exception:  # noqa: BLE001 - whatever it is, streams must not fall silent by it
+            _log.exception("changes could not be told, so all streams begin again")
+            self._is_set_back = True
             return AGAIN_SECONDS
         self._tell_health(health_of(self.freshness))
         return pause
@@ -187,6 +195,8 @@ class Follower:
     async def _tell(self, generation: Generation, answers: list[Changed]) -> float:
         """Hand on what changed; return how long to wait."""
         now = asyncio.get_running_loop().time()
+        if self._generation is None:  # nobody wants to be told any more, or somebody else does
+            return 0
         self._check_set_back()
         if any(answer.is_everything for answer in answers):
             return await self._wait_until_named(generation)

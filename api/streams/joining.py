@@ -1,7 +1,7 @@
 """Joining: what a stream reads by itself, and tells, before the follower's blocks are enough (see `session`)."""
 
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from api.asking.query import Query
 from api.following.follower import Follower
@@ -14,6 +14,8 @@ from api.projection.lookup import FeedPlace
 from api.stream_metrics import StreamMetrics
 from api.streams.reading import Reading, check_start
 
+# A round may have been under way for others who are gone, and the next one may fail.
+ROUNDS: Final = 3
 # By bucket, an entry of its feed.
 Places = Mapping[int, FeedPlace]
 # The same, less and less of it.
@@ -51,12 +53,12 @@ class Joining:
         self.is_told_in_part = False
 
     async def followed(self) -> Generation:
-        """Return the generation that is followed, once it is; UnavailableError when it was not in a round."""
-        if self._follower.generation is None:
+        """Return the generation that is followed, once it is; UnavailableError when it is not after some rounds."""
+        for _ in range(ROUNDS):
+            if (generation := self._follower.generation) is not None:
+                return generation
             await self._follower.moved()
-        if self._follower.generation is None:
-            raise UnavailableError
-        return self._follower.generation
+        raise UnavailableError
 
     async def read(self, client: Client, generation: Generation, start: Start) -> Places:
         """Tell the client all it has to know; return up to which entries that is all."""
