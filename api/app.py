@@ -33,11 +33,12 @@ from api.streams.limits import Most, Places
 from api.streams.reading import Reading
 from api.streams.streams import Streams
 from api.streams.tickets import Tickets
-from api.web.documents import asyncapi_document, event_schema_document, openapi_document, status_page
+from api.web.documents import asyncapi_document, event_schema_document, openapi_document
 from api.web.headers import CommonHeaders
 from api.web.routes import Route, asked, document, giving, handled, streaming
 from api.web.server import address_of, listen, serving
 from api.web.site import Site
+from api.web.status_page import status_page
 from schemas.diagnosis.limits import Limits, limits_of
 from schemas.documents import STATUS_PATH, STREAM_PATH, TICKET_PATH, TIMELINE_PATH
 from schemas.redis_layout import pointer_key
@@ -135,7 +136,7 @@ def routes(
         "/openapi.json": document(openapi_document()),
         "/asyncapi.json": document(asyncapi_document()),
         "/schemas/job-event.json": document(event_schema_document()),
-        "/": document(status_page()),
+        **{path: document(answer) for path, answer in status_page().items()},
         **health,
     }
 

@@ -15,10 +15,10 @@ from api.projection.lookup import NO_ENTRY, Changed, Changes, FeedPlace, Lookup,
 from api.projection.readiness import Readiness
 from api.projection.standing import Standing, freshness, standing
 from api.projection.store import Script, Store
-from schemas.redis_layout import CHANGES, HEARTBEATS, JOB, META, POSITIONS, STORED_FIELDS
+from schemas.redis_layout import CHANGES, HEARTBEATS, JOB, META, POSITIONS, REFUSED, STORED_FIELDS
 
 _SCRIPT: Final = Script((files("api.projection") / "read.lua").read_text(encoding="utf-8"))
-_KEYS: Final = (META, POSITIONS, HEARTBEATS, CHANGES)
+_KEYS: Final = (META, POSITIONS, HEARTBEATS, REFUSED, CHANGES)
 _FIELDS: Final = len(STORED_FIELDS)
 _HEAD: Final[tuple[str | int, ...]] = (JOB, _FIELDS, *STORED_FIELDS)
 # The most bytes of rows that an answer takes from all its buckets at once, but for a row of each.
@@ -94,17 +94,20 @@ class Buckets:
 
 
 def _argument(lookups: Iterable[Lookup | Changes]) -> str:
-    return "\n".join([_line(*it) if isinstance(it, Lookup) else _line_of_changes(it) for it in lookups])
+    return "\n".join([_line(it) if isinstance(it, Lookup) else _line_of_changes(it) for it in lookups])
 
 
-def _line(indexes: tuple[str, ...], wanted: int, after: Place | None) -> str:
-    names = "\t".join(indexes)
-    return f"{wanted}\t\t\t{names}" if after is None else f"{wanted}\t{after.score}\t{after.member}\t{names}"
+def _line(lookup: Lookup) -> str:
+    indexes, wanted, after, with_refused = lookup
+    names, mark = "\t".join(indexes), "1" if with_refused else "0"
+    if after is None:
+        return f"{wanted}\t{mark}\t\t\t{names}"
+    return f"{wanted}\t{mark}\t{after.score}\t{after.member}\t{names}"
 
 
 def _line_of_changes(changes: Changes) -> str:
     after, names = changes.after, "\t".join((_CHANGES, *changes.indexes))
-    return f"{changes.wanted}\t{after.entry}\t{after.check} {changes.known}\t{names}"
+    return f"{changes.wanted}\t0\t{after.entry}\t{after.check} {changes.known}\t{names}"
 
 
 def _changed(answer: Sequence[Any], moment: _Moment) -> Changed:

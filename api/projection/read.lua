@@ -3,16 +3,18 @@
 -- KEYS[1]  meta of the bucket (hash)
 -- KEYS[2]  positions of the bucket (hash)
 -- KEYS[3]  heartbeats of the bucket (hash)
--- KEYS[4]  the feed of the bucket (stream, see projector/store/lua/feed.lua)
+-- KEYS[4]  refused events of the bucket that name a job, by that (sorted set)
+-- KEYS[5]  the feed of the bucket (stream, see projector/store/lua/feed.lua)
 -- ARGV[1]  base: what every key of the bucket starts with
 -- ARGV[2]  name of a job's key, to be followed by its member
 -- ARGV[3]  how many fields of a job are wanted, n
 -- ARGV[4 .. 3 + n]  their names
 -- ARGV[4 + n]  the most bytes of rows in a reply; one row may go beyond it
 -- ARGV[5 + n]  the lookups, a line for each, in fields with a tab between them (identifiers hold no control characters):
---   number of jobs wanted, score and member to go on after (both empty for the start; only the member empty for the
---   start of that score), then the names of the indexes, all of which must have a job (none: there is nothing to find);
---   or, of what changed: number of entries wanted, id of the entry to go on after ('0-0' where there was no feed), its
+--   number of jobs wanted, 1 when the refused events of each are wanted too (else 0), score and member to go on after
+--   (both empty for the start; only the member empty for the start of that score), then the names of the indexes, all of
+--   which must have a job (none: there is nothing to find);
+--   or, of what changed: number of entries wanted, 0, id of the entry to go on after ('0-0' where there was no feed), its
 --   check and how many jobs of the next entry are known, with a space between, '#changes', and the names of the indexes
 -- Answers {milliseconds of Redis' clock, meta, positions, heartbeats, last entry, answer, answer ...}; the three hashes
 -- are flat arrays, positions without what follows '#'; the last entry of the feed is {id, check}, empty where there is
@@ -24,7 +26,8 @@
 --     too many to be named}                jobs as they are now, each once; gone is as in the entries
 --   lost {}                                the entry to go on after is not there, so nobody knows what came after it
 -- A row is the fields in the order given (nil where the job has none; all of them where no job is stored or its key is of
--- a wrong type), then score and member.
+-- a wrong type), then the refused events that name the job, a line for each (nil where there are none or they are not
+-- wanted, '' where their key is of a wrong type), then score and member.
 --
 -- Redis does nothing else meanwhile, so the work is limited: in units of about a microsecond, and in bytes. Whoever is
 -- not served in full asks again with the score and member that were answered.
@@ -88,18 +91,27 @@ local function in_others(others, examined)
   return is_in
 end
 
-local function fetch(member, score)
+-- Answers the refused events that name a job.
+local function refused_of(member)
+  local entries = pcall('ZRANGEBYLEX', KEYS[4], '[' .. member .. '\t', '(' .. member .. '\n')
+  if entries.err then return '' end
+  return #entries > 0 and table.concat(entries, '\n')
+end
+
+local function fetch(member, score, with_refused)
   local row = pcall('HMGET', base .. job_key .. member, unpack(fields))
   if row.err then row = {} end
   for i = 1, field_count do
     row[i] = row[i] or false
     if row[i] then bytes = bytes - #row[i] end
   end
-  row[field_count + 1], row[field_count + 2] = score, member
+  row[field_count + 1] = with_refused and refused_of(member) or false
+  if row[field_count + 1] then bytes = bytes - #row[field_count + 1] end
+  row[field_count + 2], row[field_count + 3] = score, member
   return row
 end
 
-local function look_up(names, wanted, score, member, share)
+local function look_up(names, wanted, with_refused, score, member, share)
   work = work - LOOKUP_COST
   if #names == 0 then return {'all', {}, 0} end
   local key, size, others = lead(names)
@@ -118,7 +130,7 @@ local function look_up(names, wanted, score, member, share)
       member, score = examined[i], examined[i + 1]
       rank, work = rank + 1, work - 1
       if not is_in or is_in[(i + 1) / 2] == nil then
-        rows[#rows + 1] = fetch(member, score)
+        rows[#rows + 1] = fetch(member, score, with_refused)
         work = work - ROW_COST
         if #rows == wanted or work <= stop or bytes <= 0 then break end
       end
@@ -147,7 +159,7 @@ local function add_jobs(rows, seen, indexes, members, known)
       if work <= 0 or bytes <= 0 then return count end
       seen[member], work = true, work - 1
       if is_in_all(indexes, member) then
-        rows[#rows + 1] = fetch(member, '0')
+        rows[#rows + 1] = fetch(member, '0', false)
         work = work - ROW_COST
       end
     end
@@ -157,7 +169,7 @@ end
 
 local function look_up_changes(indexes, wanted, id, check, known, last)
   if id == NO_ENTRY and not last[1] then return {'changed', {}, {}, id, check, 0, 1, 0} end
-  local entries = pcall('XRANGE', KEYS[4], id, '+', 'COUNT', wanted + 1)
+  local entries = pcall('XRANGE', KEYS[5], id, '+', 'COUNT', wanted + 1)
   local first = not entries.err and entries[1]
   if not first or first[1] ~= id or first[2][2] ~= check then return {'lost'} end
   local rows, gone, seen = {}, {}, {}
@@ -173,7 +185,7 @@ local function look_up_changes(indexes, wanted, id, check, known, last)
 end
 
 local function last_entry()
-  local entries = pcall('XREVRANGE', KEYS[4], '+', '-', 'COUNT', 1)
+  local entries = pcall('XREVRANGE', KEYS[5], '+', '-', 'COUNT', 1)
   if entries.err or not entries[1] then return {} end
   return {entries[1][1], entries[1][2][2] or ''}
 end
@@ -191,10 +203,10 @@ end
 
 local lookups = {}
 for line in gmatch(ARGV[field_count + 5], '[^\n]+') do
-  local wanted, score, member, rest = match(line, '^(%d+)\t([^\t]*)\t([^\t]*)(.*)$')
+  local wanted, with_refused, score, member, rest = match(line, '^(%d+)\t([01])\t([^\t]*)\t([^\t]*)(.*)$')
   local names = {}
   for name in gmatch(rest, '[^\t]+') do names[#names + 1] = name end
-  lookups[#lookups + 1] = {names, tonumber(wanted), score, member}
+  lookups[#lookups + 1] = {names, tonumber(wanted), with_refused == '1', score, member}
 end
 
 local time, last = call('TIME'), last_entry()
@@ -203,13 +215,13 @@ local reply = {
   call('HGETALL', KEYS[1]), without_ledger(call('HGETALL', KEYS[2])), call('HGETALL', KEYS[3]), last,
 }
 for i, lookup in ipairs(lookups) do
-  local names, wanted, score, member = unpack(lookup)
+  local names, wanted, with_refused, score, member = unpack(lookup)
   if names[1] == CHANGES then
     local check, known = match(member, '^(%S*) (%d+)$')
     reply[#reply + 1] = look_up_changes({unpack(names, 2)}, wanted, score, check, tonumber(known), last)
   elseif work > 0 and bytes > 0 then
     local share = max(MINIMUM_SHARE, floor(work / (#lookups - i + 1)))
-    reply[#reply + 1] = look_up(names, wanted, score, member, share)
+    reply[#reply + 1] = look_up(names, wanted, with_refused, score, member, share)
   else
     reply[#reply + 1] = {'more', {}, 0, score, member}
   end

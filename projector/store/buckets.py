@@ -55,7 +55,7 @@ class Buckets:
         self.pointer = pointer
         self._at_once = asyncio.Semaphore(BUCKETS_AT_ONCE)
         self._begin, self._raise_floor, self._mend, self._unseal = (
-            Script(redis, name) for name in ("begin", "raise_floor", "mend", "unseal")
+            Script(redis, f"bucket/{name}") for name in ("begin", "raise_floor", "mend", "unseal")
         )
 
     @property

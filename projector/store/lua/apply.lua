@@ -2,10 +2,13 @@
 --
 -- Follows bytes.lua: is_less(a, b).
 -- Follows feed.lua: note_changes(key, salt, jobs, gone).
+-- Follows refused.lua: remember_refused(by_job, by_time, entries, of_job, of_all).
 --
 -- KEYS[1]  meta of the bucket (hash)
 -- KEYS[2]  positions of the bucket (hash)
--- KEYS[3]  the feed of the bucket (stream)
+-- KEYS[3]  refused events of the bucket that name a job, by that (sorted set)
+-- KEYS[4]  the same, by when they were recorded (sorted set)
+-- KEYS[5]  the feed of the bucket (stream)
 -- ARGV[1]  msgpack array:
 --   1 base         what every key of the bucket starts with
 --   2 incarnation  the one the caller knows the bucket by
@@ -18,6 +21,8 @@
 --                  of the field that tells of sifting, name of the register of the last news, map of what that begins
 --                  with by the name of the stage, how many characters of a stage's register are its time}
 --   6 sift         what that field is expected to be, "" when not there
+--   7 refused      flat array, of each refused event that names a job the member of that, milliseconds, its entry
+--   8 limits       array of {refused events that are remembered of a job, and of all}
 -- Positions are decimal text. Answers an array whose first element is the reason:
 --   applied {jobs changed, 1 when the feed was damaged and begun anew}, moved {partition, stored position}, missing {},
 --   sealed {epoch}, damaged {key, member},
@@ -199,6 +204,8 @@ for _, need in ipairs(needs) do
   at = after
 end
 
+remember_refused(KEYS[3], KEYS[4], payload[7], payload[8][1], payload[8][2])
+
 local reached = {}
 for i, partition in ipairs(partitions) do
   local name, index = partition[1], partition[7]
@@ -210,5 +217,5 @@ for i, partition in ipairs(partitions) do
   call('HSET', KEYS[2], name, partition[3])
   reached[i] = name .. ' ' .. partition[3]
 end
-local was_damaged = #changed > 0 and note_changes(KEYS[3], table.concat(reached, ' '), changed, '')
+local was_damaged = #changed > 0 and note_changes(KEYS[5], table.concat(reached, ' '), changed, '')
 return {'applied', #changed, was_damaged and 1 or 0}

@@ -7,7 +7,9 @@
 -- KEYS[1]  meta of the bucket (hash)
 -- KEYS[2]  positions of the bucket (hash)
 -- KEYS[3]  heartbeats of the bucket (hash)
--- KEYS[4]  the feed of the bucket (stream)
+-- KEYS[4]  refused events of the bucket that name a job, by that (sorted set)
+-- KEYS[5]  the same, by when they were recorded (sorted set)
+-- KEYS[6]  the feed of the bucket (stream)
 -- ARGV[1]  msgpack array:
 --   1 base         what every key of the bucket starts with
 --   2 incarnation  the one the caller knows the bucket by
@@ -19,6 +21,7 @@
 --                  name of the field that tells of sifting}
 --   7 places       where the time begins and ends in a stage's register, and where in a detail's; from 1
 --   8 limit        of bytes: after so many were read no further job is looked at
+--   9 before       the cutoff in milliseconds: refused events from before it go too, some at a time
 -- Answers an array whose first element is the reason:
 --   done {jobs looked at, of these: too old, keys that are done with}, missing {}, sealed {epoch}, behind {partition}
 --
@@ -28,7 +31,8 @@
 
 local call, pcall = redis.call, redis.pcall
 local sub = string.sub
-local base, incarnation, cutoff, mode, keys, names, places, limit = unpack(cmsgpack.unpack(ARGV[1]))
+local base, incarnation, cutoff, mode, keys, names, places, limit, before = unpack(cmsgpack.unpack(ARGV[1]))
+local REFUSED_AT_ONCE = 100
 local identity_fields, index_names, stages, details, job_prefix, floor_prefix, sift_name = unpack(names)
 
 -- A job that looks old in a bucket that has not caught up may have news in the log. Answers such a partition; one that
@@ -86,6 +90,14 @@ if mode ~= 'count' and not meta[3] then
   if partition then return {'behind', partition} end
 end
 
+if mode ~= 'count' then
+  local refused = pcall('ZRANGEBYSCORE', KEYS[5], '-inf', '(' .. before, 'LIMIT', 0, REFUSED_AT_ONCE)
+  for _, entry in ipairs(refused.err and {} or refused) do
+    pcall('ZREM', KEYS[4], entry)
+    call('ZREM', KEYS[5], entry)
+  end
+end
+
 local gone = {}
 local looked_at, old, done, size = 0, 0, 0, 0
 for _, key in ipairs(keys) do
@@ -108,5 +120,5 @@ for _, key in ipairs(keys) do
     end
   end
 end
-if #gone > 0 then note_changes(KEYS[4], table.concat(gone, '\n'), {}, table.concat(gone, '\n')) end
+if #gone > 0 then note_changes(KEYS[6], table.concat(gone, '\n'), {}, table.concat(gone, '\n')) end
 return {'done', looked_at, old, done}

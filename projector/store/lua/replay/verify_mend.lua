@@ -5,7 +5,9 @@
 --
 -- KEYS[1]  meta of the bucket (hash)
 -- KEYS[2]  positions of the bucket (hash)
--- KEYS[3]  the feed of the bucket (stream)
+-- KEYS[3]  refused events of the bucket that name a job, by that (sorted set)
+-- KEYS[4]  the same, by when they were recorded (sorted set)
+-- KEYS[5]  the feed of the bucket (stream)
 -- ARGV[1]  msgpack array:
 --   1 base         what every key of the bucket starts with
 --   2 incarnation  the one the caller knows the bucket by
@@ -19,10 +21,12 @@
 --   10 job_name    what the key of a job starts with, after base
 --   11 is_kept     whether the generation is not live and the caller holds the lease: then the seal that it was retired
 --                  with keeps others out, not the caller
+--   12 refused     all refused events that are to be remembered: {entry, milliseconds, entry, milliseconds ...}, or
+--                  false when they are left as they are
 -- Answers {'mended'}, {'missing'}, {'sealed'} or {'moved', partition, expected, stored}.
 
 local call = redis.call
-local base, incarnation, expected, jobs, entries, gone, keys, positions, meta, job_name, is_kept =
+local base, incarnation, expected, jobs, entries, gone, keys, positions, meta, job_name, is_kept, refused =
   unpack(cmsgpack.unpack(ARGV[1]))
 
 local known = call('HMGET', KEYS[1], 'incarnation', 'sealed')
@@ -56,5 +60,12 @@ end
 for _, entry in ipairs(entries) do mended[#mended + 1] = entry[2] end
 set_fields(KEYS[2], positions, 1)
 set_fields(KEYS[1], meta, 1)
-if #mended > 0 then note_changes(KEYS[3], table.concat(mended, ' '), mended, '') end
+if #mended > 0 then note_changes(KEYS[5], table.concat(mended, ' '), mended, '') end
+if refused then
+  for _, key in ipairs({KEYS[3], KEYS[4]}) do call('DEL', key) end
+  for i = 1, #refused, 2 do
+    call('ZADD', KEYS[3], 0, refused[i])
+    call('ZADD', KEYS[4], refused[i + 1], refused[i])
+  end
+end
 return {'mended'}
