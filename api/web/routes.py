@@ -7,10 +7,9 @@ from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
 from api.exchange import Answer, Endpoint, Question, StreamEndpoint, StreamQuestion
-from api.web.events import EventStream
 from api.web.headers import GIVING_METHODS, METHODS, STREAM_METHODS, preflight_headers
 from api.web.responses import respond
-from api.web.sending import Whole
+from api.web.sending import EventStream, Whole
 
 _NO_CONTENT = 204
 _LAST_EVENT_ID = "Last-Event-ID"

@@ -17,11 +17,10 @@ from api.exchange import Headers, Question, Room
 from api.metrics import Metrics
 from api.web.budget import SMALL_BYTES, Budget, Holding
 from api.web.errors import BadRequestError, InternalError, MethodNotAllowedError, NotFoundError, WebError
-from api.web.events import EventStream
 from api.web.headers import METHODS, REQUEST_ID, CommonHeaders
 from api.web.responses import Refusals, refuse
 from api.web.routes import Route, preflight
-from api.web.sending import Streamed, Whole
+from api.web.sending import EventStream, Streamed, Whole
 from api.web.taking import Taking, TooSlowError
 
 _UNKNOWN_ROUTE: Final = "unknown"

@@ -11,6 +11,7 @@ from projector.store.live import Live
 from schemas.decode import decode
 from schemas.identity import JobIdentity, job_member
 from schemas.redis_layout import CHANGES, JOB, bucket_prefix
+from tests.support.applying import LATER
 from tests.support.events import event, record
 
 MOST_NAMED = 100
@@ -108,7 +109,7 @@ async def test_a_damaged_feed_is_begun_anew(store: Live, redis: Redis, prefix: s
 async def test_jobs_that_are_let_go_are_noted_by_who_they_are(store: Live, redis: Redis, prefix: str) -> None:
     """What is gone cannot be read any more, so the feed says whose job it was."""
     await store.apply(batch_of(event(job="old"), event(job="old", attempt=12, event_id="e2")))
-    steps = OldJobs(redis, prefix, store.generation.pointer).steps("9999", Mode.MAKE_ROOM)
+    steps = OldJobs(redis, prefix, store.generation.pointer).steps(LATER, Mode.MAKE_ROOM)
     assert sum([step.old async for step in steps if step]) == 2
     entry = (await feed(redis, prefix))[-1][1]
     assert sorted(entry["gone"].split("\n")) == ["0x1111\t0x2222\told\t1", "0x1111\t0x2222\told\t12"]

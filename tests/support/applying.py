@@ -12,6 +12,8 @@ from tests.support.events import event, record
 from tests.support.opening import LOG, known
 
 PARTITION = "t/0"
+# Than all that is reported.
+LATER = "9999-01-01T00:00:00.000000"
 
 
 class Applying:
@@ -55,5 +57,5 @@ class Applying:
 
     async def collect(self) -> int:
         """Let all jobs go; return how many there were."""
-        steps = OldJobs(self.redis, self.prefix, self.live.generation.pointer).steps("9999", Mode.COLLECT)
+        steps = OldJobs(self.redis, self.prefix, self.live.generation.pointer).steps(LATER, Mode.COLLECT)
         return sum([step.old async for step in steps if step])
