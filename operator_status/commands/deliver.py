@@ -68,12 +68,18 @@ async def _within(settings: KafkaSettings, spool: Spool, limit_seconds: float) -
 
 async def _watch(settings: KafkaSettings, spool: Spool) -> None:
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    is_asked_to_end = asyncio.Event()
+
+    def end() -> None:
+        is_asked_to_end.set()
         if task:
-            loop.add_signal_handler(number, task.cancel)
+            task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end)
     told = ""
     with suppress(asyncio.CancelledError):
-        while True:
+        while not is_asked_to_end.is_set():  # a producer that is being closed swallows the cancellation
             if spool.has_left():
                 try:
                     delivered = await _send_left(settings, spool)
