@@ -1,11 +1,12 @@
 """What the API can be told."""
 
 import re
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from api.access_log import Mode
+from schemas.diagnosis.limits import DEFAULT_LIMITS, LIMITS_MEANING, checked_limits
 from service.settings import Host, Port, RedisSettings
 
 ANY_ORIGIN: Final = "*"
@@ -44,6 +45,8 @@ class ApiSettings(RedisSettings):
     max_staleness_seconds: float | None = Field(
         None, ge=5, description="Answer 503 when nobody has confirmed the projection for so long; not given: answer."
     )
+
+    stage_limits: Annotated[str, AfterValidator(checked_limits)] = Field(DEFAULT_LIMITS, description=LIMITS_MEANING)
 
     @field_validator("api_admin_tokens")
     @classmethod

@@ -4,6 +4,7 @@ The sortable form has a fixed width, is in UTC and counts microseconds: `2020-10
 Compared as text it sorts by time, which is all that the fold and the script in Redis know of time.
 """
 
+import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
@@ -22,6 +23,7 @@ _LATEST: Final = "9999-12-31T23:59:59.999999"
 
 _WHOLE_SECONDS_CHARACTERS: Final = len("2020-10-01T01:00:00")
 _SHORTEST_CHARACTERS: Final = len("2020-10-01T01:00:00Z")
+_MINUTE_CHARACTERS: Final = len("2020-10-01T01:00:")
 _FRACTION: Final = ".000000"
 _SECOND: Final = timedelta(seconds=1)
 _HOUR_MILLISECONDS: Final = 3_600_000
@@ -43,6 +45,35 @@ def sortable_time(text: str) -> str:
         return _sortable(_in_utc(text))
     except OverflowError:
         raise ValueError(_OUT_OF_RANGE) from None
+
+
+def usual_time(text: str) -> str | None:
+    """Return the sortable form of an ASCII text that is a time in UTC as most write it; None for any other text.
+
+    What is None here may be a time as well. What is not is one to `RFC3339_PATTERN` and the calendar.
+    """
+    rest = text[_MINUTE_CHARACTERS:]  # `00Z`, or `00.123456Z`
+    if not (rest[-1:] == "Z" and rest < "60" and (rest[:2] + rest[3:-1]).isdigit()):
+        return None
+    if len(rest) > len("00Z") and (rest[2] != "." or len(rest) < len("00.0Z")):
+        return None
+    if not _is_minute(text[:_MINUTE_CHARACTERS]):
+        return None
+    if len(text) > SORTABLE_CHARACTERS:
+        return text[:SORTABLE_CHARACTERS]
+    return text[:-1] + _FRACTION[len(text) - _SHORTEST_CHARACTERS :]
+
+
+@lru_cache(maxsize=4096)
+def _is_minute(text: str) -> bool:
+    """Tell whether a text is a minute of the calendar as a time begins with it: `2020-10-01T01:00:`."""
+    if "T" not in text or not re.match(RFC3339_PATTERN, f"{text}00Z"):
+        return False
+    try:
+        datetime.fromisoformat(f"{text}00")
+    except ValueError:
+        return False
+    return True
 
 
 def sortable_timestamp(milliseconds: int) -> str:

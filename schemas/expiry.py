@@ -7,12 +7,14 @@ whoever folds the same events lets the same jobs go.
 from collections.abc import Iterable
 from typing import AnyStr
 
-from schemas.job_status import DETAIL_REGISTERS, STAGE_REGISTERS, StoredJob
+from schemas.job_status import LATEST_REGISTERS, STAGE_REGISTERS, StoredJob
 from schemas.registers import DETAIL_TIME, STAGE_TIME
 
 
 def has_news_since(cutoff: AnyStr, stages: Iterable[AnyStr | None], details: Iterable[AnyStr | None]) -> bool:
     """Tell whether a job with these registers had news at the cutoff, a sortable time, or later.
+
+    The register of its last news stands among the details, for its time is at the same place.
 
     `projector/store/lua/collect.lua` applies the same rule to what is stored.
     """
@@ -23,4 +25,4 @@ def has_news_since(cutoff: AnyStr, stages: Iterable[AnyStr | None], details: Ite
 
 def is_expired(job: StoredJob, cutoff: bytes) -> bool:
     """Tell whether the last news of a stored job is before the cutoff."""
-    return not has_news_since(cutoff, job[STAGE_REGISTERS], job[DETAIL_REGISTERS])
+    return not has_news_since(cutoff, job[STAGE_REGISTERS], job[LATEST_REGISTERS])

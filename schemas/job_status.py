@@ -12,7 +12,7 @@ import orjson
 
 from schemas.event_time import iso_seconds, unix_seconds
 from schemas.lifecycle import FINISHED, STAGES, Stage
-from schemas.redis_layout import STORED_FIELDS
+from schemas.redis_layout import NEWS, STORED_FIELDS
 from schemas.registers import DETAIL_TIME, STAGE_TIME, value_in
 
 # A job as stored: the values of STORED_FIELDS, in their order; None where it has none.
@@ -68,7 +68,10 @@ _FIRST_STAGE_AT: Final = STORED_FIELDS.index(STAGES[0].name)
 _DETAILS_AT: Final = _FIRST_STAGE_AT + len(STAGES)
 # Where a stored job has its registers.
 STAGE_REGISTERS: Final = slice(_FIRST_STAGE_AT, _DETAILS_AT)
-DETAIL_REGISTERS: Final = slice(_DETAILS_AT, len(STORED_FIELDS))
+NEWS_AT: Final = STORED_FIELDS.index(NEWS)
+DETAIL_REGISTERS: Final = slice(_DETAILS_AT, NEWS_AT)
+# Details and the last news: the time of each is at the same place.
+LATEST_REGISTERS: Final = slice(_DETAILS_AT, len(STORED_FIELDS))
 _FINISHED_AT: Final = STORED_FIELDS.index(FINISHED.name)
 _FURTHEST_FIRST: Final = tuple((stage, STORED_FIELDS.index(stage.name)) for stage in reversed(STAGES))
 _OWNER, _AGREEMENT, _JOB = (STORED_FIELDS.index(name) for name in ("owner", "agreementId", "jobId"))

@@ -35,10 +35,12 @@ from schemas.job_event import DETAIL_NAMES
 from schemas.lifecycle import STAGE_NAMES
 
 # Counts what a reader or another projector must know to share a projection; a different one needs a rebuild.
-FOLD_VERSION: Final = 1
+FOLD_VERSION: Final = 2
 
 IDENTITY_FIELDS: Final = ("owner", "agreementId", "jobId", "attempt")
-STORED_FIELDS: Final = (*IDENTITY_FIELDS, *STAGE_NAMES, *DETAIL_NAMES)
+# When a stage that was reported again was reported last: a sign of life.
+NEWS: Final = "news"
+STORED_FIELDS: Final = (*IDENTITY_FIELDS, *STAGE_NAMES, *DETAIL_NAMES, NEWS)
 # The key of an index is its name and the identifier; the order is that of IDENTITY_FIELDS.
 INDEXES: Final = ("owner:", "agreement:", "jobid:")
 

@@ -4,9 +4,11 @@ r"""The text of a register: what was reported of a stage or a detail of a job, a
 |---|---|---|
 | a stage | `<time>\t<source>\t<event id>\t<record>` | the smallest, so the earliest report |
 | a detail | `<stage code, 2 digits>\t<time>\t<event id>\t<value>` | the greatest, so the latest of the furthest stage |
+| the last news | `<stage code, 2 digits>\t<time>` | the greatest, so the latest of the furthest repeated stage |
 
 A time is sortable (see `event_time`), a record is `<topic>/<partition>/<offset>`, and a value is the text that was
-reported, or JSON when it was no text. Only a value may hold the separator.
+reported, or JSON when it was no text. Only a value may hold the separator. Behind a record stands when it was recorded:
+the milliseconds, with their sign, from the whole second of the report's time; nothing when Kafka does not say it.
 """
 
 import re
@@ -16,7 +18,7 @@ from typing import Any, Final
 
 import orjson
 
-from schemas.event_time import SORTABLE_CHARACTERS
+from schemas.event_time import SORTABLE_CHARACTERS, unix_seconds
 
 # Smaller than every character of an identifier, so that a shorter text sorts before a longer one that begins with it.
 SEPARATOR: Final = "\t"
@@ -27,13 +29,49 @@ STAGE_TIME: Final = slice(SORTABLE_CHARACTERS)
 DETAIL_TIME: Final = slice(3, 3 + SORTABLE_CHARACTERS)
 
 _TIME: Final = rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d{6}"
-_STAGE: Final = re.compile(_TIME + rb"\t[^\t]*\t[^\t]*\t[^\t]+/\d+/\d+")
+_STAGE: Final = re.compile(_TIME + rb"\t[^\t]*\t[^\t]*\t[^\t]+/\d+/\d+([+-]\d+)?")
 _DETAIL: Final = re.compile(rb"\d\d\t" + _TIME + rb"\t[^\t]*\t.*", re.DOTALL)
+_NEWS: Final = re.compile(rb"\d\d\t" + _TIME)
+_DELAY: Final = re.compile(r"[+-]")
 
 
 def stage_register(time: str, source: str, event_id: str, record: str) -> str:
     """Return the register of a stage that one report gives."""
     return f"{time}{SEPARATOR}{source}{SEPARATOR}{event_id}{SEPARATOR}{record}"
+
+
+def record_text(partition: str, offset: int, time: str, timestamp: int) -> str:
+    """Return what a register says of the record of a report: its place, and its timestamp as `recorded_milliseconds`.
+
+    `timestamp` is the record's, in Unix milliseconds, negative when it has none.
+    """
+    if timestamp < 0:
+        return f"{partition}/{offset}"
+    return f"{partition}/{offset}{timestamp - unix_seconds(time) * 1000:+d}"
+
+
+def place_in(record: str) -> str:
+    """Return where a record is in the log: `<topic>/<partition>/<offset>`."""
+    partition, _, offset = record.rpartition("/")
+    return f"{partition}/{_DELAY.split(offset)[0]}"
+
+
+def recorded_milliseconds(record: str, time: str) -> int | None:
+    """Return when a record with a report of this time was recorded, in Unix milliseconds; None when nobody knows."""
+    offset = record.rpartition("/")[2]
+    found = _DELAY.search(offset)
+    return None if found is None else unix_seconds(time) * 1000 + int(offset[found.start() :])
+
+
+def news_register(code: int, time: str) -> str:
+    """Return the register that tells of the last news of a stage, by its code."""
+    return f"{code:02d}{SEPARATOR}{time}"
+
+
+def news_parts(register: bytes) -> tuple[int, str]:
+    """Return code and time of the last news."""
+    code, _, time = register.decode().partition(SEPARATOR)
+    return int(code), time
 
 
 def detail_stamp(code: int, time: str, event_id: str) -> str:
@@ -47,13 +85,13 @@ def value_text(value: Any) -> str:
 
 
 def stage_parts(register: bytes) -> list[str]:
-    """Return time, source, event id and record of a stage's register."""
+    """Return time, source, event id and record of a stage's register, the record as `record_text` writes it."""
     return register.decode().split(SEPARATOR)
 
 
 def recorded_at(register: str) -> tuple[str, int]:
     """Return the partition, by its name, and the offset at which the report of a stage was recorded."""
-    partition, _, offset = register.rpartition(SEPARATOR)[2].rpartition("/")
+    partition, _, offset = place_in(register.rpartition(SEPARATOR)[2]).rpartition("/")
     return partition, int(offset)
 
 
@@ -70,6 +108,11 @@ def is_stage_register(stored: bytes) -> bool:
 def is_detail_register(stored: bytes) -> bool:
     """Tell whether this is the register of a detail."""
     return _is_of_some_time(stored, _DETAIL)
+
+
+def is_news_register(stored: bytes) -> bool:
+    """Tell whether this tells of the last news."""
+    return _is_of_some_time(stored, _NEWS)
 
 
 def _is_of_some_time(stored: bytes, pattern: re.Pattern[bytes]) -> bool:

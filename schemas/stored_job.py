@@ -7,10 +7,10 @@ import orjson
 
 from schemas.identity import MAX_ATTEMPT, MAX_IDENTIFIER_CHARACTERS, JobIdentity, job_member
 from schemas.job_event import DETAILS
-from schemas.job_status import DETAIL_REGISTERS, STAGE_REGISTERS, StoredJob
+from schemas.job_status import DETAIL_REGISTERS, NEWS_AT, STAGE_REGISTERS, StoredJob
 from schemas.lifecycle import OUTCOMES
 from schemas.redis_layout import IDENTITY_FIELDS, STORED_FIELDS
-from schemas.registers import is_detail_register, is_stage_register, value_in
+from schemas.registers import is_detail_register, is_news_register, is_stage_register, value_in
 
 _NAMES: Final = IDENTITY_FIELDS[:-1]
 _LISTS: Final = tuple((name, STORED_FIELDS.index(name)) for name, schema in DETAILS.items() if "items" in schema)
@@ -45,6 +45,9 @@ def check_stored(job: StoredJob, member: bytes | None = None) -> JobIdentity:
         raise ValueError("a stage is not as stored")
     if not all(map(is_detail_register, [register for register in job[DETAIL_REGISTERS] if register is not None])):
         raise ValueError("a detail is not as stored")
+    news = job[NEWS_AT]
+    if news is not None and not is_news_register(news):
+        raise ValueError("the last news is not as stored")
     for name, at in _LISTS:
         register = job[at]
         if register is not None and not _is_list_of_texts(value_in(register)):

@@ -58,5 +58,4 @@ def interrupts_end_at_once() -> Iterator[None]:
 
 def missing(room: str, error: ModuleNotFoundError) -> str:
     """Return what to install when a module is not there."""
-    extra = "" if room == "worker" else f"[{room}]"
-    return f"{error.name} is not installed, which this command needs: pip install 'operator-status-servers{extra}'"
+    return f"{error.name} is not installed, which this command needs: pip install 'operator-status-servers[{room}]'"

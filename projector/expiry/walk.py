@@ -19,6 +19,7 @@ from schemas.redis_layout import (
     INDEXES,
     JOB,
     META,
+    NEWS,
     POSITIONS,
     SIFT,
     Pointer,
@@ -31,7 +32,7 @@ JOBS_PER_STEP: Final = 100
 # What one step reads of them at most, but for one more job: some are a thousand times as large as others.
 STEP_BYTES: Final = 512 * 1024
 
-_NAMES: Final = (IDENTITY_FIELDS, INDEXES, STAGE_NAMES, DETAIL_NAMES, JOB, FLOOR, SIFT)
+_NAMES: Final = (IDENTITY_FIELDS, INDEXES, STAGE_NAMES, (*DETAIL_NAMES, NEWS), JOB, FLOOR, SIFT)
 # Lua counts from 1, and to the last one.
 _PLACES: Final = tuple(place for time in (STAGE_TIME, DETAIL_TIME) for place in ((time.start or 0) + 1, time.stop))
 

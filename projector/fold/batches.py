@@ -9,6 +9,7 @@ from typing import Final
 from projector.fold.batch import MAX_BATCH_BYTES, MAX_BATCH_RECORDS, Batch, Span
 from projector.fold.record import Record, RefusedRecord, fingerprint_of
 from schemas.decode import RefusedEventError, decode
+from schemas.registers import record_text
 
 # How many records are folded at a time: between two slices the caller may do something else.
 SLICE_RECORDS: Final = 250
@@ -102,4 +103,4 @@ def _fold(batch: Batch, span: Span, index: int, record: Record) -> None:
         # Python looks for cycles, which happens rarely.
         batch.refused.append(RefusedRecord(record, refusal.reason, str(refusal)))
     else:
-        batch.add(event, index, f"{span.partition}/{record.offset}")
+        batch.add(event, index, record_text(span.partition, record.offset, event.time, record.timestamp))

@@ -5,13 +5,20 @@ greatest (so the latest stage's latest report), both compared as text, which sor
 smaller or the greater of two values is commutative, associative and idempotent: reports that arrive in any order,
 any number of times, split in any way, give the same job. The script in Redis applies the same rule to what is
 stored.
+
+One detail is reported by nobody: the last news. When two reports of a stage meet that are of different times, the later
+of the two is news of that stage; of all such news the greatest is kept, so the latest of the furthest stage that was
+repeated. Whatever meets first, the latest report of that stage meets another one of it, and nothing greater does: so
+this, too, is the same in any order.
 """
 
 from dataclasses import dataclass, field
 
 from schemas.identity import JobIdentity
 from schemas.job_event import JobEvent
-from schemas.registers import STAGE_TIME, detail_stamp, stage_register, value_text
+from schemas.lifecycle import STAGE_BY_NAME
+from schemas.redis_layout import NEWS
+from schemas.registers import STAGE_TIME, detail_stamp, news_register, stage_register, value_text
 
 # Field name -> register.
 Registers = dict[str, str]
@@ -31,11 +38,13 @@ class FoldedJob:
         return min(self.stages.values())[STAGE_TIME]
 
     def add(self, event: JobEvent, record: str) -> None:
-        """Join one report in; `record` names where it stands in the log: `<topic>/<partition>/<offset>`."""
+        """Join one report in; `record` says where and when it was recorded, as `record_text` writes it."""
         _, stage, time, source, event_id, details = event
         register = stage_register(time, source, event_id, record)
-        if stage.name not in self.stages or register < self.stages[stage.name]:
+        if stage.name not in self.stages:
             self.stages[stage.name] = register
+        else:
+            self._meet(stage.name, register)
         if details:
             stamp = detail_stamp(stage.code, time, event_id)
             for name, value in details.items():
@@ -46,6 +55,19 @@ class FoldedJob:
     def join(self, other: "FoldedJob") -> None:
         """Join in what other reports of the same attempt gave."""
         for name, register in other.stages.items():
-            self.stages[name] = min(register, self.stages.get(name, register))
+            if name not in self.stages:
+                self.stages[name] = register
+            else:
+                self._meet(name, register)
         for name, register in other.details.items():
             self.details[name] = max(register, self.details.get(name, register))
+
+    def _meet(self, name: str, register: str) -> None:
+        """Join in another report of a stage that is known: the smaller is kept, and the later is news."""
+        known = self.stages[name]
+        if register < known:
+            self.stages[name] = register
+        if register[STAGE_TIME] != known[STAGE_TIME]:
+            later = max(register, known)[STAGE_TIME]
+            news = news_register(STAGE_BY_NAME[name].code, later)
+            self.details[NEWS] = max(news, self.details.get(NEWS, news))

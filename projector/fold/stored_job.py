@@ -7,7 +7,7 @@ from typing import Any, Final
 from projector.fold.job import FoldedJob
 from schemas.job_event import DETAIL_NAMES
 from schemas.lifecycle import STAGE_NAMES
-from schemas.redis_layout import CARRIED, IDENTITY_FIELDS, STORED_FIELDS
+from schemas.redis_layout import CARRIED, IDENTITY_FIELDS, NEWS, STORED_FIELDS
 from schemas.stored_job import check_stored
 
 _FIELDS: Final = frozenset({*STORED_FIELDS, CARRIED})
@@ -32,5 +32,5 @@ def job_of(fields: Mapping[str, Any], member: bytes | None = None) -> FoldedJob:
         raise ValueError("a detail is not as stored")
     identity = check_stored([fields[name].encode() if name in fields else None for name in STORED_FIELDS], member)
     stages = {name: fields[name] for name in STAGE_NAMES if name in fields}
-    details = {name: fields[name] for name in (*DETAIL_NAMES, CARRIED) if name in fields}
+    details = {name: fields[name] for name in (*DETAIL_NAMES, NEWS, CARRIED) if name in fields}
     return FoldedJob(identity, stages, details)

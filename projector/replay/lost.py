@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from projector.fold.job import FoldedJob
-from schemas.redis_layout import CARRIED
+from schemas.redis_layout import CARRIED, NEWS
 from schemas.registers import SEPARATOR, recorded_at
 
 # Partition name -> the offset at which the log begins.
@@ -31,15 +31,16 @@ def lost_ranges(
 def has_lost_events(job: FoldedJob, starts: Starts) -> bool:
     """Tell whether events of a job may have been recorded before the place where the log begins.
 
-    A stage tells its record. A detail does not: unless it is of a report that a stage tells too, it may be lost.
+    A stage tells its record. A detail does not: unless it is of a report that a stage tells too, it may be lost. Nor
+    does the last news, which never is of one that a stage tells.
     """
     recorded = [recorded_at(register) for register in job.stages.values()]
     if CARRIED in job.details or any(offset < starts.get(partition, 0) for partition, offset in recorded):
         return True
     told = {report_of_stage(register) for register in job.stages.values()}
-    details = (register for name, register in job.details.items() if name != CARRIED)
+    details = (register for name, register in job.details.items() if name not in (CARRIED, NEWS))
     has_lost = any(starts.get(partition, 0) for partition, _ in recorded)
-    return has_lost and any(report_of_detail(register) not in told for register in details)
+    return has_lost and (NEWS in job.details or any(report_of_detail(register) not in told for register in details))
 
 
 def report_of_stage(register: str) -> tuple[str, str]:

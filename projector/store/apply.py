@@ -15,6 +15,7 @@ from projector.store.sifting import Sifts
 from schemas.event_time import unix_seconds
 from schemas.expiry import has_news_since
 from schemas.identity import bucket_of, job_member
+from schemas.lifecycle import STAGES
 from schemas.redis_layout import (
     FINGERPRINT,
     IDENTITY_FIELDS,
@@ -22,15 +23,28 @@ from schemas.redis_layout import (
     JOB,
     LEDGER,
     META,
+    NEWS,
     POSITIONS,
     SIFT,
     Sift,
     number_in,
     score_of,
 )
+from schemas.registers import STAGE_TIME, news_register
 from service.redis import AnyRedis
 
-_NAMES: Final = (IDENTITY_FIELDS, INDEXES, LEDGER, FINGERPRINT, JOB, SIFT)
+_NEWS_STAMPS: Final = {stage.name: news_register(stage.code, "") for stage in STAGES}
+_NAMES: Final = (
+    IDENTITY_FIELDS,
+    INDEXES,
+    LEDGER,
+    FINGERPRINT,
+    JOB,
+    SIFT,
+    NEWS,
+    _NEWS_STAMPS,
+    STAGE_TIME.stop,
+)
 
 # A job in the form that the script takes: what lua/apply.lua says of one.
 EncodedJob = list[object]

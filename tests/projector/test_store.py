@@ -1,6 +1,7 @@
 """The one step that moves data and positions together, on a real Redis."""
 
 import asyncio
+from random import Random
 
 import pytest
 from redis.asyncio import Redis
@@ -115,6 +116,39 @@ async def test_split_into_batches_any_way_gives_the_same_bytes(redis: Redis, pre
     job = contents[0][f"job:{JOB}"]
     assert isinstance(job, dict)
     assert job[b"message"].decode().endswith("\U0001f600!")
+
+
+async def test_signs_of_life_are_the_same_for_every_split(redis: Redis, prefix: str) -> None:
+    """The last news is that of the furthest stage that was repeated, however its reports are divided and ordered."""
+    reports = [
+        ("started", "01:00:01"), ("started", "01:00:09"), ("running", "01:00:02"), ("running", "01:00:05"),
+        ("running", "01:00:02"), ("running", "01:00:03"), ("uploading", "01:00:04"),
+    ]  # fmt: skip
+    events = [
+        event(stage, event_id=f"e{number}", time=f"2020-10-01T{time}Z") for number, (stage, time) in enumerate(reports)
+    ]
+    random, contents = Random(1), []
+    for name in range(12):
+        store = Live(redis, f"{prefix}:{name}", LOG)
+        await store.open(known({}))
+        shuffled = random.sample(events, len(events))
+        at = 0
+        while at < len(shuffled):
+            size = random.randint(1, 3)
+            await store.apply(batch_of(*shuffled[at : at + size], start=at))
+            at += size
+        contents.append(await dump(redis, f"{prefix}:{name}"))
+    said = [content[f"job:{JOB}"][b"news"] for content in contents]  # type: ignore[index]
+    assert said == [b"03\t2020-10-01T01:00:05.000000"] * len(contents)
+
+
+async def test_a_repetition_of_the_same_moment_is_no_news(store: Live, redis: Redis, prefix: str) -> None:
+    """A report that arrives twice, or is told by two workers for the same moment, is no sign of life."""
+    await store.apply(batch_of(event(), event(event_id="e0")))
+    await store.apply(batch_of(event(), start=2))
+    job = (await dump(redis, prefix))[f"job:{JOB}"]
+    assert isinstance(job, dict)
+    assert b"news" not in job
 
 
 async def test_the_ledger_closes(store: Live, redis: Redis, prefix: str) -> None:

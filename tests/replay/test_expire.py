@@ -11,7 +11,7 @@ from devstack import free_port
 from schemas.expiry import has_news_since
 from schemas.job_event import DETAIL_NAMES
 from schemas.lifecycle import STAGE_NAMES
-from schemas.redis_layout import FOLD_VERSION, JOB, Pointer, bucket_prefix, pointer_key
+from schemas.redis_layout import FOLD_VERSION, JOB, NEWS, Pointer, bucket_prefix, pointer_key
 from tests.support.deployment import Deployment, Message, get, wait_for
 from tests.support.events import event
 from tests.support.refold import Content, refold, stored
@@ -45,7 +45,7 @@ def without_old(content: Content) -> Content:
         name.removeprefix(JOB)
         for name, fields in content.items()
         if name.startswith(JOB)
-        and not has_news_since(CUTOFF, map(fields.get, STAGE_NAMES), map(fields.get, DETAIL_NAMES))
+        and not has_news_since(CUTOFF, map(fields.get, STAGE_NAMES), map(fields.get, (*DETAIL_NAMES, NEWS)))
     }
     indexes = {
         name: {member: score for member, score in members.items() if member not in old}

@@ -29,6 +29,7 @@ SAID = {
     "a detail of a lower stage wins": "attempt=1: field message",
     "created is the latest stage": "attempt=1: score owner:0x1111",
     "a detail is lost": "attempt=1: field message",
+    "signs of life are lost": "attempt=1: field news",
     "attempts are mixed": "attempt=2: missing job",
 }
 EVENTS = [

@@ -13,7 +13,7 @@ from devstack import Redis
 from schemas.expiry import has_news_since
 from schemas.job_event import DETAIL_NAMES
 from schemas.lifecycle import STAGE_NAMES
-from schemas.redis_layout import CARRIED, JOB, META, SIFT, Sift, bucket_prefix
+from schemas.redis_layout import CARRIED, JOB, META, NEWS, SIFT, Sift, bucket_prefix
 from tests.support.deployment import Deployment, Message, get, wait_for
 from tests.support.events import event
 from tests.support.refold import Content, refold, stored
@@ -47,7 +47,8 @@ def surviving(content: Content) -> Content:
     return {
         name: fields
         for name, fields in content.items()
-        if name.startswith(JOB) and has_news_since(CUTOFF, map(fields.get, STAGE_NAMES), map(fields.get, DETAIL_NAMES))
+        if name.startswith(JOB)
+        and has_news_since(CUTOFF, map(fields.get, STAGE_NAMES), map(fields.get, (*DETAIL_NAMES, NEWS)))
     }
 
 

@@ -77,11 +77,12 @@ def test_a_partition_has_one_name() -> None:
 
 
 def test_fields_are_named_once() -> None:
-    """The answer of one HMGET has each field once: the identity, a register for each stage, one for each detail."""
+    """The answer of one HMGET has each field once: the identity, registers of stages and details, the last news."""
     assert (
         *("owner", "agreementId", "jobId", "attempt"),
         *("started", "configuring", "running", "uploading", "finished"),
         *("configlogURL", "publishlogURL", "algologURL", "outputsURL", "message", "outcome", "error"),
+        "news",
     ) == STORED_FIELDS
 
 

@@ -14,8 +14,14 @@ from schemas.registers import (
     STAGE_TIME,
     detail_stamp,
     is_detail_register,
+    is_news_register,
     is_stage_register,
+    news_parts,
+    news_register,
+    place_in,
+    record_text,
     recorded_at,
+    recorded_milliseconds,
     stage_parts,
     stage_register,
     value_in,
@@ -31,23 +37,40 @@ VALUES = st.text(st.characters(exclude_categories=["Cs"])) | st.lists(st.text("a
 
 def test_the_text_is_what_redis_and_archives_hold() -> None:
     """Stored projections and archives are read by later releases, so the form stays."""
-    assert stage_register(TIME, "/workers/gpu-7", "e1", "t/0/7") == f"{TIME}\t/workers/gpu-7\te1\tt/0/7"
+    record = record_text("t/0", 7, TIME, 1_601_514_000_250)
+    assert stage_register(TIME, "/workers/gpu-7", "e1", record) == f"{TIME}\t/workers/gpu-7\te1\tt/0/7+250"
+    assert news_register(3, TIME) == f"03\t{TIME}"
     stamp = detail_stamp(5, TIME, "e1")
     assert stamp + value_text("done") == f"05\t{TIME}\te1\tdone"
     assert stamp + value_text(["http://a/", "http://b/"]) == f'05\t{TIME}\te1\t["http://a/","http://b/"]'
 
 
-@given(TIMES, IDENTIFIERS, IDENTIFIERS, PARTITIONS, st.integers(0, 10**15))
+PLACES = st.tuples(PARTITIONS, st.integers(0, 10**15))
+
+
+@given(TIMES, IDENTIFIERS, IDENTIFIERS, PLACES, st.integers(-1, 10**14))
 def test_the_register_of_a_stage_can_be_read(
-    time: str, source: str, event_id: str, partition: str, offset: int
+    time: str, source: str, event_id: str, place: tuple[str, int], timestamp: int
 ) -> None:
-    """Its parts, its time and its place in the log are those it was written with."""
-    record = f"{partition}/{offset}"
+    """Its parts, its time, and where and when it was recorded are those it was written with."""
+    partition, offset = place
+    record = record_text(partition, offset, time, timestamp)
     register = stage_register(time, source, event_id, record)
     assert is_stage_register(register.encode())
     assert stage_parts(register.encode()) == [time, source, event_id, record]
     assert register[STAGE_TIME] == time
     assert recorded_at(register) == (partition, offset)
+    assert place_in(record) == f"{partition}/{offset}"
+    assert recorded_milliseconds(record, time) == (None if timestamp < 0 else timestamp)
+
+
+@given(st.integers(1, 99), TIMES)
+def test_the_register_of_the_last_news_can_be_read(code: int, time: str) -> None:
+    """Its stage and its time are those it was written with, and the time is where a detail has its own."""
+    register = news_register(code, time)
+    assert is_news_register(register.encode())
+    assert news_parts(register.encode()) == (code, time)
+    assert register[DETAIL_TIME] == time
 
 
 @given(st.integers(1, 99), TIMES, IDENTIFIERS, VALUES)
@@ -72,6 +95,8 @@ def test_the_register_of_a_detail_can_be_read(code: int, time: str, event_id: st
         "2020-02-30T01:00:00.000000\t/workers/gpu-7\te1\tt/0/7",
         f"{TIME}\t/workers/gpu-7\te1\tt/0",
         f"{TIME}\t/workers/gpu-7\te1\tt/0/x",
+        f"{TIME}\t/workers/gpu-7\te1\tt/0/7+",
+        f"{TIME}\t/workers/gpu-7\te1\tt/0/7+1+1",
     ],
 )
 def test_what_is_no_register_of_a_stage(text: str) -> None:

@@ -43,7 +43,7 @@ COMMAND_LINES = {
 @pytest.mark.parametrize(
     ("room", "missing", "install"),
     [
-        ("worker", "aiokafka", "operator-status-servers"),
+        ("worker", "aiokafka", "operator-status-servers[worker]"),
         ("projector", "redis", "operator-status-servers[projector]"),
         ("api", "aiohttp", "operator-status-servers[api]"),
         ("devstack", "jgo", "operator-status-servers[devstack]"),

@@ -41,6 +41,11 @@ def _lost_detail(job: FoldedJob, event: JobEvent, record: str) -> None:
     _add_details(job, event._replace(details=kept), event.stage.code, max)
 
 
+def _no_news(job: FoldedJob, event: JobEvent, record: str) -> None:
+    _add_stage(job, event, record)
+    _add_details(job, event, event.stage.code, max)
+
+
 def _add_stage(job: FoldedJob, event: JobEvent, record: str) -> None:
     register = stage_register(event.time, event.source, event.id, record)
     job.stages[event.stage.name] = min(register, job.stages.get(event.stage.name, register))
@@ -75,6 +80,7 @@ BREAKAGES: Final = {
     "a detail of a lower stage wins": _replace("add", _lower_stage_wins),
     "created is the latest stage": _replace("created", property(_created_late)),
     "a detail is lost": _replace("add", _lost_detail),
+    "signs of life are lost": _replace("add", _no_news),
     "attempts are mixed": _mix_attempts,
 }
 

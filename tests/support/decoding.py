@@ -1,11 +1,12 @@
 """A good event, and ways to change one thing about it."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import orjson
 import pytest
 
-from schemas.decode import Headers, Reason, RefusedEventError, decode
+from schemas.decode import Headers, Reason, RefusedEventError, decode, decode_any, decode_usual
 from schemas.job_event import EXAMPLE, VALIDATOR, JobEvent
 
 # 2020-10-01T01:00:00.500Z: half a second after the time of the good event.
@@ -51,9 +52,26 @@ def with_json(name: str, text: bytes) -> bytes:
     return GOOD[:-1] + b',"' + name.encode() + b'":' + text + b"}"
 
 
+def outcome(decode: Callable[[], JobEvent | None]) -> JobEvent | tuple[Reason, str] | None:
+    """Return what decoding gives, or why it is refused, as code and as sentence."""
+    try:
+        return decode()
+    except RefusedEventError as refusal:
+        return refusal.reason, str(refusal)
+
+
+def is_usual(value: bytes, timestamp: int = TIMESTAMP) -> bool:
+    """Tell whether a value is decoded as a usual event, which then must give what the schema gives."""
+    usual = outcome(lambda: decode_usual(value, timestamp))
+    assert usual is None or usual == outcome(lambda: decode_any(value, (), timestamp))
+    return usual is not None
+
+
 def accepted(value: bytes | None, headers: Headers = (), timestamp: int = TIMESTAMP) -> JobEvent:
     """Return the event of a record that must be understood, and so must be valid by the schema."""
     event = decode(value, headers, timestamp)
+    assert value
+    is_usual(value, timestamp)
     assert headers or VALIDATOR.is_valid(orjson.loads(value or b""))
     return event
 
@@ -62,6 +80,7 @@ def refused(value: bytes | None, headers: Headers = (), timestamp: int = TIMESTA
     """Return the reason for which a record must be refused; one that a schema can give, the schema must give too."""
     with pytest.raises(RefusedEventError) as caught:
         decode(value, headers, timestamp)
+    is_usual(value or b"", timestamp)
     reason = caught.value.reason
     if reason in _SAID_BY_THE_SCHEMA and not headers:
         event = orjson.loads(value or b"")

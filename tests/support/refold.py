@@ -9,7 +9,8 @@ from projector.replay.verify.stored_form import fields_of, index_keys
 from schemas.decode import RefusedEventError, decode
 from schemas.event_time import unix_seconds
 from schemas.identity import JobIdentity, job_member
-from schemas.redis_layout import INDEXES, JOB, bucket_prefix, score_of
+from schemas.redis_layout import INDEXES, JOB, bucket_prefix, partition_name, score_of
+from schemas.registers import record_text
 from tests.support.deployment import Deployment
 
 if TYPE_CHECKING:
@@ -28,7 +29,10 @@ def refold(deployment: Deployment) -> Content:
         except RefusedEventError:
             continue
         job = jobs.setdefault(event.identity, Facts(event.identity))
-        job.report(event, f"{record.topic}/{record.partition}/{record.offset}")
+        job.report(
+            event,
+            record_text(partition_name(record.topic, record.partition), record.offset, event.time, record.timestamp),
+        )
     return content_of(jobs)
 
 

@@ -27,4 +27,6 @@ EVENTS = st.builds(
     id=st.sampled_from(["a", "a b", "ab", "b"]),
     details=_DETAILS,
 )
-REPORTS = st.lists(st.tuples(EVENTS, st.sampled_from(["t/0/1", "t/0/2", "t/1/1"])), min_size=1, max_size=12)
+REPORTS = st.lists(
+    st.tuples(EVENTS, st.sampled_from(["t/0/1", "t/0/2+5", "t/0/2-70", "t/1/1+1000"])), min_size=1, max_size=12
+)

@@ -5,11 +5,12 @@ come; only when somebody asks is the least or the greatest of them taken, compar
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Self
 
 from schemas.identity import JobIdentity
 from schemas.job_event import JobEvent
+from schemas.lifecycle import STAGE_BY_NAME
 
 
 class Reached(NamedTuple):
@@ -30,12 +31,20 @@ class Said(NamedTuple):
     value: str
 
 
+class Heard(NamedTuple):
+    """A fact about signs of life: a stage that was reported at several times, and the last of them."""
+
+    stage_code: int
+    time: str
+
+
 class Kept(NamedTuple):
-    """A job as facts give it: of each stage and each detail the one fact that counts."""
+    """A job as facts give it: of each stage, each detail and of signs of life the one fact that counts."""
 
     identity: JobIdentity
     stages: Mapping[str, Reached]
     details: Mapping[str, Said]
+    news: Heard | None = None
 
     @property
     def created(self) -> str:
@@ -45,22 +54,23 @@ class Kept(NamedTuple):
     @property
     def last_news(self) -> str:
         """The latest time of what is kept."""
-        facts: list[Reached | Said] = [*self.stages.values(), *self.details.values()]
-        return max(fact.time for fact in facts)
+        facts: list[Reached | Said | Heard] = [*self.stages.values(), *self.details.values()]
+        return max(fact.time for fact in [*facts, *([self.news] if self.news else [])])
 
 
 class Facts:
     """What was reported of one attempt of a job, in any order, any number of times."""
 
-    __slots__ = ("_reached", "_said", "identity")
+    __slots__ = ("_heard", "_reached", "_said", "identity")
 
     def __init__(self, identity: JobIdentity) -> None:
         self.identity = identity
         self._reached: dict[str, list[Reached]] = {}
         self._said: dict[str, list[Said]] = {}
+        self._heard: list[Heard] = []
 
     def report(self, event: JobEvent, record: str) -> None:
-        """Take in what an event says; `record` names where it stands: `<topic>/<partition>/<offset>`."""
+        """Take in what an event says; `record` tells where and when it was recorded."""
         _, stage, time, source, event_id, details = event
         self._reached.setdefault(stage.name, []).append(Reached(time, source, event_id, record))
         for name, value in details.items():
@@ -72,6 +82,8 @@ class Facts:
             self._reached.setdefault(stage, []).append(reached)
         for detail, said in kept.details.items():
             self._said.setdefault(detail, []).append(said)
+        if kept.news:
+            self._heard.append(kept.news)
         return self
 
     @property
@@ -79,13 +91,21 @@ class Facts:
         """What counts.
 
         Of each stage the earliest report, of equal times the least source, event and record; of each detail what was
-        said at the furthest stage, and there last, of equal times the greatest event and value.
+        said at the furthest stage, and there last, of equal times the greatest event and value; of all stages that were
+        reported at more times than one the furthest, and its last time.
         """
         return Kept(
             self.identity,
             {name: min(facts) for name, facts in self._reached.items()},
             {name: max(facts) for name, facts in self._said.items()},
+            max([*self._heard, *self._repeated()], default=None),
         )
+
+    def _repeated(self) -> Iterator[Heard]:
+        for name, facts in self._reached.items():
+            times = {fact.time for fact in facts}
+            if len(times) > 1:
+                yield Heard(STAGE_BY_NAME[name].code, max(times))
 
 
 def _text(value: Any) -> str:

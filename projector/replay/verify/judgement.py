@@ -8,7 +8,9 @@ from projector.replay.verify.difference import Difference, Kind, Note
 from projector.replay.verify.facts import Facts, Kept, Reached, Said
 from projector.replay.verify.stored_form import StoredFacts, facts_in, fields_of, index_keys
 from schemas.event_time import unix_seconds
-from schemas.redis_layout import CARRIED, IDENTITY_FIELDS, score_of
+from schemas.lifecycle import STAGES
+from schemas.redis_layout import CARRIED, IDENTITY_FIELDS, NEWS, score_of
+from schemas.registers import place_in
 
 HASH: Final = "hash"
 NONE: Final = "none"
@@ -137,6 +139,8 @@ def _field_differences(name: str, stored: Mapping[str, str], expected: Mapping[s
 
 def _excuse(name: str, live: Kept, folded: Kept, rules: Rules, *, is_older: bool) -> Note | None:
     """Return why a job may hold another fact than the log says, or None when it may not."""
+    if name == NEWS:
+        return _excuse_of_news(live, folded, rules, is_older=is_older)
     ours: Reached | Said | None
     theirs: Reached | Said | None
     reached = live.stages.get(name), folded.stages.get(name)
@@ -151,11 +155,26 @@ def _excuse(name: str, live: Kept, folded: Kept, rules: Rules, *, is_older: bool
     return Note.SPOKE_AGAIN if theirs.time < rules.cutoff else None
 
 
+def _excuse_of_news(live: Kept, folded: Kept, rules: Rules, *, is_older: bool) -> Note | None:
+    """Return why a job may know of other signs of life than the log says, or None when it may not.
+
+    What a job has of a stage that was reported again after the rest had gone is that report alone: no repetition.
+    """
+    ours, theirs = live.news, folded.news
+    if theirs is None or (ours is not None and ours > theirs):
+        return Note.CARRIED if is_older or rules.has_lost else None
+    stage = STAGES[theirs.stage_code - 1].name
+    known = live.stages.get(stage)
+    is_all_that_is_left = known is not None and known.time == theirs.time
+    before = folded.stages[stage].time if is_all_that_is_left else theirs.time
+    return Note.SPOKE_AGAIN if before < rules.cutoff else None
+
+
 def _has_lost_events(stored: StoredFacts, starts: Starts) -> bool:
     """Tell whether events of a job were recorded before the place where the log begins."""
     if stored.carried:
         return True
-    recorded = (reached.record.rpartition("/") for reached in stored.kept.stages.values())
+    recorded = (place_in(reached.record).rpartition("/") for reached in stored.kept.stages.values())
     return any(int(offset) < starts.get(partition, 0) for partition, _, offset in recorded)
 
 

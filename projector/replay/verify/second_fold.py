@@ -8,11 +8,12 @@ from typing import Final
 import msgpack
 
 from projector.fold.record import Record, fingerprint_of
-from projector.replay.verify.facts import Facts, Kept, Reached, Said
+from projector.replay.verify.facts import Facts, Heard, Kept, Reached, Said
 from projector.replay.verify.replayed_log import Offsets, ReplayedLog, SkippedRanges
 from projector.replay.verify.walk import Compared
 from schemas.decode import RefusedEventError, decode
 from schemas.identity import JobIdentity, bucket_of, job_member
+from schemas.registers import record_text
 
 BATCH_RECORDS: Final = 20_000
 BATCH_BYTES: Final = 16 * 1024 * 1024
@@ -99,7 +100,7 @@ class SecondFold:
                 continue
             entry = self._entries.get(event.identity) or self._new_entry(event.identity)
             tally.events[entry.bucket] += 1
-            entry.facts.report(event, f"{name}/{record.offset}")
+            entry.facts.report(event, record_text(name, record.offset, event.time, record.timestamp))
             self._bytes += len(record.value or b"")
         watched = self.watched.get(name, -1)
         if records[0].offset <= watched <= records[-1].offset:
@@ -142,9 +143,10 @@ def _packed(job: Kept) -> bytes:
 
 
 def _unpacked(packed: bytes) -> Kept:
-    identity, stages, details = msgpack.unpackb(packed, use_list=False)
+    identity, stages, details, news = msgpack.unpackb(packed, use_list=False)
     return Kept(
         _new(JobIdentity, identity),
         {name: _new(Reached, fact) for name, fact in stages.items()},
         {name: _new(Said, fact) for name, fact in details.items()},
+        _new(Heard, news) if news else None,
     )

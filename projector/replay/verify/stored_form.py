@@ -4,12 +4,12 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from projector.replay.verify.facts import Kept, Reached, Said
+from projector.replay.verify.facts import Heard, Kept, Reached, Said
 from schemas.identity import JobIdentity
 from schemas.job_event import DETAIL_NAMES
 from schemas.lifecycle import STAGE_NAMES
-from schemas.redis_layout import CARRIED, IDENTITY_FIELDS, INDEXES, STORED_FIELDS
-from schemas.registers import SEPARATOR, detail_stamp, stage_register
+from schemas.redis_layout import CARRIED, IDENTITY_FIELDS, INDEXES, NEWS, STORED_FIELDS
+from schemas.registers import SEPARATOR, detail_stamp, news_parts, news_register, stage_register
 from schemas.stored_job import check_stored
 
 # How much of a detail's register is no value: the parts before it.
@@ -33,6 +33,8 @@ def fields_of(kept: Kept, carried: str | None = None) -> dict[str, str]:
         fields[name] = stage_register(*reached)
     for name, (code, time, event_id, value) in kept.details.items():
         fields[name] = detail_stamp(code, time, event_id) + value
+    if kept.news:
+        fields[NEWS] = news_register(*kept.news)
     if carried:
         fields[CARRIED] = carried
     return fields
@@ -50,7 +52,8 @@ def facts_in(fields: Mapping[str, str], member: bytes) -> StoredFacts | None:
         return None
     stages = {name: Reached(*fields[name].split(SEPARATOR)) for name in STAGE_NAMES if name in fields}
     details = {name: _said(fields[name]) for name in DETAIL_NAMES if name in fields}
-    return StoredFacts(Kept(identity, stages, details), carried)
+    news = Heard(*news_parts(fields[NEWS].encode())) if NEWS in fields else None
+    return StoredFacts(Kept(identity, stages, details, news), carried)
 
 
 def index_keys(identity: JobIdentity) -> list[str]:

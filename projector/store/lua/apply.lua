@@ -13,7 +13,8 @@
 --                  jobId and attempt; the name of the first identity field, the names of the registers, stages first,
 --                  their values; counts: index of a partition, events ...
 --   5 names        array of {identity field names, index names, ledger suffixes, fingerprint suffix, job key name, name
---                  of the field that tells of sifting}
+--                  of the field that tells of sifting, name of the register of the last news, map of what that begins
+--                  with by the name of the stage, how many characters of a stage's register are its time}
 --   6 sift         what that field is expected to be, "" when not there
 -- Positions are decimal text. Answers an array whose first element is the reason:
 --   applied {jobs changed}, moved {partition, stored position}, missing {}, sealed {epoch}, damaged {key, member},
@@ -24,6 +25,7 @@
 
 local READ_BYTES = 2097152
 local call, pcall = redis.call, redis.pcall
+local sub = string.sub
 local payload = cmsgpack.unpack(ARGV[1])
 local base, incarnation, partitions, jobs, names = payload[1], payload[2], payload[3], payload[4], payload[5]
 local identity_fields, ledger, fingerprint, job_prefix = names[1], names[3], names[4], base .. names[5]
@@ -46,6 +48,39 @@ local function places(at)
   local values = at + NAMES + jobs[at + FIELDS]
   local counts = values + jobs[at + FIELDS] + 1
   return values, counts, counts + jobs[at + COUNTS]
+end
+
+local news_name, news_stamps, time_characters = names[7], names[8], names[9]
+local meetings = {} -- what is news of a job, by where the job is: the later of two reports of a stage that met
+
+-- Answers the greatest news that the stages of a batch are, or are told of by what they meet; nil when none is.
+local function news_of(at, values, stored)
+  local news
+  for i = 1, jobs[at + STAGES] do
+    local old, value = stored[i + 1], jobs[values + i]
+    if old and old ~= value then
+      local old_time, time = sub(old, 1, time_characters), sub(value, 1, time_characters)
+      if old_time ~= time then
+        local stamp = news_stamps[jobs[at + NAMES + i]]
+        local met = stamp .. (is_less(old_time, time) and time or old_time)
+        if not news or is_less(news, met) then news = met end
+      end
+    end
+  end
+  return news
+end
+
+-- Notes the news that a job's stages are, unless greater is stored or comes with the batch itself.
+local function note_news(at, values, stored)
+  local news = news_of(at, values, stored)
+  if not news then return end
+  local known = call('HGET', job_prefix .. jobs[at], news_name)
+  for i = jobs[at + STAGES] + 1, jobs[at + FIELDS] do
+    if jobs[at + NAMES + i] == news_name and (not known or is_less(known, jobs[values + i])) then
+      known = jobs[values + i]
+    end
+  end
+  if not known or is_less(known, news) then meetings[at] = news end
 end
 
 local sound = {} -- indexes that were looked at: many jobs share one
@@ -95,8 +130,9 @@ local function need_of(at, values)
   local need, read = ALL, 0
   if stored[1] then
     for _, old in ipairs(stored) do read = read + (old and #old or 0) end
+    note_news(at, values, stored)
     local any, has_stage = keep_improvements(at, values, stored)
-    need = any and REGISTERS or NOTHING
+    need = (any or meetings[at]) and REGISTERS or NOTHING
     if has_stage then
       local must_index
       must_index, damaged = is_to_index(at)
@@ -141,6 +177,8 @@ local function write_job(at, values, need)
     local name = jobs[at + NAMES + i]
     if name then writes[last + 1], writes[last + 2], last = name, jobs[values + i], last + 2 end
   end
+  -- Last, for it is greater than what the batch itself may say.
+  if meetings[at] then writes[last + 1], writes[last + 2], last = news_name, meetings[at], last + 2 end
   call('HSET', job_prefix .. jobs[at], unpack(writes, 1, last))
 end
 

@@ -19,6 +19,8 @@ from projector.fold.record import Record
 from projector.replay.verify.facts import Facts
 from schemas.decode import decode
 from schemas.identity import JobIdentity, job_member
+from schemas.redis_layout import partition_name
+from schemas.registers import record_text
 from worker.expected import Identity, expected_jobs
 from worker.simulation import SimulatedRecord
 
@@ -79,7 +81,10 @@ class Truth:
             return
         event = decode(record.value, record.headers, record.timestamp)
         job = self.jobs.setdefault(event.identity, Facts(event.identity))
-        job.report(event, f"{record.topic}/{record.partition}/{record.offset}")
+        job.report(
+            event,
+            record_text(partition_name(record.topic, record.partition), record.offset, event.time, record.timestamp),
+        )
         self._report(event.identity, record)
 
     def reach(self, partition: int, end: int, unix_seconds: float) -> None:
