@@ -52,12 +52,12 @@ class Ran:
     """How long a command took, how long its first line of progress, and the most memory of one of its processes."""
 
     seconds: float
-    first_line_seconds: float
+    first_line_seconds: float | None
     peak_bytes: int
 
     def __str__(self) -> str:
-        peak = f"{self.peak_bytes / 2**20:.0f} MiB at most in one process"
-        return f"{'':30} its first line after {self.first_line_seconds:.1f} s, {peak}"
+        first = "" if self.first_line_seconds is None else f"its first line after {self.first_line_seconds:.1f} s, "
+        return f"{'':30} {first}{self.peak_bytes / 2**20:.0f} MiB at most in one process"
 
 
 def ran(place: Deployment, *command: str) -> Ran:
@@ -67,7 +67,7 @@ def ran(place: Deployment, *command: str) -> Ran:
     with subprocess.Popen(words, env=place.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         assert process.stderr
         told = process.stderr.readline()
-        first = time.perf_counter() - began
+        first = time.perf_counter() - began if told else None
         told += process.stderr.read()
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
