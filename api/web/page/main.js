@@ -1,6 +1,6 @@
 // The page: what is asked stands in its address, and what is shown follows from it.
 import { clearState, showState, showTitle } from "./banner.js";
-import { follow, identityOf } from "./client/client.js";
+import { follow } from "./client/client.js";
 import { at, element, write } from "./dom.js";
 import { Job } from "./job/job.js";
 import { List } from "./list/list.js";
@@ -52,7 +52,7 @@ function followJobs(names) {
 function shown(filters, entries, page) {
   if (!entries.length && !page.next) {
     showAbsent(filters, page.absent);
-  } else if (filters.jobId && new Set(entries.map(entry => identityOf(entry.job))).size === 1) {
+  } else if (filters.jobId && new Set(entries.map(entry => entry.identity)).size === 1) {
     job.show(entries, asked.get("attempt"));
     show("job");
   } else {

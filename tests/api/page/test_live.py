@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import BrowserContext, Page, expect
 
-from tests.support.client import STREAM, Client, StartApi
+from tests.support.client import Client, StartApi
 from tests.support.page import Heartbeat, ToldProjection, ended, opened, reached, search
 from tests.support.seeding import Job
 
@@ -53,7 +53,7 @@ async def test_an_admins_page_is_live_by_a_ticket(
 
 async def test_a_stream_that_is_refused_is_done_without(page: Page, projection: ToldProjection) -> None:
     """Where there is no stream the page asks every few seconds, and says that it does."""
-    await page.route(f"**{STREAM}?**", lambda route: route.fulfill(status=404, json={"error": "Nothing is here"}))
+    await page.route("**/status/events?**", lambda route: route.fulfill(status=404, json={"error": "Nothing is here"}))
     await projection.put([Job()])
     await search(page, "3333")
     await expect(page.locator("#state")).to_have_text("Asked every few seconds")
@@ -73,17 +73,17 @@ async def test_a_job_that_has_ended_is_said_to_have(page: Page, projection: Told
 
 async def test_a_page_that_is_not_looked_at_keeps_no_connection(page: Page, projection: ToldProjection) -> None:
     """A hidden page gives its stream back, and shows what happened meanwhile as soon as it is looked at again."""
-    hide = """hidden => {
-        Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+    turn = """state => {
+        Object.defineProperty(document, "hidden", { value: state === "hidden", configurable: true });
         document.dispatchEvent(new Event("visibilitychange"));
     }"""
     await projection.put([Job()])
     await search(page, "3333")
     await is_live(page)
-    await page.evaluate(hide, True)
+    await page.evaluate(turn, "hidden")
     await expect(page.locator("#state")).to_have_text("Asked every few seconds")
     await projection.put([Job(stages=reached(3))])
-    await page.evaluate(hide, False)
+    await page.evaluate(turn, "visible")
     await is_live(page)
     await expect(page.locator("#where")).to_contain_text("Running algorith")
 

@@ -1,7 +1,7 @@
 // Follows jobs of Operator status: by its stream of changes, or by asking again where there is no stream.
 import { Asking, Refusal } from "./asking.js";
 import { Changes } from "./changes.js";
-import { identityOf, Jobs } from "./jobs.js";
+import { Jobs } from "./jobs.js";
 
 const LIMIT_JOBS = 1000; // the newest ones are followed
 const LEAST_SECONDS = 1, IDLE_SECONDS = 5, HIDDEN_SECONDS = 30, FAILED_SECONDS = 2, LONGEST_PAUSE_SECONDS = 30;
@@ -15,8 +15,6 @@ export function follow({ api = new URL(".", import.meta.url).href, limit = LIMIT
   following.run();
   return () => following.stop();
 }
-
-export { identityOf };
 
 class Following {
   constructor(question, listeners) {
