@@ -1,5 +1,6 @@
 """What is said of jobs and of the end, in one line each that nothing in it can forge."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -9,6 +10,7 @@ from worker.watching.ending import Ended, Ending
 from worker.watching.job import Job
 
 NAMED_JOBS: Final = 3
+_SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s")
 _MINUTE: Final = 60
 _HOUR: Final = 60 * _MINUTE
 _DAY: Final = 24 * _HOUR
@@ -19,6 +21,11 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+
+
+def first_sentence(text: str) -> str:
+    """Return a text up to where its first sentence ends."""
+    return _SENTENCE_END.split(text, maxsplit=1)[0]
 
 
 def standing(job: Job) -> str:

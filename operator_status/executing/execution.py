@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
-from operator_status.child import Child, Ended
+from operator_status.executing.child import Child, Ended
+from operator_status.executing.stages_file import VARIABLE, StagesFile
 from operator_status.published import FINISHED, STAGES
-from operator_status.stages_file import VARIABLE, StagesFile
 
 POLL_SECONDS: Final = 0.25
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from aiokafka import AIOKafkaProducer
 
+from operator_status.delivery.kafka_client import REFUSALS
+from operator_status.delivery.spool import Spool, SpooledReport
 from operator_status.event import HEADERS
-from operator_status.kafka_client import REFUSALS
-from operator_status.spool import Spool, SpooledReport
 
 STALL_SECONDS = 5.0  # without an acknowledgement; then a new producer is tried
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from schemas.lifecycle import OUTCOMES, STAGES
 from worker.watching.job import Job
-from worker.watching.sentences import age, printable
+from worker.watching.telling.sentences import age, first_sentence, printable
 
 NAME_CHARACTERS: Final = 28
 # What else is on the screen: the summary, the line about what is not shown, the last words.
@@ -70,7 +70,7 @@ def _line(job: Job, width: int, signs: Signs) -> Text:
     parts = [
         set_cell_size(_name(job), width),
         steps(job, signs),
-        _words(job, signs).ljust(_WORDS_CHARACTERS),
+        _words(job).ljust(_WORDS_CHARACTERS),
         f"for {age(job.entered)}" if job.entered and not job.has_ended else "",
         f"{age(job.created, job.finished)} in all" if job.created else "",
     ]
@@ -86,22 +86,28 @@ def steps(job: Job, signs: Signs) -> str:
 
 
 def _step(job: Job, code: int, *, is_reported: bool, signs: Signs) -> str:
-    if code == job.status and not job.has_ended:
-        return signs.under_way
+    if code == job.status:
+        return _outcome_sign(job, signs) if job.has_ended else signs.under_way
     if code > job.status:
         return signs.to_come
     return signs.reached if is_reported else signs.skipped
 
 
-def _words(job: Job, signs: Signs) -> str:
-    if job.has_ended and job.story.outcome in OUTCOMES:
-        return f"{signs[-len(OUTCOMES) + OUTCOMES.index(job.story.outcome)]} {job.story.outcome}"
-    return printable(job.text)
+def _words(job: Job) -> str:
+    return job.story.outcome if job.has_ended and job.story.outcome else printable(job.text)
+
+
+def _outcome_sign(job: Job, signs: Signs) -> str:
+    """Return how it ended; that it was reached while nobody has said how."""
+    outcome = job.story.outcome
+    return signs[-len(OUTCOMES) + OUTCOMES.index(outcome)] if outcome in OUTCOMES else signs.reached
 
 
 def _reason(job: Job) -> str | None:
     """Return why a job is where it is, if that is to be said: why it ended so, or why it stands still."""
-    return job.story.error if job.has_ended else job.story.hint
+    if job.has_ended:
+        return job.story.error
+    return first_sentence(job.story.hint or "") if job.is_told else None
 
 
 def _name(job: Job) -> str:

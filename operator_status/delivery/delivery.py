@@ -21,13 +21,13 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
+from operator_status.delivery.outbox import Entry, Outbox
+from operator_status.delivery.spool import Spool, SpooledReport
+from operator_status.delivery.thread import LoopThread
 from operator_status.errors import RefusedByKafkaError
 from operator_status.event import HEADERS
 from operator_status.job import Acknowledgement
 from operator_status.kafka_access import KafkaAccess
-from operator_status.outbox import Entry, Outbox
-from operator_status.spool import Spool, SpooledReport
-from operator_status.thread import LoopThread
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
@@ -103,7 +103,7 @@ class Delivery:
                 await asyncio.sleep(PAUSE_SECONDS)
 
     async def _connect_and_send(self) -> None:
-        from operator_status.kafka_client import connected_producer  # noqa: PLC0415 - the job does not wait for it
+        from operator_status.delivery.kafka_client import connected_producer  # noqa: PLC0415 - the job does not wait for it
 
         async with connected_producer(self._settings) as producer:
             while True:
@@ -115,7 +115,7 @@ class Delivery:
 
     async def _send_all(self, producer: "AIOKafkaProducer") -> None:
         """Send what is in the outbox, and between its batches what others left in the spool."""
-        from operator_status.left_reports import send_left  # noqa: PLC0415 - the job does not wait for it
+        from operator_status.delivery.left_reports import send_left  # noqa: PLC0415 - the job does not wait for it
 
         with ExitStack() as stack:
             left: Iterator[SpooledReport] = iter(())
@@ -217,7 +217,7 @@ class Delivery:
 
 
 def _refusals() -> tuple[type[BaseException], ...]:
-    from operator_status.kafka_client import REFUSALS  # noqa: PLC0415 - loaded when the first report is sent
+    from operator_status.delivery.kafka_client import REFUSALS  # noqa: PLC0415 - loaded when the first report is sent
 
     return REFUSALS
 

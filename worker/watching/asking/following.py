@@ -3,11 +3,11 @@
 import asyncio
 from typing import Final
 
-from worker.watching.asking import Api
-from worker.watching.contact import Contact, Say
-from worker.watching.errors import NoAnswerError, NotNowError, NotOfferedError
+from worker.watching.asking.api import Api
+from worker.watching.asking.contact import Contact, Say
+from worker.watching.asking.errors import NoAnswerError, NotNowError, NotOfferedError
+from worker.watching.asking.stream import ENDED, Stream
 from worker.watching.matches import Matches
-from worker.watching.stream import ENDED, Stream
 
 # A stream that broke so often in a row, or that the server has no room for, is left alone for a while.
 MAX_BREAKS: Final = 3

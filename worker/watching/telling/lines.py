@@ -8,8 +8,8 @@ import orjson
 
 from schemas.lifecycle import Stage
 from worker.watching.ending import Ended
-from worker.watching.job import Job
-from worker.watching.sentences import final_sentence, printable
+from worker.watching.job import Job, Story
+from worker.watching.telling.sentences import final_sentence, printable
 
 
 class Lines:
@@ -30,10 +30,11 @@ class Lines:
         """Nothing is drawn."""
 
     def told(self, job: Job) -> None:
-        """Tell where a job stands, unless that was told."""
+        """Tell where a job stands, unless that was told; another wording of the same cause is no news."""
         said = told_job(job)
-        if self._told.get(job.key) != said:
-            self._told[job.key] = said
+        news = {**said, "hint": None}
+        if self._told.get(job.key) != news:
+            self._told[job.key] = news
             _write({"event": "job", **said})
 
     def gone(self, job: Job) -> None:
@@ -58,7 +59,8 @@ class Lines:
 
 
 def told_job(job: Job) -> dict[str, Any]:
-    """Return what is told of a job; a finished one has its outcome as soon as that is known."""
+    """Return what is told of a job: its outcome and why it is where it is, as soon as that is known."""
+    why = job.story if job.is_told else Story()
     return {
         "owner": job.key.owner,
         "agreementId": job.key.agreement_id,
@@ -71,7 +73,8 @@ def told_job(job: Job) -> dict[str, Any]:
         "outcome": job.story.outcome,
         "message": job.story.message,
         "error": job.story.error,
-        "hint": job.story.hint,
+        "diagnosis": why.diagnosis,
+        "hint": why.hint,
     }
 
 

@@ -9,7 +9,7 @@ import orjson
 from httpx_sse import EventSource, aconnect_sse
 
 from service.version import __version__
-from worker.watching.errors import NoAnswerError, NotNowError, NotOfferedError, RefusedError
+from worker.watching.asking.errors import NoAnswerError, NotNowError, NotOfferedError, RefusedError
 from worker.watching.job import Job, of_timeline
 from worker.watching.matches import Query
 from worker.watching.settings import WatchSettings

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from worker.watching.asking import Api
-from worker.watching.contact import Contact
-from worker.watching.errors import NoAnswerError, NotNowError
+from worker.watching.asking.api import Api
+from worker.watching.asking.contact import Contact
+from worker.watching.asking.errors import NoAnswerError, NotNowError
 from worker.watching.job import Job
 from worker.watching.matches import Matches, query_of
 

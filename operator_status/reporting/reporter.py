@@ -16,7 +16,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from operator_status.delivery import Delivery
+from operator_status.delivery.delivery import Delivery
+from operator_status.delivery.outbox import Entry, Outbox
+from operator_status.delivery.spool import Spool
 from operator_status.errors import (
     KafkaAwayError,
     NotOpenError,
@@ -27,14 +29,12 @@ from operator_status.errors import (
     UndeliveredError,
 )
 from operator_status.event import Report, ReportedJob
-from operator_status.forgiving import fitting_report, strict_report
 from operator_status.identity import reported_job
 from operator_status.job import Acknowledgement, HandedOver, Job
 from operator_status.kafka_access import KafkaAccess
-from operator_status.leaving import beside
-from operator_status.outbox import Entry, Outbox
+from operator_status.reporting.forgiving import fitting_report, strict_report
+from operator_status.reporting.leaving import beside
 from operator_status.settings import SPOOL_VARIABLE, KafkaSettings
-from operator_status.spool import Spool
 
 END_SECONDS: Final = 5.0  # longest wait for Kafka at the end of a job, and for a report that somebody waits for
 STRICT_SECONDS: Final = 30.0  # the same of a strict reporter
@@ -259,7 +259,8 @@ class Reporter:
         if self._spool and (kept := len(left) - len(lost)):
             _log.warning("%d reports wait in %s, until Kafka takes them", kept, self._spool.directory)
         if lost:
-            _log.warning("lost: %s", undelivered)
+            advice = "" if self._spool else f" With {SPOOL_VARIABLE} set they would be on disk, and sent later."
+            _log.warning("lost: %s%s", undelivered, advice)
 
     def _undelivered(self, entries: Sequence[Entry], delivery: Delivery) -> UndeliveredError:
         names = [str(entry.report) for entry in entries[:NAMED_REPORTS]]

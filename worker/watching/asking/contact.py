@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from worker.watching.errors import LostContactError, NoAnswerError, NotNowError
+from worker.watching.asking.errors import LostContactError, NoAnswerError, NotNowError
 
 FIRST_PAUSE_SECONDS: Final = 0.5
 MAX_PAUSE_SECONDS: Final = 5.0

@@ -11,10 +11,10 @@ from rich.live import Live
 from rich.text import Text
 
 from schemas.lifecycle import Stage
-from worker.watching.board import ASCII_SIGNS, SIGNS, board
 from worker.watching.ending import Ended
 from worker.watching.job import Job
-from worker.watching.sentences import final_sentence, printable, standing
+from worker.watching.telling.board import ASCII_SIGNS, SIGNS, board
+from worker.watching.telling.sentences import final_sentence, printable, standing
 
 
 class Screen:

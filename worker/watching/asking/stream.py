@@ -11,9 +11,9 @@ from typing import Any, Final, NamedTuple
 import orjson
 from httpx_sse import ServerSentEvent, SSEError
 
-from worker.watching.asking import Api
-from worker.watching.contact import Contact, Say
-from worker.watching.errors import NoAnswerError
+from worker.watching.asking.api import Api
+from worker.watching.asking.contact import Contact, Say
+from worker.watching.asking.errors import NoAnswerError
 from worker.watching.job import Job, JobKey, of_status
 from worker.watching.matches import Matches
 

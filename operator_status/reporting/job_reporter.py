@@ -15,13 +15,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from operator_status.forgiving import fitting
 from operator_status.identity import reported_job
 from operator_status.job import NAMES_IN_EVENTS, HandedOver, Job
 from operator_status.kafka_access import KafkaAccess
-from operator_status.leaving import Termination, beside, outcome_of
 from operator_status.published import FINISHED
-from operator_status.reporter import MAX_QUEUED_REPORTS, Reporter
+from operator_status.reporting.forgiving import fitting
+from operator_status.reporting.leaving import Termination, beside, outcome_of
+from operator_status.reporting.reporter import MAX_QUEUED_REPORTS, Reporter
 
 
 class JobReporter(Job):

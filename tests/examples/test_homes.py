@@ -1,15 +1,13 @@
-"""The examples, run as their first lines say: each reports jobs that are shown finished, failed and cancelled."""
+"""The examples of each home of jobs, run as that home runs them: each reports jobs that end in every way."""
 
-import json
 import os
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
-import urllib.request
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from configparser import ConfigParser
 from functools import partial
 from pathlib import Path
@@ -18,145 +16,16 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from devstack.jars import kafka_jars
-from tests.support.deployment import Deployment, wait_for
-from tests.support.services import Services
+from tests.support.deployment import wait_for
+from tests.support.examples import EXAMPLES, RUN_SECONDS, System, environment, needs, run, runs, shown
 
 pytestmark = [pytest.mark.server, pytest.mark.xdist_group("examples")]
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
-BIN = Path(sys.executable).parent
-OUTCOMES = ("succeeded", "failed", "cancelled")
-BUILD_SECONDS = 240
-RUN_SECONDS = 60
-
-
-@pytest.fixture(scope="module")
-def system(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """A running system, whose API's address is ADDRESS."""
-    with Deployment(services, f"examples-{uuid.uuid4().hex[:8]}", tmp_path_factory.mktemp("examples")) as deployment:
-        deployment.start_projector()
-        deployment.environment["ADDRESS"] = deployment.start_api()
-        yield deployment
-
-
-@pytest.fixture
-def job() -> str:
-    """A job of the test's own."""
-    return f"job-{uuid.uuid4().hex[:8]}"
-
-
-def needs(*programs: str) -> None:
-    """Skip the test where one of these programs is not installed."""
-    for program in programs:
-        if not shutil.which(program):
-            pytest.skip(f"{program} is not installed")
-
-
-def run(system: Deployment, command: list[str], folder: Path, **others: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command of an example; AssertionError unless it ends with 0."""
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=environment(system, **others),
-        capture_output=True,
-        text=True,
-        timeout=RUN_SECONDS,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done
-
-
-def environment(system: Deployment, **others: str) -> dict[str, str]:
-    """Return the environment of a worker that knows its owner and agreement, and finds our commands."""
-    known = {"OPERATOR_OWNER": "0x1111", "OPERATOR_AGREEMENT_ID": "0x2222", "PATH": f"{BIN}:{os.environ['PATH']}"}
-    return {**system.environment, **known, **others}
-
-
-def shown(system: Deployment, job: str) -> dict[str, Any]:
-    """Return the timeline of a job that has ended, as soon as the API shows it."""
-    address = f"{system.environment['ADDRESS']}/api/v1/operator/status/timeline?jobId={job}"
-
-    def ended() -> dict[str, Any] | None:
-        with urllib.request.urlopen(address, timeout=RUN_SECONDS) as answer:
-            jobs: list[dict[str, Any]] = json.load(answer)
-        return jobs[0] if jobs and jobs[0]["status"] == 5 else None
-
-    found: dict[str, Any] = wait_for(ended, f"{job} is shown finished")
-    return found
-
-
-def reports(system: Deployment, command: list[str], folder: Path, job: str) -> None:
-    """Let a program that takes stage and outcome report three jobs, and see what is shown of them."""
-    for outcome in OUTCOMES:
-        name = f"{job}-{outcome}"
-        run(system, [*command, "running"], folder, OPERATOR_JOB_ID=name)
-        run(system, [*command, "finished", outcome], folder, OPERATOR_JOB_ID=name)
-        timeline = shown(system, name)
-        assert timeline["outcome"] == outcome
-        assert [stage["status"] for stage in timeline["stages"]] == [3, 5]
-
-
-@pytest.mark.long(30)
-def test_java(system: Deployment, job: str) -> None:
-    """A source file, and Kafka's own client."""
-    needs("java", "javac")
-    path = ":".join(map(str, kafka_jars()))
-    reports(system, ["java", "-cp", path, "Report.java"], EXAMPLES / "java", job)
-
-
-@pytest.mark.long(30)
-def test_go(system: Deployment, job: str, tmp_path: Path) -> None:
-    """One file and its module."""
-    needs("go")
-    program = tmp_path / "report"
-    built = subprocess.run(
-        ["go", "build", "-o", program, "."],
-        cwd=EXAMPLES / "go",
-        capture_output=True,
-        text=True,
-        timeout=BUILD_SECONDS,
-        check=False,
-    )
-    if built.returncode and "dial tcp" in built.stderr:
-        pytest.skip("the modules cannot be fetched")
-    assert built.returncode == 0, built.stderr
-    reports(system, [str(program)], EXAMPLES / "go", job)
-
-
-@pytest.mark.long(15)
-def test_node(system: Deployment, job: str, tmp_path: Path) -> None:
-    """One module and its package."""
-    needs("node", "npm")
-    for name in ("package.json", "report.mjs"):
-        shutil.copy(EXAMPLES / "node" / name, tmp_path)
-    options = ["--no-audit", "--no-fund", "--no-package-lock", "--prefer-offline"]
-    installed = subprocess.run(
-        ["npm", "install", *options], cwd=tmp_path, capture_output=True, timeout=BUILD_SECONDS, check=False
-    )
-    if installed.returncode:
-        pytest.skip("the package cannot be fetched")
-    reports(system, ["node", "report.mjs"], tmp_path, job)
-
-
-def test_shell(system: Deployment, job: str) -> None:
-    """A shell and kcat, and nothing of ours."""
-    needs("kcat")
-    reports(system, ["./report.sh"], EXAMPLES / "shell", job)
-
-
-def test_programs_are_short() -> None:
-    """Each of the programs is complete in less than thirty lines."""
-    programs = ["java/Report.java", "go/main.go", "node/report.mjs", "shell/report.sh", "celery/tasks.py"]
-    lengths = {name: len((EXAMPLES / name).read_text().splitlines()) for name in programs}
-    assert {name: lines for name, lines in lengths.items() if lines >= 30} == {}
 
 
 @pytest.mark.parametrize(
     ("code", "outcome"), [("0:0", "succeeded"), ("3:0", "failed"), ("0:9", "failed"), ("0:15", "cancelled")]
 )
-def test_slurm(system: Deployment, job: str, code: str, outcome: str) -> None:
+def test_slurm(system: System, job: str, code: str, outcome: str) -> None:
     """Prolog and epilog, with the variables that Slurm sets for them, of a job that was requeued once."""
     slurm = {
         "OPERATOR_OWNER": "",
@@ -173,7 +42,7 @@ def test_slurm(system: Deployment, job: str, code: str, outcome: str) -> None:
     assert [stage["status"] for stage in timeline["stages"]] == [1, 3, 5]
 
 
-def test_slurm_begins_a_job_whatever_happens(system: Deployment) -> None:
+def test_slurm_begins_a_job_whatever_happens(system: System) -> None:
     """A job that nobody can name, and a Kafka that is away, keep no job from beginning."""
     run(system, ["./prolog.sh"], EXAMPLES / "slurm", OPERATOR_OWNER="", SLURM_JOB_ID="1")
 
@@ -188,7 +57,7 @@ def containers() -> Mapping[str, Mapping[str, Any]]:
 @pytest.mark.parametrize(
     ("outcome", "work"), [("succeeded", "true"), ("failed", "sh -c 'exit 137'"), ("cancelled", "sleep 60")]
 )
-def test_kubernetes(system: Deployment, job: str, tmp_path: Path, outcome: str, work: str) -> None:
+def test_kubernetes(system: System, job: str, tmp_path: Path, outcome: str, work: str) -> None:
     """The commands of the Job's containers, with labels and annotations as the downward API writes them."""
     pod = containers()
     labels = pod["metadata"]["labels"] | {"operator-status/job-id": job}
@@ -215,23 +84,11 @@ def test_kubernetes(system: Deployment, job: str, tmp_path: Path, outcome: str, 
     assert [stage["status"] for stage in timeline["stages"]] == stages
 
 
-def runs(system: Deployment, job: str) -> bool:
-    """Tell whether a job is shown running."""
-    return "3" in statuses(system, job)
-
-
-def statuses(system: Deployment, job: str) -> str:
-    """Return the job's status as a text; empty while nobody knows it."""
-    address = f"{system.environment['ADDRESS']}/api/v1/operator/status?jobId={job}"
-    with urllib.request.urlopen(address, timeout=RUN_SECONDS) as answer:
-        return "".join(str(one["status"]) for one in json.load(answer))
-
-
 @pytest.mark.parametrize(
     ("outcome", "script"),
     [("succeeded", "true"), ("failed", "echo 'no such file' >&2; exit 2"), ("cancelled", "exec sleep 60")],
 )
-def test_systemd(system: Deployment, job: str, tmp_path: Path, outcome: str, script: str) -> None:
+def test_systemd(system: System, job: str, tmp_path: Path, outcome: str, script: str) -> None:
     """The unit's command with the unit's environment, stopped as systemd stops it; and what delivers later."""
     unit = ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str  # type: ignore[assignment, method-assign]
@@ -265,9 +122,8 @@ def test_systemd_understands_the_units(unit: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.long(15)
-def test_celery(system: Deployment, tmp_path: Path) -> None:
+def test_celery(system: System, tmp_path: Path) -> None:
     """A task, run by a worker of its own in a process of its pool: it ends well, it fails, and it is revoked."""
-    pytest.importorskip("celery", reason="Celery is not installed")
     shutil.copy(EXAMPLES / "celery" / "tasks.py", tmp_path)
     broker = {"CELERY_BROKER": system.services.redis_url.rpartition("/")[0] + "/1"}
     known = environment(system, **broker)
