@@ -67,7 +67,7 @@ function shown(filters, entries, page) {
 
 // Nothing matches: said with what was looked for, and looked for on.
 function showAbsent(filters, absent) {
-  const named = Object.entries(filters).map(([name, value]) => `${WORDS[name] ?? "anything"} ${cut(value)}`.toLowerCase().replace(cut(value).toLowerCase(), cut(value)));
+  const named = Object.entries(filters).map(([name, value]) => (name === "q" ? `“${cut(value)}”` : `${WORDS[name].toLowerCase()} ${cut(value)}`));
   write(at("absent-title"), absent?.isGone ? "This job was let go" : `No job matches ${named.join(" and ")}`);
   write(at("absent-text"), absent?.isGone ? absent.text : "Was it ever reported? This page goes on looking and shows it as soon as it is.");
   showTitle(null, "No job");

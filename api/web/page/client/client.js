@@ -54,7 +54,7 @@ class Following {
       if (!this.isStopped && !this.fault) await this.stream();
       this.tell();
       if (pause === null) return;
-      await this.sleep(this.changes.source ? CHECK_SECONDS : pause);
+      await this.sleep(this.changes.source && !this.asking.freshness.stale ? CHECK_SECONDS : pause);
     }
   }
 
@@ -119,7 +119,10 @@ class Following {
     }
     if (name === "status") this.explain([this.jobs.put(data)]);
     if (name === "gone") this.jobs.remove(data);
-    if (name === "stale") this.asking.freshness = { ...this.asking.freshness, lag: data.lag, stale: { since: data.since } };
+    if (name === "stale") {
+      this.asking.freshness = { ...this.asking.freshness, lag: data.lag, stale: { since: data.since } };
+      this.wake?.(); // the answer says why, and how far it is
+    }
     if (name === "fresh") this.asking.freshness = { ...this.asking.freshness, stale: null };
     if (name === "end") {
       this.isEnded = true;
