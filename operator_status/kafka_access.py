@@ -129,9 +129,7 @@ def _faults_of_tls(settings: KafkaAccess) -> list[str]:
 
 def _ssl_context(settings: KafkaAccess) -> ssl.SSLContext:
     password = _revealed(settings.kafka_ssl_password) or ""
-    return context_of(
-        settings.kafka_ssl_cafile, settings.kafka_ssl_certfile, settings.kafka_ssl_keyfile, password
-    )
+    return context_of(settings.kafka_ssl_cafile, settings.kafka_ssl_certfile, settings.kafka_ssl_keyfile, password)
 
 
 def _revealed(secret: Any) -> Any:
