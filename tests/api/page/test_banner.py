@@ -9,7 +9,6 @@ from playwright.async_api import BrowserContext, Page, expect
 from devstack import free_port
 from schemas.redis_layout import FLOOR, META
 from tests.support.api_process import server
-from tests.support.client import Client
 from tests.support.page import Heartbeat, opened, search
 from tests.support.seeding import PARTITION, Job, Projection
 
