@@ -11,6 +11,7 @@ import pytest
 from operator_status.spool import Spool
 
 from operator_status.commands import deliver
+from operator_status.delivery.spool import Spool
 from operator_status.event import ReportedJob, make_report
 from operator_status.settings import KafkaSettings
 
