@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from operator_status.spool import Spool
 
 from operator_status.commands import deliver
 from operator_status.delivery.spool import Spool
