@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 
 from api.access_log import AccessLog
+from api.asking.applied import Applied
 from api.asking.checks import check_projection
 from api.asking.continuing import CONTINUING_HEADERS
 from api.asking.credentials import Credentials
@@ -94,7 +95,9 @@ async def running(
     credentials = Credentials(settings.admin_tokens(), is_required=settings.api_auth == "required")
     access_log = AccessLog(settings.api_access_log, credentials.role)
     streams = _streams(settings, follower, Reading(projection, reader), metrics.streams, credentials)
-    paths = routes(credentials, projection, metrics, ending, limits_of(settings.stage_limits)) | stream_routes(streams)
+    applied = Applied(follower, settings.api_after_seconds)
+    limits = limits_of(settings.stage_limits)
+    paths = routes(credentials, projection, metrics, ending, limits=limits, applied=applied) | stream_routes(streams)
     site = Site(paths, REFUSALS, common, metrics, access_log=access_log, ending=ending)
     telling = asyncio.create_task(_tell_why_unusable(redis, settings))
     following = asyncio.create_task(follower.run())
@@ -121,7 +124,13 @@ async def _tell_why_unusable(redis: AnyRedis, settings: ApiSettings) -> None:
 
 
 def routes(
-    credentials: Credentials, projection: Projection, metrics: Metrics, ending: Ending, limits: Limits
+    credentials: Credentials,
+    projection: Projection,
+    metrics: Metrics,
+    ending: Ending,
+    *,
+    limits: Limits,
+    applied: Applied,
 ) -> dict[str, Route]:
     """Return everything there is, by path."""
     checks: dict[str, Check] = {
@@ -131,8 +140,8 @@ def routes(
     }
     health = {route.path: handled(route.handler) for route in health_routes(checks, metrics.registry)}
     return {
-        STATUS_PATH: asked(Jobs(projection, credentials, metrics, Statuses()).answer),
-        TIMELINE_PATH: asked(Jobs(projection, credentials, metrics, Timelines(limits)).answer),
+        STATUS_PATH: asked(Jobs(projection, credentials, metrics, Statuses(), applied).answer),
+        TIMELINE_PATH: asked(Jobs(projection, credentials, metrics, Timelines(limits), applied).answer),
         "/openapi.json": document(openapi_document()),
         "/asyncapi.json": document(asyncapi_document()),
         "/schemas/job-event.json": document(event_schema_document()),

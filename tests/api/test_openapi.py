@@ -11,6 +11,7 @@ import jsonschema_rs
 import pytest
 
 from api.app import routes, stream_routes
+from api.asking.applied import Applied
 from api.asking.credentials import Credentials
 from api.asking.query import FILTERS, MAX_LIMIT, MAX_VALUE_CHARACTERS, PARAMETERS, parse_query
 from api.ending import Ending
@@ -65,7 +66,12 @@ def responses() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
 def test_every_route_is_described_and_every_description_is_a_route() -> None:
     """The paths of the document are those of the code, but for the files that the page is made of."""
     known = routes(
-        Credentials((), is_required=False), create_autospec(ApiProjection), Metrics(), Ending(), limits_of("")
+        Credentials((), is_required=False),
+        create_autospec(ApiProjection),
+        Metrics(),
+        Ending(),
+        limits=limits_of(""),
+        applied=create_autospec(Applied),
     )
     files = status_page().keys() - {"/", CLIENT_PATH, EMBED_PATH}
     assert set(DOCUMENT["paths"]) == {*known, *stream_routes(create_autospec(Streams))} - files
