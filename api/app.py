@@ -19,6 +19,7 @@ from api.asking.telling import Statuses, Timelines
 from api.ending import Ending
 from api.metrics import Metrics
 from api.projection.buckets import Buckets
+from api.projection.gone import GoneJobs
 from api.projection.live import Live
 from api.projection.projection import Projection
 from api.projection.reader import Reader
@@ -30,7 +31,7 @@ from api.web.headers import CommonHeaders
 from api.web.routes import Route, asked, document, handled
 from api.web.server import address_of, listen, serving
 from api.web.site import Site
-from schemas.diagnosis.limits import Limits, limits_of
+from schemas.diagnosis.limits import limits_of
 from schemas.documents import STATUS_PATH, TIMELINE_PATH
 from schemas.redis_layout import pointer_key
 from service.diagnosis.redis import diagnose
@@ -81,8 +82,9 @@ async def running(
     projection = Projection(Live(store, settings.redis_prefix), reader)
     common = CommonHeaders(settings.cors_origins(), FRESHNESS_HEADERS)
     credentials = Credentials(settings.admin_tokens(), is_required=settings.api_auth == "required")
+    timelines = Timelines(limits_of(settings.stage_limits), GoneJobs(store, settings.redis_prefix))
     access_log = AccessLog(settings.api_access_log, credentials.role)
-    paths = routes(credentials, projection, metrics, ending, limits_of(settings.stage_limits))
+    paths = routes(credentials, projection, metrics, ending, timelines)
     site = Site(paths, REFUSALS, common, metrics, access_log=access_log, ending=ending)
     telling = asyncio.create_task(_tell_why_unusable(redis, settings))
     try:
@@ -104,7 +106,7 @@ async def _tell_why_unusable(redis: AnyRedis, settings: ApiSettings) -> None:
 
 
 def routes(
-    credentials: Credentials, projection: Projection, metrics: Metrics, ending: Ending, limits: Limits
+    credentials: Credentials, projection: Projection, metrics: Metrics, ending: Ending, timelines: Timelines
 ) -> Mapping[str, Route]:
     """Return everything there is, by path."""
     checks: dict[str, Check] = {
@@ -115,7 +117,7 @@ def routes(
     health = {route.path: handled(route.handler) for route in health_routes(checks, metrics.registry)}
     return {
         STATUS_PATH: asked(Jobs(projection, credentials, metrics, Statuses()).answer),
-        TIMELINE_PATH: asked(Jobs(projection, credentials, metrics, Timelines(limits)).answer),
+        TIMELINE_PATH: asked(Jobs(projection, credentials, metrics, timelines).answer),
         "/openapi.json": document(openapi_document()),
         "/asyncapi.json": document(asyncapi_document()),
         "/schemas/job-event.json": document(event_schema_document()),

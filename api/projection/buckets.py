@@ -16,7 +16,7 @@ from api.projection.standing import Standing, freshness, standing
 from api.projection.store import Script, Store
 from schemas.redis_layout import HEARTBEATS, JOB, META, POSITIONS, REFUSED, STORED_FIELDS
 
-_SCRIPT: Final = Script((files("api.projection") / "read.lua").read_text(encoding="utf-8"))
+_SCRIPT: Final = Script((files("api.projection") / "lua" / "read.lua").read_text(encoding="utf-8"))
 _KEYS: Final = (META, POSITIONS, HEARTBEATS, REFUSED)
 _HEAD: Final[tuple[str | int, ...]] = (JOB, len(STORED_FIELDS), *STORED_FIELDS)
 # The most bytes of rows that an answer takes from all its buckets at once, but for a row of each.

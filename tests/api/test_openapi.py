@@ -13,12 +13,12 @@ import pytest
 from api.app import routes
 from api.asking.credentials import Credentials
 from api.asking.query import MAX_LIMIT, MAX_VALUE_CHARACTERS, PARAMETERS, parse_query
+from api.asking.telling import Timelines
 from api.ending import Ending
 from api.metrics import Metrics
 from api.projection.lookup import Place
 from api.projection.projection import Projection as ApiProjection
 from schemas import job_event
-from schemas.diagnosis.limits import limits_of
 from schemas.documents import asyncapi, openapi
 from service.version import __version__
 from tests.support.client import STATUS, TIMELINE, Client, StartApi
@@ -57,7 +57,11 @@ def responses() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
 def test_every_route_is_described_and_every_description_is_a_route() -> None:
     """The paths of the document are those of the code."""
     known = routes(
-        Credentials((), is_required=False), create_autospec(ApiProjection), Metrics(), Ending(), limits_of("")
+        Credentials((), is_required=False),
+        create_autospec(ApiProjection),
+        Metrics(),
+        Ending(),
+        create_autospec(Timelines),
     )
     assert set(DOCUMENT["paths"]) == set(known)
 
