@@ -18,7 +18,7 @@ from schemas.redis_layout import (
 )
 
 # Longer than there are years to count.
-MAX_KEPT_SECONDS: Final = 10**12
+LONGEST_KEPT_SECONDS: Final = 10**12
 _BEGAN: Final = BEGAN.encode()
 _CUTOFF: Final = CUTOFF.encode()
 _CUTOFF_RAISED: Final = CUTOFF_RAISED.encode()
@@ -63,7 +63,7 @@ def generation(prefix: str, fields: Mapping[bytes, bytes]) -> Generation:
     try:
         pointer = Pointer.from_fields(fields)
         switched, began, raised = (number_in(fields.get(name, b"0")) for name in (_SWITCHED, _BEGAN, _CUTOFF_RAISED))
-        kept_for = min(number_in(fields[_KEPT_FOR]), MAX_KEPT_SECONDS) if _KEPT_FOR in fields else None
+        kept_for = min(number_in(fields[_KEPT_FOR]), LONGEST_KEPT_SECONDS) if _KEPT_FOR in fields else None
     except (KeyError, ValueError):
         raise UnavailableError("The pointer to the live generation is damaged") from None
     if pointer.fold_version != FOLD_VERSION:
