@@ -13,10 +13,10 @@ from api.exchange import Headers
 from api.projection.gone import GoneJobs
 from api.projection.lookup import Row, Search, member_of, refused_of
 from api.projection.scan import Scan
-from api.projection.standing import part_of
 from schemas import job_status, job_timeline
 from schemas.diagnosis.case import Part
 from schemas.diagnosis.limits import Limits
+from schemas.diagnosis.part import part_of
 from schemas.event_time import iso_seconds, sortable_timestamp
 from schemas.job_status import View
 from schemas.job_timeline import Known
@@ -91,9 +91,10 @@ class Timelines:
         origin = scan.origin(member_of(row))
 
         def part(partitions: frozenset[str]) -> Part:
-            if origin.standing is None:  # a row comes with one
+            standing = origin.standing
+            if standing is None:  # a row comes with one
                 return Part(None, None, is_current=False)
-            return part_of(origin.standing, partitions, origin.milliseconds)
+            return part_of(partitions, standing.positions, standing.heartbeats, origin.milliseconds)
 
         letters, cutoff = refused_of(row), scan.generation.cutoff.decode()
         if letters and cutoff:

@@ -23,6 +23,7 @@ ROOMS_OF_PROJECTOR: Final = {
         "projector.expiry",
         "projector.replay",
     },
+    "projector.diagnosing": _LEAVES | {"projector.metrics", "projector.store"},
     "projector.expiry": _LEAVES | {"projector.store", "projector.running"},
     "projector.replay": _LEAVES
     | _STEPS
