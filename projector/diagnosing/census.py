@@ -52,7 +52,8 @@ class Census:
     async def run(self) -> None:
         """Count for ever; what goes wrong is tried again, and until then nothing is said."""
         while True:
-            await asyncio.sleep(REST_SECONDS if await self.once() else LOOK_SECONDS)
+            was_counted = await self.once()
+            await asyncio.sleep(REST_SECONDS if was_counted else LOOK_SECONDS)
 
     async def once(self) -> bool:
         """Count once, if that is due and can be done; tell whether it was."""
