@@ -14,6 +14,7 @@ from schemas.event_time import unix_seconds
 from schemas.job_event import DETAIL_NAMES
 from schemas.lifecycle import STAGE_NAMES
 from schemas.redis_layout import (
+    CHANGES,
     FLOOR,
     HEARTBEATS,
     IDENTITY_FIELDS,
@@ -36,7 +37,7 @@ JOBS_PER_STEP: Final = 100
 STEP_BYTES: Final = 512 * 1024
 
 _NAMES: Final = (IDENTITY_FIELDS, INDEXES, STAGE_NAMES, (*DETAIL_NAMES, NEWS), JOB, FLOOR, SIFT)
-_KEYS: Final = (META, POSITIONS, HEARTBEATS, REFUSED, REFUSED_TIMES)
+_KEYS: Final = (META, POSITIONS, HEARTBEATS, REFUSED, REFUSED_TIMES, CHANGES)
 # Lua counts from 1, and to the last one.
 _PLACES: Final = tuple(place for time in (STAGE_TIME, DETAIL_TIME) for place in ((time.start or 0) + 1, time.stop))
 
