@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from operator_status.commands import deliver
+from operator_status.delivery.spool import Spool
 from operator_status.event import ReportedJob, make_report
 from operator_status.settings import KafkaSettings
-from operator_status.spool import Spool
 
 CLOSING_SECONDS = 0.1
 
