@@ -11,6 +11,7 @@ its indexes, its positions. A bucket holds:
 | `positions` | hash | per `<topic>/<partition>` the next offset; its fingerprint and ledger behind `#` |
 | `heartbeats` | hash | per `<topic>/<partition>` a `Heartbeat` |
 | `meta` | hash | `incarnation`, `floor:<topic>/<partition>`, `sealed`, `sift` (a `Sift`) |
+| `changes` | stream | the feed: an entry for each step that changed jobs (see `projector/store/lua/feed.lua`) |
 
 `<prefix>:generation` is the catalog (hash): the fields of `Pointer` name the generation that is read; beside them
 
@@ -50,6 +51,7 @@ JOB: Final = "job:"
 POSITIONS: Final = "positions"
 HEARTBEATS: Final = "heartbeats"
 META: Final = "meta"
+CHANGES: Final = "changes"
 # What is remembered of refused events that name a job: by that job, and by when they were recorded.
 REFUSED: Final = "refused"
 REFUSED_TIMES: Final = "refused-times"

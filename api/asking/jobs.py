@@ -5,7 +5,8 @@ from typing import Final
 
 from multidict import istr
 
-from api.asking.credentials import Credentials
+from api.asking.continuing import say_where
+from api.asking.credentials import Caller, Credentials
 from api.asking.freshness import HELD, freshness_headers, refusal_headers
 from api.asking.listing import Listed, first_wanted, read_list, read_page
 from api.asking.query import Query, parse_query
@@ -73,7 +74,7 @@ class Jobs:
             listed = await read_page(scan, query.limit, render, question.room)
             if listed.met:
                 self._metrics.limit_met(listed.met)
-        return Answer(listed.body, self._headers(query, scan, listed))
+        return Answer(listed.body, self._headers(query, caller, scan, listed))
 
     async def _scan(self, query: Query, wanted: int) -> Scan:
         try:
@@ -82,10 +83,11 @@ class Jobs:
             self._metrics.unknown()
             raise
 
-    def _headers(self, query: Query, scan: Scan, listed: Listed) -> Headers:
+    def _headers(self, query: Query, caller: Caller, scan: Scan, listed: Listed) -> Headers:
         fresh = scan.freshness
         self._metrics.fresh(fresh.lag, fresh.held)
         headers = freshness_headers(fresh, scan.generation.number).copy()
+        say_where(headers, scan, query, caller)
         if not scan.is_whole:
             if listed.body == _NOTHING:
                 error = DamagedJobError()

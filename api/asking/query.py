@@ -4,7 +4,7 @@ Parsed here and not by the HTTP library, which replaces what it cannot decode: h
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from typing import Final, NamedTuple, cast
@@ -64,7 +64,7 @@ def parse_query(raw: str) -> Query:
 
 
 def _parse(raw: str) -> Query:
-    given = _given(raw)
+    given = given_of(raw, _KNOWN)
     owner, agreement_id, job_id = (given.get(name) for name in FILTERS)
     if not (owner or agreement_id or job_id):
         raise BadQueryError(NO_FILTER)
@@ -96,18 +96,21 @@ def _digest(owner: str | None, agreement_id: str | None, job_id: str | None) -> 
     return job_digest(owner, agreement_id, job_id) if owner and agreement_id and job_id else None
 
 
-def _given(raw: str) -> dict[str, str]:
-    """Return the known parameters, decoded; unknown ones are ignored, also when they cannot be decoded."""
+def given_of(raw: str, known: Collection[str], most_characters: int = MAX_VALUE_CHARACTERS) -> dict[str, str]:
+    """Return the known parameters, decoded; unknown ones are ignored, also when they cannot be decoded.
+
+    BadQueryError names one that is given twice, empty, or no text of so many characters.
+    """
     given: dict[str, str] = {}
     for pair in raw.split("&"):
         name, _, value = pair.partition("=")
-        if name not in _KNOWN:
+        if name not in known:
             name = _decoded_name(name)
-            if name not in _KNOWN:
+            if name not in known:
                 continue
         if name in given:
             raise BadQueryError(f"{name}: given twice")
-        given[name] = value if _PLAIN.fullmatch(value) else _decoded_value(name, value)
+        given[name] = value if _PLAIN.fullmatch(value) else _decoded_value(name, value, most_characters)
     return given
 
 
@@ -118,15 +121,15 @@ def _decoded_name(text: str) -> str:
         return ""
 
 
-def _decoded_value(name: str, text: str) -> str:
+def _decoded_value(name: str, text: str, most_characters: int) -> str:
     try:
         value = _decoded(text)
     except ValueError:
         raise BadQueryError(f"{name}: not percent-encoded UTF-8") from None
     if not value:
         raise BadQueryError(f"{name}: empty")
-    if len(value) > MAX_VALUE_CHARACTERS:
-        raise BadQueryError(f"{name}: longer than {MAX_VALUE_CHARACTERS} characters")
+    if len(value) > most_characters:
+        raise BadQueryError(f"{name}: longer than {most_characters} characters")
     if _CONTROL.search(value):
         raise BadQueryError(f"{name}: has control characters")
     return value

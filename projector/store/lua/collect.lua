@@ -1,6 +1,7 @@
 -- Lets jobs of a bucket go whose last news is before a cutoff, with their index entries: all of it in one step.
 --
 -- Follows bytes.lua: is_less(a, b).
+-- Follows feed.lua: note_changes(key, salt, jobs, gone).
 -- Follows numbers.lua: number_in(text).
 --
 -- KEYS[1]  meta of the bucket (hash)
@@ -8,6 +9,7 @@
 -- KEYS[3]  heartbeats of the bucket (hash)
 -- KEYS[4]  refused events of the bucket that name a job, by that (sorted set)
 -- KEYS[5]  the same, by when they were recorded (sorted set)
+-- KEYS[6]  the feed of the bucket (stream)
 -- ARGV[1]  msgpack array:
 --   1 base         what every key of the bucket starts with
 --   2 incarnation  the one the caller knows the bucket by
@@ -96,6 +98,7 @@ if mode ~= 'count' then
   end
 end
 
+local gone = {}
 local looked_at, old, done, size = 0, 0, 0, 0
 for _, key in ipairs(keys) do
   if size >= limit then break end
@@ -111,8 +114,11 @@ for _, key in ipairs(keys) do
         local member = sub(key, #base + #job_prefix + 1)
         for _, index in ipairs(indexes) do call('ZREM', index, member) end
         call('DEL', key)
+        local attempt = job[#identity_fields] or ''
+        gone[#gone + 1] = table.concat(job, '\t', 1, #identity_fields - 1) .. '\t' .. attempt
       end
     end
   end
 end
+if #gone > 0 then note_changes(KEYS[6], table.concat(gone, '\n'), {}, table.concat(gone, '\n')) end
 return {'done', looked_at, old, done}
