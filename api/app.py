@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 
 from api.access_log import AccessLog
+from api.asking.applied import Applied
 from api.asking.checks import check_projection
 from api.asking.continuing import CONTINUING_HEADERS
 from api.asking.credentials import Credentials
@@ -96,7 +97,9 @@ async def running(
     timelines = Timelines(limits_of(settings.stage_limits), GoneJobs(store, settings.redis_prefix))
     access_log = AccessLog(settings.api_access_log, credentials.role)
     streams = _streams(settings, follower, Reading(projection, reader), metrics.streams, credentials)
-    paths = routes(credentials, projection, metrics, ending, timelines) | stream_routes(streams)
+    applied = Applied(follower, settings.api_after_seconds)
+    answered = routes(credentials, projection, metrics, ending, timelines=timelines, applied=applied)
+    paths = answered | stream_routes(streams)
     site = Site(paths, REFUSALS, common, metrics, access_log=access_log, ending=ending)
     telling = asyncio.create_task(_tell_why_unusable(redis, settings))
     following = asyncio.create_task(follower.run())
@@ -123,7 +126,13 @@ async def _tell_why_unusable(redis: AnyRedis, settings: ApiSettings) -> None:
 
 
 def routes(
-    credentials: Credentials, projection: Projection, metrics: Metrics, ending: Ending, timelines: Timelines
+    credentials: Credentials,
+    projection: Projection,
+    metrics: Metrics,
+    ending: Ending,
+    *,
+    timelines: Timelines,
+    applied: Applied,
 ) -> dict[str, Route]:
     """Return everything there is, by path."""
     checks: dict[str, Check] = {
@@ -133,8 +142,8 @@ def routes(
     }
     health = {route.path: handled(route.handler) for route in health_routes(checks, metrics.registry)}
     return {
-        STATUS_PATH: asked(Jobs(projection, credentials, metrics, Statuses()).answer),
-        TIMELINE_PATH: asked(Jobs(projection, credentials, metrics, timelines).answer),
+        STATUS_PATH: asked(Jobs(projection, credentials, metrics, Statuses(), applied).answer),
+        TIMELINE_PATH: asked(Jobs(projection, credentials, metrics, timelines, applied).answer),
         "/openapi.json": document(openapi_document()),
         "/asyncapi.json": document(asyncapi_document()),
         "/schemas/job-event.json": document(event_schema_document()),

@@ -11,6 +11,7 @@ import jsonschema_rs
 import pytest
 
 from api.app import routes, stream_routes
+from api.asking.applied import Applied
 from api.asking.credentials import Credentials
 from api.asking.query import FILTERS, MAX_LIMIT, MAX_VALUE_CHARACTERS, PARAMETERS, parse_query
 from api.asking.telling import Timelines
@@ -69,7 +70,8 @@ def test_every_route_is_described_and_every_description_is_a_route() -> None:
         create_autospec(ApiProjection),
         Metrics(),
         Ending(),
-        create_autospec(Timelines),
+        timelines=create_autospec(Timelines),
+        applied=create_autospec(Applied),
     )
     files = status_page().keys() - {"/", CLIENT_PATH, EMBED_PATH}
     assert set(DOCUMENT["paths"]) == {*known, *stream_routes(create_autospec(Streams))} - files
