@@ -1,5 +1,6 @@
 """Followers that cannot go on: they are replaced, but not for ever."""
 
+import multiprocessing
 import re
 import time
 
@@ -12,6 +13,7 @@ from projector.settings import ProjectorSettings
 from schemas.redis_layout import Pointer
 from service.errors import CommandError
 from tests.support.deployment import wait_for
+from tests.support.processes import fork_server
 
 
 def task(rate: float | None = None) -> Task:
@@ -24,6 +26,8 @@ def task(rate: float | None = None) -> Task:
 @pytest.mark.long(8)
 def test_a_follower_that_ends_again_and_again_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever folds is told the cause instead of holding the lease for ever; before that it is tried again."""
+    fork_server()  # what imports everything anew may live for longer than that
+    monkeypatch.setattr(follower_pool, "PROCESSES", multiprocessing.get_context("forkserver"))
     monkeypatch.setattr(follower_pool, "SETTLED_SECONDS", 5.0)
     monkeypatch.setattr(follower_pool, "MOST_ENDS", 2)
     began = time.monotonic()
@@ -31,7 +35,7 @@ def test_a_follower_that_ends_again_and_again_is_told_with_its_reason(monkeypatc
         wait_for(pool.check, "it gives up")
     assert time.monotonic() - began > 5
     assert re.search(
-        r"partitions 0 ended \d times in \d+ s \(Kafka cannot be reached .*run the command again", str(told.value)
+        r"partitions 0 ended \d+ times in \d+ s \(Kafka cannot be reached .*run the command again", str(told.value)
     )
 
 
