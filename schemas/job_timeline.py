@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from schemas.event_time import iso_seconds, unix_seconds
 from schemas.job_event import DEFAULT_ATTEMPT, FINISHED_DETAILS
-from schemas.job_status import StoredJob, View
+from schemas.job_status import StoredJob, View, detail_time, shown_text
 from schemas.lifecycle import DEFAULT_OUTCOME, FINISHED, OUTCOMES, STAGES, Stage
 from schemas.redis_layout import STORED_FIELDS
-from schemas.registers import DETAIL_TIME, stage_parts, value_in
+from schemas.registers import stage_parts, value_in
 
 _STATUS: Final = {"enum": [stage.code for stage in STAGES]}
 _STATUS_TEXT: Final = {"enum": [stage.text for stage in STAGES]}
@@ -73,16 +73,16 @@ def render(job: StoredJob, view: View) -> dict[str, Any] | None:
     furthest = stages[-1]
     has_ended = furthest["status"] == FINISHED.code
     return {
-        "owner": (job[_OWNER] or b"").decode(),
-        "agreementId": (job[_AGREEMENT] or b"").decode(),
-        "jobId": (job[_JOB] or b"").decode(),
+        "owner": shown_text(job[_OWNER]),
+        "agreementId": shown_text(job[_AGREEMENT]),
+        "jobId": shown_text(job[_JOB]),
         "attempt": int(job[_ATTEMPT] or DEFAULT_ATTEMPT),
         "status": furthest["status"],
         "statusText": furthest["statusText"],
         "stages": stages,
-        "message": _detail(job[_MESSAGE], view),
-        "outcome": _detail(job[_OUTCOME], view) or (DEFAULT_OUTCOME if has_ended else None),
-        "error": _detail(job[_ERROR], view),
+        "message": _detail(job, _MESSAGE, view),
+        "outcome": _detail(job, _OUTCOME, view) or (DEFAULT_OUTCOME if has_ended else None),
+        "error": _detail(job, _ERROR, view),
     }
 
 
@@ -102,8 +102,9 @@ def _stage(stage: Stage, register: bytes | None, view: View) -> dict[str, Any] |
     }
 
 
-def _detail(register: bytes | None, view: View) -> str | None:
-    if register is None or not _is_visible(register[DETAIL_TIME].decode(), view):
+def _detail(job: StoredJob, at: int, view: View) -> str | None:
+    register = job[at]
+    if register is None or not _is_visible((detail_time(job, register) or b"").decode(), view):
         return None
     return value_in(register).decode()
 

@@ -9,6 +9,8 @@ r"""The text of a register: what was reported of a stage or a detail of a job, a
 A time is sortable (see `event_time`), a record is `<topic>/<partition>/<offset>`, and a value is the text that was
 reported, or JSON when it was no text. Only a value may hold the separator. Behind a record stands when it was recorded:
 the milliseconds, with their sign, from the whole second of the report's time; nothing when Kafka does not say it.
+
+In Redis registers are written a little shorter: see `job_hash`.
 """
 
 import re
@@ -27,12 +29,18 @@ _SEPARATOR_BYTES: Final = SEPARATOR.encode()
 # Where the time is, in text and in bytes.
 STAGE_TIME: Final = slice(SORTABLE_CHARACTERS)
 DETAIL_TIME: Final = slice(3, 3 + SORTABLE_CHARACTERS)
+DETAIL_CODE: Final = slice(2)
 
 _TIME: Final = rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d{6}"
 _STAGE: Final = re.compile(_TIME + rb"\t[^\t]*\t[^\t]*\t[^\t]+/\d+/\d+([+-]\d+)?")
 _DETAIL: Final = re.compile(rb"\d\d\t" + _TIME + rb"\t[^\t]*\t.*", re.DOTALL)
 _NEWS: Final = re.compile(rb"\d\d\t" + _TIME)
+_SHORT_DETAIL: Final = re.compile(rb"\d\d=.*", re.DOTALL)
 _DELAY: Final = re.compile(r"[+-]")
+# What stands behind the code of a detail that is of the same report as the register of its stage.
+_SAME: Final = "="
+_SAME_BYTES: Final = _SAME.encode()
+_SAME_AT: Final = slice(2, 3)
 
 
 def stage_register(time: str, source: str, event_id: str, record: str) -> str:
@@ -79,6 +87,16 @@ def detail_stamp(code: int, time: str, event_id: str) -> str:
     return f"{code:02d}{SEPARATOR}{time}{SEPARATOR}{event_id}{SEPARATOR}"
 
 
+def short_detail(code: str, value: str) -> str:
+    """Return how a hash has a detail of the same report as the register of the stage with this code."""
+    return f"{code}{_SAME}{value}"
+
+
+def is_short(register: str | bytes) -> bool:
+    """Tell whether a detail's time and event id are those of its stage, and so not written."""
+    return register[_SAME_AT] in (_SAME, _SAME_BYTES)
+
+
 def value_text(value: Any) -> str:
     """Return the value of a detail as it stands in its register."""
     return value if value.__class__ is str else orjson.dumps(value).decode()
@@ -96,7 +114,9 @@ def recorded_at(register: str) -> tuple[str, int]:
 
 
 def value_in(register: bytes) -> bytes:
-    """Return the value of a detail's register."""
+    """Return the value of a detail's register, as a hash has it too."""
+    if register[_SAME_AT] == _SAME_BYTES:
+        return register[_SAME_AT.stop :]
     return register.split(_SEPARATOR_BYTES, 3)[3]
 
 
@@ -106,7 +126,9 @@ def is_stage_register(stored: bytes) -> bool:
 
 
 def is_detail_register(stored: bytes) -> bool:
-    """Tell whether this is the register of a detail."""
+    """Tell whether this is the register of a detail, as a hash has it too."""
+    if is_short(stored):
+        return _SHORT_DETAIL.fullmatch(stored) is not None and (stored.isascii() or _is_text(stored))
     return _is_of_some_time(stored, _DETAIL)
 
 

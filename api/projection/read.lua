@@ -23,6 +23,7 @@
 -- not served in full asks again with the score and member that were answered.
 
 local WORK, MINIMUM_SHARE, SEARCH_SHARE = 2000, 40, 600
+local PIECE = 64 -- bytes
 local LOOKUP_COST, ROW_COST, EXAMINED_AT_ONCE = 4, 6, 200
 
 local call, pcall = redis.call, redis.pcall
@@ -80,11 +81,22 @@ local function in_others(others, examined)
   return is_in
 end
 
+-- A register of 64 bytes goes on in pieces behind it (schemas/job_hash.py), until one is shorter.
+local function whole(member, name, piece)
+  local text, number = piece, 2
+  while piece and #piece == PIECE do
+    piece = call('HGET', base .. job_key .. member, name .. ':' .. number)
+    text, number = text .. (piece or ''), number + 1
+  end
+  return text
+end
+
 local function fetch(member, score)
   local row = pcall('HMGET', base .. job_key .. member, unpack(fields))
   if row.err then row = {} end
   for i = 1, field_count do
     row[i] = row[i] or false
+    if row[i] and #row[i] == PIECE and not find(row[i], '^[0-9a-f]+$') then row[i] = whole(member, fields[i], row[i]) end
     if row[i] then bytes = bytes - #row[i] end
   end
   row[field_count + 1], row[field_count + 2] = score, member

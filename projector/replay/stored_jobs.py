@@ -7,6 +7,7 @@ from projector.fold.job import FoldedJob
 from projector.fold.stored_job import job_of
 from projector.store.calls import Script
 from projector.store.keys import keys_by_bucket
+from schemas.job_hash import fields_in
 from schemas.redis_layout import JOB, Pointer
 from service.errors import CommandError
 from service.redis import AnyRedis
@@ -14,7 +15,7 @@ from service.redis import AnyRedis
 MAX_READ_BYTES: Final = 1024 * 1024
 _JOB: Final = JOB.encode()
 
-# The fields as they are stored, and the job that they hold.
+# Identity and registers by their names, and the job that they make.
 StoredJob = tuple[dict[str, str], FoldedJob]
 
 
@@ -36,7 +37,7 @@ async def stored_jobs(redis: AnyRedis, prefix: str, pointer: Pointer, so: str) -
 
 def _stored(key: bytes, flat: Sequence[bytes], so: str) -> StoredJob:
     try:
-        fields = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
+        fields = fields_in({name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)})
         return fields, job_of(fields, key.rpartition(_JOB)[2])
     except ValueError as error:
         raise _damaged(key, so) from error
