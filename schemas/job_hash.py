@@ -11,7 +11,7 @@ default of redis-server and Valkey). So what repeats itself is left out, and wha
 | an identifier of 0x and 64 hexadecimal digits | without its 0x (and one of such digits alone: behind a space) |
 
 All of it is a function of the registers alone: equal jobs are equal hashes, whatever the order of their reports. The
-rule is also in `projector/store/lua/job_hash.lua`, for the script that joins two jobs.
+rule is also in `projector/store/lua/jobs/job_hash.lua`, for the script that joins two jobs.
 """
 
 import re

@@ -36,7 +36,7 @@ from schemas.redis_layout import (
 from schemas.registers import STAGE_TIME
 from service.redis import AnyRedis
 
-# What lua/job_hash.lua must know of registers.
+# What lua/jobs/job_hash.lua must know of registers.
 _RULES: Final = {
     "stages": STAGE_NAMES,
     "details": DETAIL_NAMES,

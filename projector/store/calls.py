@@ -33,7 +33,7 @@ _DAMAGE: Final = re.compile("WRONGTYPE|hash value is not an integer|increment or
 _FAULT_OF_OURS: Final = re.compile("(?:user_script:|Error running script)(?!.*Script killed)")
 
 _FLAGS: Final = re.compile(r"#!lua .*\n")
-_FOLLOWED: Final = re.compile(r"^-- Follows (\w+)\.lua: ", re.MULTILINE)
+_FOLLOWED: Final = re.compile(r"^-- Follows ([\w/]+)\.lua: ", re.MULTILINE)
 
 
 class Script:

@@ -1,7 +1,7 @@
 -- Joins a batch into one bucket and moves its positions: all of it or nothing, in one step.
 --
--- Follows job_hash.lua: changes_of(stored, batch, rules, job_id).
--- Follows identifiers.lua: stored_identifier(text).
+-- Follows jobs/job_hash.lua: changes_of(stored, batch, rules, job_id).
+-- Follows jobs/identifiers.lua: stored_identifier(text).
 --
 -- KEYS[1]  meta of the bucket (hash)
 -- KEYS[2]  positions of the bucket (hash)
@@ -14,7 +14,7 @@
 --                  jobId and attempt; the name of the first identity field, the names of the fields that hold the
 --                  registers, those of stages first, their values; counts: index of a partition, events ...
 --   5 names        array of {identity field names, index names, ledger suffixes, fingerprint suffix, job key name, name
---                  of the field that tells of sifting, rules of job_hash.lua}
+--                  of the field that tells of sifting, rules of jobs/job_hash.lua}
 --   6 sift         what that field is expected to be, "" when not there
 -- Positions are decimal text. Answers an array whose first element is the reason:
 --   applied {jobs changed}, moved {partition, stored position}, missing {}, sealed {epoch}, damaged {key, member},

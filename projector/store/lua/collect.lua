@@ -2,7 +2,7 @@
 --
 -- Follows bytes.lua: is_less(a, b).
 -- Follows numbers.lua: number_in(text).
--- Follows identifiers.lua: identifier_in(stored).
+-- Follows jobs/identifiers.lua: identifier_in(stored).
 --
 -- KEYS[1]  meta of the bucket (hash)
 -- KEYS[2]  positions of the bucket (hash)

@@ -1,6 +1,6 @@
 -- Looks through index entries of a bucket for those whose job, as it is stored, does not have them.
 --
--- Follows identifiers.lua: identifier_in(stored).
+-- Follows jobs/identifiers.lua: identifier_in(stored).
 --
 -- KEYS[1]  meta of the bucket (hash), which names the bucket's place in a cluster
 -- ARGV[1]  msgpack array:

@@ -1,6 +1,6 @@
 -- Reads jobs of a bucket, their index entries and the bucket's positions as they are at one moment.
 --
--- Follows identifiers.lua: identifier_in(stored).
+-- Follows jobs/identifiers.lua: identifier_in(stored).
 --
 -- KEYS[1]  meta of the bucket (hash)
 -- KEYS[2]  positions of the bucket (hash)
