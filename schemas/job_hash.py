@@ -21,7 +21,7 @@ from typing import Final
 from schemas.job_event import DETAIL_NAMES, DETAILS
 from schemas.lifecycle import STAGE_NAMES, STAGES
 from schemas.redis_layout import IDENTITY_FIELDS, STORED_FIELDS
-from schemas.registers import DETAIL_CODE, SEPARATOR, is_short, short_detail
+from schemas.registers import DETAIL_CODE, SAME, SEPARATOR, is_short
 
 PIECE_BYTES: Final = 64
 # What is longer is not cut, for its hash would be no smaller in pieces.
@@ -43,6 +43,9 @@ _DIGITS: Final = re.compile(r"(?:0x)?[0-9a-f]{64}")
 _MARK: Final = "0x"
 _STAGE_PARTS: Final = 4
 _STAMP_PARTS: Final = 3  # of a detail, before its value
+_DETAILS: Final = frozenset(DETAIL_NAMES)
+_NONE: Final = frozenset[str]()
+_NO_STAMP: Final = "none"  # with which no detail begins
 _NO_MARK: Final = " "  # with which no identifier begins
 
 
@@ -71,8 +74,23 @@ def stages_in_hash(stages: Mapping[str, str]) -> dict[str, str]:
 def details_in_hash(details: Mapping[str, str], stages: Mapping[str, str], job_id: str) -> dict[str, str]:
     """Return the fields that hold the registers of details, and others, of a job with these registers of stages."""
     fields: dict[str, str] = {}
+    code = stamp = ""
+    urls = URL_DETAILS if len(job_id) > len(JOB_ID) else _NONE
     for name, register in details.items():
-        _put(fields, name, _stored_detail(name, register, stages, job_id))
+        if name not in _DETAILS:
+            fields[name] = register
+            continue
+        if register[DETAIL_CODE] != code:
+            code = register[DETAIL_CODE]
+            stamp = _stamp_of(code, stages)
+        head, value = (code, register[len(stamp) :]) if register.startswith(stamp) else _divided(register)
+        if name in urls:
+            value = value.replace(job_id, JOB_ID)
+        text = f"{code}{SAME}{value}" if head is code else f"{head}{SEPARATOR}{value}"
+        if len(text) < PIECE_BYTES:
+            fields[name] = text
+        else:
+            _put(fields, name, text)
     return fields
 
 
@@ -105,11 +123,11 @@ def _put(fields: dict[str, str], name: str, register: str) -> None:
     if size < PIECE_BYTES or size > MOST_CUT_BYTES or not register.isascii():
         fields[name] = register
         return
-    for number, piece in enumerate(PIECES.get(name, (name,))):
-        at = number * PIECE_BYTES
-        fields[piece] = register[at : at + PIECE_BYTES]
-        if at + PIECE_BYTES > size:
-            return
+    fields[name] = register[:PIECE_BYTES]
+    pieces, at, number = PIECES[name], PIECE_BYTES, 1
+    while at <= size:
+        fields[pieces[number]] = register[at : at + PIECE_BYTES]
+        at, number = at + PIECE_BYTES, number + 1
 
 
 def _taken(fields: dict[str, str], pieces: tuple[str, ...]) -> str:
@@ -123,24 +141,26 @@ def _taken(fields: dict[str, str], pieces: tuple[str, ...]) -> str:
     return text
 
 
-def _stored_detail(name: str, register: str, stages: Mapping[str, str], job_id: str) -> str:
-    if name not in DETAIL_NAMES:
-        return register
-    code, time, event_id, value = register.split(SEPARATOR, _STAMP_PARTS)
-    if name in URL_DETAILS and len(job_id) > len(JOB_ID):
-        value = value.replace(job_id, JOB_ID)
-    stage = stages.get(_STAGE_OF_CODE[code], "")
-    if stage.startswith(time) and stage.split(SEPARATOR, _STAMP_PARTS)[2] == event_id:
-        return short_detail(code, value)
-    return f"{code}{SEPARATOR}{time}{SEPARATOR}{event_id}{SEPARATOR}{value}"
+def _stamp_of(code: str, stages: Mapping[str, str]) -> str:
+    """Return what a detail begins with that is of the same report as the register of the stage with this code."""
+    stage = stages.get(_STAGE_OF_CODE[code])
+    if stage is None:
+        return _NO_STAMP
+    time, _, event_id, _ = stage.split(SEPARATOR)
+    return f"{code}{SEPARATOR}{time}{SEPARATOR}{event_id}{SEPARATOR}"
+
+
+def _divided(register: str) -> tuple[str, str]:
+    """Return what stands before the value of a detail, and the value."""
+    *stamp, value = register.split(SEPARATOR, _STAMP_PARTS)
+    return SEPARATOR.join(stamp), value
 
 
 def _whole_detail(name: str, stored: str, fields: Mapping[str, str]) -> str:
     head, value = stored[: DETAIL_CODE.stop], stored[DETAIL_CODE.stop + 1 :]
     stage = fields.get(_STAGE_OF_CODE.get(head, ""), "").split(SEPARATOR)
     if not is_short(stored):
-        *stamp, value = stored.split(SEPARATOR, _STAMP_PARTS)
-        head = SEPARATOR.join(stamp)
+        head, value = _divided(stored)
     elif len(stage) == _STAGE_PARTS:
         head = f"{head}{SEPARATOR}{stage[0]}{SEPARATOR}{stage[2]}"
     else:

@@ -38,8 +38,8 @@ _NEWS: Final = re.compile(rb"\d\d\t" + _TIME)
 _SHORT_DETAIL: Final = re.compile(rb"\d\d=.*", re.DOTALL)
 _DELAY: Final = re.compile(r"[+-]")
 # What stands behind the code of a detail that is of the same report as the register of its stage.
-_SAME: Final = "="
-_SAME_BYTES: Final = _SAME.encode()
+SAME: Final = "="
+_SAME_BYTES: Final = SAME.encode()
 _SAME_AT: Final = slice(2, 3)
 
 
@@ -87,14 +87,9 @@ def detail_stamp(code: int, time: str, event_id: str) -> str:
     return f"{code:02d}{SEPARATOR}{time}{SEPARATOR}{event_id}{SEPARATOR}"
 
 
-def short_detail(code: str, value: str) -> str:
-    """Return how a hash has a detail of the same report as the register of the stage with this code."""
-    return f"{code}{_SAME}{value}"
-
-
 def is_short(register: str | bytes) -> bool:
     """Tell whether a detail's time and event id are those of its stage, and so not written."""
-    return register[_SAME_AT] in (_SAME, _SAME_BYTES)
+    return register[_SAME_AT] in (SAME, _SAME_BYTES)
 
 
 def value_text(value: Any) -> str:
