@@ -66,4 +66,4 @@ bench: $(INSTALLED) ## Measure speed beside the plain alternatives
 
 lock: $(INSTALLED) ## Resolve both lock files anew
 	$(COMPILE) --extra dev --output-file requirements.lock pyproject.toml
-	$(COMPILE) --extra projector --extra api --constraint requirements.lock --output-file requirements-run.lock pyproject.toml
+	$(COMPILE) --extra projector --extra api --extra worker --constraint requirements.lock --output-file requirements-run.lock pyproject.toml

@@ -15,6 +15,7 @@ from api.asking.checks import check_projection
 from api.asking.credentials import Credentials
 from api.asking.freshness import FRESHNESS_HEADERS
 from api.asking.jobs import Jobs
+from api.asking.telling import Statuses, Timelines
 from api.ending import Ending
 from api.metrics import Metrics
 from api.projection.buckets import Buckets
@@ -29,7 +30,7 @@ from api.web.headers import CommonHeaders
 from api.web.routes import Route, asked, document, handled
 from api.web.server import address_of, listen, serving
 from api.web.site import Site
-from schemas import job_status, job_timeline
+from schemas.diagnosis.limits import Limits, limits_of
 from schemas.documents import STATUS_PATH, TIMELINE_PATH
 from schemas.redis_layout import pointer_key
 from service.diagnosis.redis import diagnose
@@ -81,7 +82,7 @@ async def running(
     common = CommonHeaders(settings.cors_origins(), FRESHNESS_HEADERS)
     credentials = Credentials(settings.admin_tokens(), is_required=settings.api_auth == "required")
     access_log = AccessLog(settings.api_access_log, credentials.role)
-    paths = routes(credentials, projection, metrics, ending)
+    paths = routes(credentials, projection, metrics, ending, limits_of(settings.stage_limits))
     site = Site(paths, REFUSALS, common, metrics, access_log=access_log, ending=ending)
     telling = asyncio.create_task(_tell_why_unusable(redis, settings))
     try:
@@ -102,7 +103,9 @@ async def _tell_why_unusable(redis: AnyRedis, settings: ApiSettings) -> None:
         _log.warning(sentence(settings, await diagnose(settings, error)))
 
 
-def routes(credentials: Credentials, projection: Projection, metrics: Metrics, ending: Ending) -> Mapping[str, Route]:
+def routes(
+    credentials: Credentials, projection: Projection, metrics: Metrics, ending: Ending, limits: Limits
+) -> Mapping[str, Route]:
     """Return everything there is, by path."""
     checks: dict[str, Check] = {
         "process": ending.check,
@@ -111,8 +114,8 @@ def routes(credentials: Credentials, projection: Projection, metrics: Metrics, e
     }
     health = {route.path: handled(route.handler) for route in health_routes(checks, metrics.registry)}
     return {
-        STATUS_PATH: asked(Jobs(projection, credentials, metrics, job_status.render).answer),
-        TIMELINE_PATH: asked(Jobs(projection, credentials, metrics, job_timeline.render).answer),
+        STATUS_PATH: asked(Jobs(projection, credentials, metrics, Statuses()).answer),
+        TIMELINE_PATH: asked(Jobs(projection, credentials, metrics, Timelines(limits)).answer),
         "/openapi.json": document(openapi_document()),
         "/asyncapi.json": document(asyncapi_document()),
         "/schemas/job-event.json": document(event_schema_document()),

@@ -46,7 +46,7 @@ class Answer(NamedTuple):
 
 
 class NoAnswerError(Exception):
-    """There is no answer now; the text says why, and the headers belong to the refusal."""
+    """There is no answer, as a rule for now; the text says why, and the headers belong to the refusal."""
 
     def __init__(self, reason: str, headers: Headers) -> None:
         super().__init__(reason)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from api.asking.errors import BadQueryError, UnauthorizedError
+from api.asking.errors import BadQueryError, ExpiredJobError, NoSuchJobError, UnauthorizedError
 from api.exchange import NoAnswerError
 from api.projection.errors import UnavailableError
 from api.web.errors import BadRequestError, BusyError, InternalError, MethodNotAllowedError, NotFoundError
@@ -18,6 +18,8 @@ REFUSALS: Final[Refusals] = {
     BadQueryError: Refusal(400),
     UnauthorizedError: Refusal(401, {"WWW-Authenticate": "Bearer"}),
     NotFoundError: Refusal(404),
+    NoSuchJobError: Refusal(404),
+    ExpiredJobError: Refusal(410),
     MethodNotAllowedError: Refusal(405, {"Allow": METHODS}),
     InternalError: Refusal(500),
     BusyError: Refusal(503, {"Retry-After": str(BUSY_RETRY_SECONDS)}),

@@ -1,12 +1,13 @@
 """What the API can be told."""
 
 import re
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from api.access_log import Mode
-from service.settings import Port, RedisSettings
+from schemas.diagnosis.limits import DEFAULT_LIMITS, LIMITS_MEANING, checked_limits
+from service.settings import Host, Port, RedisSettings
 
 ANY_ORIGIN: Final = "*"
 
@@ -16,14 +17,15 @@ MAX_TOKEN_CHARACTERS: Final = 4096
 
 _TOKEN: Final = re.compile(r"[!-+\--~]+")  # what a header can carry, without the comma
 _QUOTES: Final = "\"'`"
-_ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.\[\]:_-]+")
+_ORIGIN: Final = re.compile(r"https?://[a-z0-9.\[\]:_-]+", re.IGNORECASE)
+_USUAL_PORTS: Final = {"http": ":80", "https": ":443"}
 
 
 class ApiSettings(RedisSettings):
     """Where the API listens, whom it trusts, and which pages may read it."""
 
-    api_host: str = Field(
-        "127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 for every one, :: for those of IPv6 too."
+    api_host: Host = Field(
+        "127.0.0.1", description="Address to listen on; 0.0.0.0 for every one, :: for those of IPv6 too."
     )
     api_port: Port = Field(8080, description="Port to listen on; 0 for a free one.")
     api_admin_tokens: SecretStr | None = Field(
@@ -43,6 +45,8 @@ class ApiSettings(RedisSettings):
     max_staleness_seconds: float | None = Field(
         None, ge=5, description="Answer 503 when nobody has confirmed the projection for so long; not given: answer."
     )
+
+    stage_limits: Annotated[str, AfterValidator(checked_limits)] = Field(DEFAULT_LIMITS, description=LIMITS_MEANING)
 
     @field_validator("api_admin_tokens")
     @classmethod
@@ -74,8 +78,8 @@ class ApiSettings(RedisSettings):
         return tuple(token.encode() for token in _items(tokens.get_secret_value())) if tokens else ()
 
     def cors_origins(self) -> frozenset[str]:
-        """Return the origins whose pages may read the API."""
-        return frozenset(_items(self.api_cors_origins))
+        """Return the origins whose pages may read the API, as browsers write them."""
+        return frozenset(map(_as_browsers_write_it, _items(self.api_cors_origins)))
 
 
 def _token_fault(token: str) -> str | None:
@@ -87,6 +91,12 @@ def _token_fault(token: str) -> str | None:
     if not MIN_TOKEN_CHARACTERS <= len(token) <= MAX_TOKEN_CHARACTERS:
         return f"each token has {MIN_TOKEN_CHARACTERS} to {MAX_TOKEN_CHARACTERS} characters: openssl rand -hex 32"
     return None
+
+
+def _as_browsers_write_it(origin: str) -> str:
+    """Return an origin in lower case and without the port that its scheme has anyway."""
+    scheme, _, place = origin.lower().partition("://")
+    return f"{scheme}://{place.removesuffix(_USUAL_PORTS[scheme])}" if place else scheme
 
 
 def _items(text: str) -> list[str]:

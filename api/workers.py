@@ -21,8 +21,9 @@ from api.app import serve_until
 from api.ending import Ending
 from api.metrics import MULTIPROCESS_VARIABLE
 from api.settings import ApiSettings
-from api.web.server import is_any_address, listen
+from api.web.server import listen
 from service.command_line import run_async
+from service.listening import is_any_address
 from service.logs import configure_logs
 
 MAX_WORKERS: Final = 64

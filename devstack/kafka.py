@@ -3,7 +3,7 @@
 import base64
 import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,7 +17,7 @@ from devstack.server import Server
 from devstack.waiting import wait_until
 
 FORMAT_LIMIT_SECONDS = 60.0
-JVM_OPTIONS: tuple[str, ...] = ("-XX:+UseSerialGC",)
+JVM_OPTIONS: Iterable[str] = ("-XX:+UseSerialGC",)
 HEAP_MEGABYTES = 512
 SETTINGS = {
     "process.roles": "broker,controller",

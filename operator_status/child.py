@@ -49,7 +49,12 @@ class Child:
                 signal.signal(number, self._pass_on)
         error_stream = subprocess.PIPE if self._has_error_line else None
         try:
-            self._process = subprocess.Popen(self._command, env=environment, stderr=error_stream)  # noqa: S603 - asked for
+            self._process = subprocess.Popen(  # noqa: S603 - asked for
+                self._command,
+                env=environment,
+                stderr=error_stream,
+                close_fds=False,  # what we were handed, such as make's job server, is for the command
+            )
         except FileNotFoundError as error:
             return Ended(NOT_FOUND, "failed", f"{error.filename}: command not found")
         except OSError as error:

@@ -26,18 +26,20 @@ class Told(NamedTuple):
     log_url: str | None
     outputs_url: tuple[str, ...]
     heartbeat_seconds: float
-    stages_file: str | None
+    stages: StagesFile | None
     environment: Mapping[str, str] = {}  # for the command, beside our own
 
 
 def execute(child: Child, told: Told, report: Report) -> int:
     """Run a command to its end, report it, and return its exit code."""
-    file = _stages_file(told.stages_file)
+    file = told.stages
     try:
         report("started", {})
-        environment = {**os.environ, **told.environment, **({VARIABLE: str(file.path)} if file else {})}
+        environment = {**os.environ, **told.environment, **(file.variables() if file else {})}
         watch = _Watch(file, told, report)
         ended = child.start(environment)
+        if file:
+            file.hand_over()
         if ended is None:
             report("running", {"algolog_url": told.log_url})
             watch.start()
@@ -49,9 +51,10 @@ def execute(child: Child, told: Told, report: Report) -> int:
     return ended.code
 
 
-def _stages_file(path: str | None) -> StagesFile | None:
+def stages_file(path: str | None, descriptor: int | None) -> StagesFile | None:
+    """Return the file for the command's stages; None, which is told, when there can be none."""
     try:
-        return StagesFile(path)
+        return StagesFile(path, descriptor)
     except OSError as error:
         _log.warning("the command cannot report stages: %s", error)
         return None

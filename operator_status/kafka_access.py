@@ -15,7 +15,8 @@ REQUEST_TIMEOUT_MILLISECONDS: Final = 10_000
 
 _TOPIC: Final = re.compile(rf"[a-zA-Z0-9._-]{{1,{MAX_TOPIC_CHARACTERS}}}")
 # A name, an IPv4 address or an IPv6 address in brackets, then a port.
-_SERVER: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):[0-9]{1,5}")
+_SERVER: Final = re.compile(r"(\[[0-9A-Fa-f:.]+(?:%[^\s\[\]]+)?\]|[^\s:/\[\]]+):([0-9]{1,5})")
+_MAX_PORT: Final = 65535
 
 
 class KafkaAccess(Protocol):
@@ -60,7 +61,8 @@ def fault_of_topic(name: str) -> str | None:
 def fault_of_servers(servers: str) -> str | None:
     """Return what is wrong with a list of brokers."""
     for server in servers.split(","):
-        if not _SERVER.fullmatch(server.strip()):
+        match = _SERVER.fullmatch(server.strip())
+        if not match or not 0 < int(match[2]) <= _MAX_PORT:
             return f"{server.strip()!r} is not host:port"
     return None
 
@@ -116,6 +118,8 @@ def _faults_of_tls(settings: KafkaAccess) -> list[str]:
     names = ("kafka_ssl_cafile", "kafka_ssl_certfile", "kafka_ssl_keyfile")
     if faults := kafka_tls.faults_of_files({name.upper(): getattr(settings, name) for name in names}):
         return faults
+    if settings.kafka_ssl_keyfile and not settings.kafka_ssl_certfile:
+        return ["KAFKA_SSL_KEYFILE needs KAFKA_SSL_CERTFILE, the certificate that it is the key of"]
     try:
         _ssl_context(settings)
     except ValueError as error:

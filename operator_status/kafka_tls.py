@@ -1,10 +1,11 @@
 """TLS to Kafka: the files that settings name, checked before anything connects."""
 
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
 
 
-def faults_of_files(files: dict[str, Path | None]) -> list[str]:
+def faults_of_files(files: Mapping[str, Path | None]) -> list[str]:
     """Return a sentence for each file, by the name of its setting, that cannot be read."""
     faults = []
     for name, path in files.items():

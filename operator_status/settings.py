@@ -72,7 +72,9 @@ _PATHS: Final = frozenset(it.name for it in fields(KafkaSettings) if "Path" in s
 
 
 def _typed(name: str, value: Any) -> Any:
-    return Path(value) if name in _PATHS else value
+    if name in _PATHS:
+        return Path(value)
+    return value.strip() if name == "kafka_bootstrap_servers" else value
 
 
 def _fault(name: str, value: Any) -> str | None:

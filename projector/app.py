@@ -33,6 +33,7 @@ from projector.watchdog import Watchdog
 from service.errors import ServiceUnavailableError
 from service.health import Check, Remark, health_routes
 from service.kafka import start_client, why_unusable
+from service.listening import cause_of, listening_socket
 from service.redis import AnyRedis, address, connect
 from service.signals import stop_on_signals
 from service.version import __version__
@@ -191,11 +192,12 @@ async def _health_server(
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, settings.metrics_host, settings.metrics_port).start()
+        await web.SockSite(runner, listening_socket(settings.metrics_host, settings.metrics_port)).start()
     except OSError as error:
         await runner.cleanup()
         raise ServiceUnavailableError(
-            f"METRICS_PORT {settings.metrics_port} cannot be used ({error.strerror}): set another one, or 0"
+            f"METRICS_PORT {settings.metrics_port} cannot be used on METRICS_HOST {settings.metrics_host} "
+            f"({cause_of(error)}): set another one, or 0"
         ) from error
     try:
         yield

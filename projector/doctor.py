@@ -32,6 +32,7 @@ from schemas.redis_layout import (
     Pointer,
     pointer_key,
 )
+from service.diagnosis.redis import lasting_fault
 from service.errors import ServiceUnavailableError
 from service.kafka import admin_client
 from service.redis import REDIS_FAULTS, AnyRedis, address, connect, read_hash
@@ -139,6 +140,8 @@ async def _projection(redis: AnyRedis, settings: ProjectorSettings) -> list[Find
         clocks = [int(clock) for clock in await generation.heartbeats.clocks()]
         beats = [await generation.heartbeats.read(bucket) for bucket in generation.buckets.numbers]
     except (*REDIS_FAULTS, KeyError, ValueError, ProjectorError) as error:
+        if fault := lasting_fault(error):
+            return [Finding("projection", f"cannot be read: {fault.cause}", fault.remedy)]
         fix = "start a projector: it mends what is damaged, or says what to do"
         return [Finding("projection", f"cannot be read: {error}", fix)]
     if pointer.fold_version != FOLD_VERSION:

@@ -42,6 +42,7 @@ from projector.metrics import Metrics
 from projector.store.buckets import Offsets
 from projector.store.live import AskEnds
 from schemas.redis_layout import DAMAGED_KEY, LETTERS_AWAY
+from service.diagnosis.redis import lasting_fault
 
 # Turns of the event loop that a new call to Redis needs until its bytes are sent.
 _TURNS_TO_SEND: Final = 6
@@ -192,7 +193,7 @@ class Projector:
         return {}
 
     def _note(self, error: Exception) -> None:
-        text = str(error) or type(error).__name__
+        text = _told(error)
         if text != self.trouble:
             _log.warning("recovering", reason=type(error).__name__, detail=text)
         self.trouble = text
@@ -210,3 +211,10 @@ class Projector:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(pause):
                 await self._stopping.wait()
+
+
+def _told(error: Exception) -> str:
+    """Return what happened, and what to change where Redis says that itself."""
+    text = str(error) or type(error).__name__
+    fault = lasting_fault(error.__cause__) if isinstance(error, StoreUnavailableError) else None
+    return f"{fault.cause}: {fault.remedy}" if fault else text

@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from service.settings import MAX_TOPIC_CHARACTERS, KafkaSettings, Port, RedisSettings, TopicName
+from service.settings import MAX_TOPIC_CHARACTERS, Host, KafkaSettings, Port, RedisSettings, TopicName
 
 DEAD_LETTER_PREFIX = "dlq."
 
@@ -21,7 +21,10 @@ class ProjectorSettings(KafkaSettings, RedisSettings):
         False,  # noqa: FBT003 - pydantic's way to give a default
         description="Go on from the log's start when events before it are gone, instead of holding the partition.",
     )
-    metrics_host: str = Field("127.0.0.1", description="Address on which health and metrics are served.")
+    metrics_host: Host = Field(
+        "127.0.0.1",
+        description="Address on which health and metrics are served; 0.0.0.0 for every one, :: for those of IPv6 too.",
+    )
     metrics_port: Port = Field(9464, description="Port on which health and metrics are served; 0 picks a free one.")
 
     @model_validator(mode="after")

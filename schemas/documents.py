@@ -44,8 +44,8 @@ def without_dialect(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 def _alike(operation: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """Return another operation that is as the first one, but for what it says itself of the answer."""
-    responses = dict(operation["responses"])
-    responses["200"] = responses["200"] | other["responses"]["200"]
+    responses = dict(sorted((operation["responses"] | other["responses"]).items()))
+    responses["200"] = operation["responses"]["200"] | other["responses"]["200"]
     return {**operation, **other, "responses": responses}
 
 

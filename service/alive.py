@@ -8,7 +8,7 @@ import socket
 import sys
 
 # The ports of the API and of the projector; a container runs one of them.
-PORTS = {"API_PORT": "8080", "METRICS_PORT": "9464"}
+PORTS = {"API_PORT": 8080, "METRICS_PORT": 9464}
 HOST = "127.0.0.1"
 LIMIT_SECONDS = 2.0
 REQUEST = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -27,8 +27,13 @@ def is_alive(port: int) -> bool:
 
 def main() -> None:
     """Ask one after the other."""
-    ports = [os.environ.get(name) or default for name, default in PORTS.items()]
-    sys.exit(0 if any(is_alive(int(port)) for port in ports if port.isdecimal()) else 1)
+    ports = [port_of(os.environ.get(name, ""), default) for name, default in PORTS.items()]
+    sys.exit(0 if any(map(is_alive, ports)) else 1)
+
+
+def port_of(given: str, default: int) -> int:
+    """Return the port, as the settings read it: what is no number is Kubernetes', for a service of that name."""
+    return int(given) if given.isdecimal() else default
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 S = TypeVar("S", bound=Settings)
+Result = TypeVar("Result")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -111,14 +112,13 @@ def run_command(command: click.Command, name: str | None = None) -> NoReturn:
     sys.exit(ended if isinstance(ended, int) else 0)  # an int: of --help, --version and the like
 
 
-def run_async(main: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine to its end on the fastest event loop there is."""
+def run_async(main: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine to its end on the fastest event loop there is, and return its result."""
     try:
         import uvloop  # noqa: PLC0415 - not installed with a worker, and not on Windows
     except ImportError:
-        asyncio.run(main)
-    else:
-        uvloop.run(main)
+        return asyncio.run(main)
+    return uvloop.run(main)
 
 
 def _tell(speech: _Speech, error: CommandError) -> None:

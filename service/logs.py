@@ -41,4 +41,5 @@ def configure_logs(log_format: Literal["console", "json"]) -> None:
         )
     )
     logging.basicConfig(level=logging.INFO, handlers=[output], force=True)
-    logging.getLogger("aiokafka").setLevel(logging.WARNING)
+    for library in ("aiokafka", "httpx"):  # httpx would tell every request, with its query
+        logging.getLogger(library).setLevel(logging.WARNING)

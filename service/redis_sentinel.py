@@ -7,7 +7,8 @@ from redis.asyncio import Redis
 from redis.asyncio.connection import parse_url
 from redis.asyncio.sentinel import Sentinel
 
-from service.redis_url import PROTOCOL_OPTION, SENTINEL_PASSWORD, SENTINEL_USER, TLS_OPTIONS, sentinels_in
+from service.redis_tls import TLS_OPTIONS
+from service.redis_url import PROTOCOL_OPTION, SENTINEL_PASSWORD, SENTINEL_USER, sentinels_in
 
 SENTINEL_SUFFIX: Final = "+sentinel"
 

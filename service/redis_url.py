@@ -4,6 +4,8 @@ import re
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
+from service.redis_tls import TLS_OPTIONS, faults_of_tls
+
 SCHEMES: Final = (
     "redis://",
     "rediss://",
@@ -12,8 +14,7 @@ SCHEMES: Final = (
     "redis+sentinel://",
     "rediss+sentinel://",
 )
-# What may follow a `?`; anything else would change how the client behaves, behind the back of the code.
-TLS_OPTIONS: Final = frozenset({"ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"})
+# What may follow a `?`, beside TLS_OPTIONS; anything else would change how the client behaves, behind the code's back.
 PROTOCOL_OPTION: Final = "protocol"
 PROTOCOLS: Final = frozenset({"2", "3"})
 # The sentinels' own user; the one before the @ is that of the primary.
@@ -25,6 +26,8 @@ DEFAULT_SENTINEL_PORT: Final = 26379
 
 _TLS: Final = "rediss"
 _SENTINEL: Final = ("redis+sentinel://", "rediss+sentinel://")
+_CLUSTER: Final = ("redis+cluster://", "rediss+cluster://")
+_ONLY_DATABASE: Final = frozenset({"", "/", "/0"})
 _NAME_AND_NUMBER: Final = re.compile("/[^/]+(/[0-9]*)?")  # the primary's name, the number of a database
 _PATH: Final = re.compile("(/[0-9]*)?")  # the number of a database
 
@@ -38,6 +41,8 @@ def fault_of(url: str) -> str | None:
         return "must be scheme://user:password@host:port,host:port/primary/number, with the name that sentinels know"
     if not is_behind_sentinels and not _is_readable(url):
         return "must be scheme://user:password@host:port/number, with / ? # in a password written as %2F %3F %23"
+    if url.startswith(_CLUSTER) and urlsplit(url).path not in _ONLY_DATABASE:
+        return "names a cluster, which has one database: no number at its end"
     return _fault_of_options(url, SENTINEL_OPTIONS if is_behind_sentinels else frozenset())
 
 
@@ -51,7 +56,7 @@ def _fault_of_options(url: str, others: frozenset[str]) -> str | None:
         )
     if not PROTOCOLS.issuperset(value for name, value in options if name == PROTOCOL_OPTION):
         return f"{PROTOCOL_OPTION} must be " + " or ".join(sorted(PROTOCOLS))
-    return None
+    return "; ".join(faults_of_tls(dict(options))) or None
 
 
 def address_in(url: str) -> str:

@@ -32,7 +32,16 @@ from operator_status.settings import DESCRIPTIONS
 from service import redis_url
 from service.errors import SettingsError
 
-__all__ = ["MAX_TOPIC_CHARACTERS", "KafkaSettings", "Port", "RedisSettings", "Settings", "TopicName", "is_service_link"]
+__all__ = [
+    "MAX_TOPIC_CHARACTERS",
+    "Host",
+    "KafkaSettings",
+    "Port",
+    "RedisSettings",
+    "Settings",
+    "TopicName",
+    "is_service_link",
+]
 
 
 def _is_topic(name: str) -> str:
@@ -41,7 +50,13 @@ def _is_topic(name: str) -> str:
     return name
 
 
+def _without_brackets(host: str) -> str:
+    """Return the host as a socket takes it: in a URL an IPv6 address stands in brackets, and so many write it."""
+    return host[1:-1] if host.startswith("[") and host.endswith("]") else host
+
+
 TopicName = Annotated[str, AfterValidator(_is_topic)]
+Host = Annotated[str, Field(min_length=1), AfterValidator(_without_brackets)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -94,7 +109,7 @@ class KafkaSettings(Settings):
     def _has_ports(cls, value: str) -> str:
         if fault := fault_of_servers(value):
             raise ValueError(fault)
-        return value
+        return value.strip()
 
     @model_validator(mode="after")
     def _can_be_used(self) -> Self:

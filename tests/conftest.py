@@ -9,8 +9,9 @@ import pytest
 from redis.asyncio import Redis
 
 import devstack
+from tests.support.brokers import start_brokers_quickly
 from tests.support.deployment import Deployment
-from tests.support.machine import end_apis_at_once, make_way, share_of, start_brokers_quickly, use_own_ports
+from tests.support.machine import end_apis_at_once, make_way, share_of, use_own_ports
 from tests.support.reception import Reception, ask_for_services
 from tests.support.services import Services, running_services, source_of_services
 

@@ -1,6 +1,5 @@
 """The endpoints that list jobs: the same query, paging and streaming, each with its own rendering."""
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
@@ -8,8 +7,9 @@ from multidict import istr
 
 from api.asking.credentials import Credentials
 from api.asking.freshness import HELD, freshness_headers, refusal_headers
-from api.asking.listing import Item, Listed, first_wanted, read_list, read_page
+from api.asking.listing import Listed, first_wanted, read_list, read_page
 from api.asking.query import Query, parse_query
+from api.asking.telling import Telling
 from api.exchange import Answer, Headers, NoAnswerError, Question
 from api.metrics import Metrics
 from api.projection.errors import (
@@ -19,10 +19,9 @@ from api.projection.errors import (
     UnavailableError,
     UnconfirmedError,
 )
-from api.projection.lookup import Row
 from api.projection.projection import Projection
 from api.projection.scan import Scan
-from schemas.job_status import StoredJob, View
+from schemas.job_status import View
 
 # When it pays to ask again about a job that is still on its way.
 UNFINISHED_RETRY_SECONDS: Final = 1
@@ -44,12 +43,12 @@ class Jobs:
         projection: Projection,
         credentials: Credentials,
         metrics: Metrics,
-        render: Callable[[StoredJob, View], Item | None],
+        telling: Telling,
     ) -> None:
         self._projection = projection
         self._credentials = credentials
         self._metrics = metrics
-        self._render = render
+        self._telling = telling
 
     async def answer(self, question: Question) -> Answer:
         """Answer a question: one page, every match in one body, or a stream of them.
@@ -66,10 +65,8 @@ class Jobs:
         query = parse_query(question.raw_query)
         view = _view(caller.is_admin, query.dates, query.as_of)
 
-        def render(row: Row) -> Item | None:
-            return self._render(row, view)
-
         scan = await self._scan(query, first_wanted(query.limit, question.room))
+        render = self._telling.renderer(scan, view)
         if query.limit is None:
             listed = await read_list(scan, render, question.room)
         else:
@@ -98,6 +95,8 @@ class Jobs:
             headers[HELD] = ", ".join(sorted(held))
         if listed.has_unfinished:
             headers[_RETRY_AFTER] = str(UNFINISHED_RETRY_SECONDS)
+        if listed.body == _NOTHING and listed.next is None:
+            self._telling.check_found(query, scan, headers)
         if listed.next is not None:
             # Relative to the request, so that it is right behind whatever a proxy puts in front of the path.
             headers[_LINK] = f'<?{query.going_on(listed.next)}>; rel="next"'

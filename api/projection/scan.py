@@ -8,6 +8,7 @@ from api.projection.generation import Bucket, Generation
 from api.projection.lookup import Lookup, Place, Portion, Row, Search, place_of
 from api.projection.standing import Freshness, Standing, freshness
 from schemas.expiry import is_expired
+from schemas.identity import bucket_of
 
 NOT_READ: Final = Freshness(None, None)
 FIRST: Final = Place(-(2**63), "")
@@ -74,6 +75,8 @@ class Scan:
         self._after = search.after
         self._turn = turn
         self._hidden = 0
+        # Whether any row was read that is shown, or that is not shown since it has expired.
+        self.has_rows = self.has_expired = False
         # How fresh all is that was read so far.
         self.freshness = NOT_READ
 
@@ -147,7 +150,17 @@ class Scan:
         rows = merge(self._branches)
         cutoff = self.generation.cutoff
         if not cutoff or not rows:
+            self.has_rows |= bool(rows)
             return rows
         shown = [row for row in rows if not is_expired(row, cutoff)]
+        self.has_rows |= bool(shown)
+        self.has_expired |= len(shown) < len(rows)
         self._hidden += len(rows) - len(shown)
         return shown
+
+    def origin(self, member: bytes) -> Branch:
+        """Return what the bucket gave that a row which was handed on is of, by its member."""
+        if len(self._branches) == 1:
+            return self._branches[0]
+        number = bucket_of(member.decode(), len(self.generation.buckets))
+        return next(branch for branch in self._branches if branch.bucket.number == number)

@@ -34,8 +34,10 @@ NODE_SECONDS: Final = 0.26
 NODE_RETRIES: Final = 1
 
 _REFUSED: Final = "it refuses access"
-# What Redis says to a long command of somebody who has given no password; to a short one it says NOAUTH.
-_UNAUTHENTICATED: Final = "unauthenticated"
+# What Redis says to a long command of somebody who has given no password (to a short one it says NOAUTH), and of a
+# command that a script calls and its user may not.
+_ALSO_REFUSED: Final = re.compile("unauthenticated|can't run this command")
+_WHAT_TO_GRANT: Final = "give the user in REDIS_URL the rights that docs/operations.md lists for the API"
 _REASONS: Final = (
     ((TimeoutError, RedisTimeoutError), NO_ANSWER_IN_TIME),
     (BusyLoadingError, "it is loading its data"),
@@ -89,7 +91,16 @@ class Store:
             self._has_reading_scripts = refused if not has_them else not _NO_READING_SCRIPTS.search(str(error))
             if not has_them or self._has_reading_scripts:
                 raise
+            return await self._run_as_writer(error, script, keys, argv)
+
+    async def _run_as_writer(
+        self, refusal: ResponseError, script: Script, keys: Sequence[str], argv: Sequence[str | int]
+    ) -> Sequence[Any]:
+        """Run a script as one that may write; where both are refused, that tells which right is missing."""
+        try:
             return await self._run(script, keys, argv)
+        except NoPermissionError as error:
+            raise (refusal if isinstance(refusal, NoPermissionError) else error) from None
 
     @asynccontextmanager
     async def _limited(self, timeout_seconds: float) -> AsyncIterator[None]:
@@ -105,10 +116,11 @@ class Store:
 
     def _failed(self, error: Exception) -> StoreUnavailableError:
         reason = next((reason for kinds, reason in _REASONS if isinstance(error, kinds)), "it reports an error")
-        if _UNAUTHENTICATED in str(error):
+        if _ALSO_REFUSED.search(str(error)):
             reason = _REFUSED
         self._metrics.redis_error(reason)
         if not self._is_away:
             self._is_away = True
-            _log.warning("the store cannot be read", reason=reason, error=str(error))
+            fix = {"fix": _WHAT_TO_GRANT} if reason == _REFUSED else {}
+            _log.warning("the store cannot be read", reason=reason, error=str(error), **fix)
         return StoreUnavailableError(reason)

@@ -5,6 +5,8 @@ answer that is under way is not stopped by it either: its pieces become smaller 
 """
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import Final, Self
 
@@ -20,6 +22,11 @@ MIN_PIECE_BYTES: Final = 16 * 1024
 MAX_PIECE_BYTES: Final = 1024 * 1024
 # So many long answers are read and rendered at a time, so that small ones find their turn between them.
 LONG_AT_ONCE: Final = 2
+# While small answers go out (one did so lately), a turn ends with a pause, so many times as long as its part took but
+# no longer than this: Redis, the loop and the processors are theirs meanwhile.
+PAUSE_TIMES: Final = 3
+LONGEST_PAUSE_SECONDS: Final = 0.005
+LATELY_SECONDS: Final = 0.1
 
 
 class Budget:
@@ -30,7 +37,8 @@ class Budget:
         self._limit = UNFINISHED_BYTES
         self.bytes = 0
         self.answers = 0
-        self.turns = asyncio.Semaphore(LONG_AT_ONCE)
+        self._turns = asyncio.Semaphore(LONG_AT_ONCE)
+        self._small_at = float("-inf")
 
     @property
     def is_tight(self) -> bool:
@@ -42,6 +50,21 @@ class Budget:
         """How many bytes one more long answer may have at hand."""
         share = self._limit // SHARED_PART // (self.answers + 1)
         return min(max(share, MIN_PIECE_BYTES), MAX_PIECE_BYTES)
+
+    def small(self) -> None:
+        """Note that a small answer goes out."""
+        self._small_at = asyncio.get_running_loop().time()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Take a turn in making long answers: few have one at a time, and it ends with a pause for small ones."""
+        loop = asyncio.get_running_loop()
+        async with self._turns:
+            started = loop.time()
+            yield
+            ended = loop.time()
+            if ended - self._small_at < LATELY_SECONDS:
+                await asyncio.sleep(min(PAUSE_TIMES * (ended - started), LONGEST_PAUSE_SECONDS))
 
     def move(self, before: int, after: int) -> None:
         """Note that an answer holds so many bytes, and how many it held before."""
@@ -83,9 +106,9 @@ class Holding:
         """Return how many bytes this answer may have at hand."""
         return self.budget.share
 
-    def turn(self) -> asyncio.Semaphore:
+    def turn(self) -> AbstractAsyncContextManager[None]:
         """Return the turn in which a part of a long answer is made."""
-        return self.budget.turns
+        return self.budget.turn()
 
     def hold(self, size: int) -> None:
         """Hold so many bytes now; BusyError when that is much, more than before, and not under way yet."""

@@ -71,5 +71,5 @@ def refuse(error: Exception, refusals: Refusals) -> Whole:
 
 
 def _wants_gzip(request: web.BaseRequest) -> bool:
-    accepted = request.headers.get(hdrs.ACCEPT_ENCODING)
-    return accepted is not None and accepts_gzip(accepted)
+    accepted = request.headers.getall(hdrs.ACCEPT_ENCODING, ())
+    return bool(accepted) and accepts_gzip(", ".join(accepted))

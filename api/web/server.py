@@ -20,6 +20,7 @@ from api.web.headers import METHODS
 from api.web.site import IGNORED_UPGRADE, Site
 from api.web.taking import WRITE_BUFFER_BYTES
 from service.errors import ServiceUnavailableError
+from service.listening import cause_of, listening_socket
 
 HEAD_END: Final = b"\r\n\r\n"
 MAX_LINE_BYTES: Final = 8190
@@ -35,7 +36,6 @@ SHUTDOWN_SECONDS: Final = 3
 ARRIVING_SECONDS: Final = 0.2
 # So many connections wait in the kernel to be taken, and so many are taken before others are answered.
 BACKLOG: Final = 4096
-ANY_IPV6: Final = "::"
 TAKEN_AT_ONCE: Final = 64
 
 _SPARE_FILES: Final = 64
@@ -225,28 +225,16 @@ def listen(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
     ServiceUnavailableError when the port is taken.
     """
     _allow_open_files(MAX_CONNECTIONS + _SPARE_FILES)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server(
-            (host, port),
-            family=family,
-            backlog=BACKLOG,
-            reuse_port=is_shared,
-            dualstack_ipv6=is_any_address(host),
-        )
+        listener = listening_socket(host, port, backlog=BACKLOG, is_shared=is_shared)
     except OSError as error:
-        cause = str(error.strerror).partition(" (")[0]
+        cause = cause_of(error)
         raise ServiceUnavailableError(
             f"cannot listen on {host} port {port} ({cause}): end what uses it, or set API_HOST and API_PORT"
         ) from error
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections inherit it
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALLED_MILLISECONDS)
     return listener
-
-
-def is_any_address(host: str) -> bool:
-    """Tell whether a host is every address of both families, on a system that has both."""
-    return host == ANY_IPV6 and socket.has_dualstack_ipv6()
 
 
 def address_of(listener: socket.socket) -> str:

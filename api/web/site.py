@@ -81,6 +81,8 @@ class Site:
         self._metrics.request(run.name, response.status, perf_counter() - run.started)
         if kind is Whole and response.size > SMALL_BYTES:  # type: ignore[attr-defined]
             await response.send(request, Taking(request, self._budget))  # type: ignore[attr-defined]
+        elif kind is Whole:
+            self._budget.small()
         return response
 
     def _tell(self, run: "_Run") -> None:

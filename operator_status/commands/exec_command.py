@@ -10,12 +10,13 @@ from operator_status.child import Child
 from operator_status.commands.help import LONGEST_SECONDS, SettingsCommand, kafka_options, seconds_option, spool_option
 from operator_status.commands.job_options import given_job, job_options
 from operator_status.errors import SettingsError
-from operator_status.executing import Told, execute
+from operator_status.executing import Told, execute, stages_file
 from operator_status.identity import variables_of
 from operator_status.reporter import END_SECONDS, Reporter
 from operator_status.settings import KafkaSettings
 
 HEARTBEAT_SECONDS: Final = 60.0
+MAX_DESCRIPTOR: Final = 255
 ERROR_LINE: Final = "OPERATOR_STDERR_LINE"
 
 
@@ -34,6 +35,12 @@ ERROR_LINE: Final = "OPERATOR_STDERR_LINE"
     "--stages-file",
     metavar="FILE",
     help="Where the command may report stages; a temporary file by default. It finds the name in OPERATOR_STAGES_FILE.",
+)
+@click.option(
+    "--stages-fd",
+    type=click.IntRange(3, MAX_DESCRIPTOR),
+    metavar="N",
+    help="The same file, open as descriptor N of the command. It finds the number in OPERATOR_STAGES_FD.",
 )
 @click.option(
     "--stderr-line",
@@ -60,7 +67,8 @@ def exec_command(kafka: dict[str, str | None], command: tuple[str, ...], **given
 
     echo '{"stage": "uploading", "message": "2 GB"}' >> "$OPERATOR_STAGES_FILE"
     """
-    told = Told(given["log_url"], given["outputs_url"], given["heartbeat_seconds"], given["stages_file"])
+    stages = stages_file(given["stages_file"], given["stages_fd"])
+    told = Told(given["log_url"], given["outputs_url"], given["heartbeat_seconds"], stages)
     # No value of a variable is an error: the command runs.
     has_error_line = given["has_error_line"] or os.environ.get(ERROR_LINE, "").lower() not in {"", "0", "false", "no"}
     child = Child(command, has_error_line=has_error_line)

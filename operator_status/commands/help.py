@@ -79,7 +79,7 @@ def spool_option(text: str) -> Callable[[Command], Command]:
 
 
 def seconds_option(
-    name: str, default: float, text: str, span: click.FloatRange = UP_TO_AN_HOUR, **others: Any
+    name: str, default: float | None, text: str, span: click.FloatRange = UP_TO_AN_HOUR, **others: Any
 ) -> Callable[[Command], Command]:
     """Return an option for a span of time, which the command receives as `<name>_seconds`."""
     return click.option(

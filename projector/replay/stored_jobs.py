@@ -33,7 +33,9 @@ async def stored_jobs(redis: AnyRedis, prefix: str, pointer: Pointer, so: str) -
             if answer[0] != b"read":
                 raise _damaged(answer[1], so)
             hashes = answer[1:]
-            yield [_stored(key, flat, so, pointer.fold_version) for key, flat in zip(keys, hashes, strict=False) if flat]
+            yield [
+                _stored(key, flat, so, pointer.fold_version) for key, flat in zip(keys, hashes, strict=False) if flat
+            ]
             keys = keys[len(hashes) :]  # noqa: PLW2901 - what is left of them
 
 

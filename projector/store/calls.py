@@ -29,8 +29,10 @@ CALL_TIMEOUT_SECONDS: Final = 10.0
 
 # What Redis says when a key or a value has a wrong type; the last is said by lua/numbers.lua.
 _DAMAGE: Final = re.compile("WRONGTYPE|hash value is not an integer|increment or decrement would overflow|damaged: ")
-# What it says of a script that fails by itself, unless somebody had Redis kill it.
-_FAULT_OF_OURS: Final = re.compile("(?:user_script:|Error running script)(?!.*Script killed)")
+# What it says of a script that fails by itself, unless somebody had Redis kill it, or gave its user too few rights.
+_FAULT_OF_OURS: Final = re.compile(
+    "(?:user_script:|Error running script)(?!.*(?:Script killed|can't run this command|can't access))"
+)
 
 _FLAGS: Final = re.compile(r"#!lua .*\n")
 _FOLLOWED: Final = re.compile(r"^-- Follows ([\w/]+)\.lua: ", re.MULTILINE)

@@ -15,7 +15,11 @@ from service.settings import RedisSettings
 NAMES: Final = Names("REDIS_URL", "ssl_ca_certs in REDIS_URL", "ssl_certfile and ssl_keyfile in REDIS_URL")
 _USER: Final = "user and password in REDIS_URL (redis://user:password@host:port/0)"
 # What an error says, what that means and what to change; the first that fits counts.
+_RIGHTS: Final = "grant it, as docs/operations.md lists them"
 _TEXTS: Final = (
+    ("can't run this command", "a right is missing to a command that our scripts call", _RIGHTS),
+    ("noperm", "a right is missing", _RIGHTS),  # within what else it says, such as of a transaction
+    ("exec without multi", "a right is missing to MULTI", _RIGHTS),
     ("without any password configured", "it has no password, and REDIS_URL has one", "take it out, or set requirepass"),
     ("authentication required", "it wants a password", f"give {_USER}"),
     ("unauthenticated", "it wants a password", f"give {_USER}"),  # what it says to a long command
@@ -62,12 +66,18 @@ def told_by(settings: RedisSettings, error: Exception | None) -> Fault | None:
     return next(filter(None, map(_fault_of_answer, causes(error))), None)
 
 
+def lasting_fault(error: BaseException | None) -> Fault | None:
+    """Return what Redis itself says to be wrong, if no waiting mends it, such as a right that is missing."""
+    fault = next(filter(None, map(_fault_of_answer, causes(error))), None)
+    return None if fault is None or fault.may_pass else fault
+
+
 def _fault_of_answer(error: BaseException) -> Fault | None:
     if isinstance(error, MasterNotFoundError):
         remedy = "look at the sentinels, or correct REDIS_URL"
         return Fault(f"no sentinel names a primary: {error}", remedy, may_pass=True)
     if isinstance(error, NoPermissionError):
-        return Fault(f"a right is missing: {error}", "grant it, as docs/operations.md lists them")
+        return Fault(f"a right is missing: {error}", _RIGHTS)
     if isinstance(error, ReadOnlyError):
         return replica()
     said = f"{type(error).__name__} {error}".lower().replace("movederror", "moved ")

@@ -21,6 +21,7 @@ from tests.support.waiting import until
 JOBS = 3000
 ROOM = 4 * 1024 * 1024
 READERS = 60
+PART_SECONDS = 0.09  # less than what is "lately"
 Stalled = Callable[[Client, str], Coroutine[None, None, socket.socket]]
 
 
@@ -67,6 +68,23 @@ def test_a_long_answer_that_there_is_no_room_for_is_refused_and_a_small_one_is_n
     assert (room.bytes, room.answers) == (0, 0)
     with Holding(room) as third:
         third.hold(budget.UNFINISHED_BYTES)
+
+
+async def test_who_makes_a_long_answer_stands_back_while_small_ones_go_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A turn ends with a pause when a small answer went out a moment ago, and at once when none did."""
+    monkeypatch.setattr(budget, "LONGEST_PAUSE_SECONDS", 10.0)
+    room = Budget(Metrics())
+
+    async def turn_seconds() -> float:
+        began = time.monotonic()
+        async with room.turn():
+            await asyncio.sleep(PART_SECONDS)
+        return time.monotonic() - began
+
+    pause = PART_SECONDS * budget.PAUSE_TIMES
+    assert await turn_seconds() < PART_SECONDS + pause
+    room.small()
+    assert await turn_seconds() >= PART_SECONDS + pause
 
 
 def test_shares_become_smaller_the_more_answers_there_are() -> None:

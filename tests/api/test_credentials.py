@@ -13,7 +13,13 @@ REQUIRED = Credentials(TOKENS, is_required=True)
 @pytest.mark.parametrize("credentials", [OPEN, REQUIRED])
 @pytest.mark.parametrize(
     "header",
-    ["Bearer sesame-sesame-16", "bearer mellon-mellon-16", "BEARER  sesame-sesame-16", "Bearer sesame-sesame-16 "],
+    [
+        "Bearer sesame-sesame-16",
+        "bearer mellon-mellon-16",
+        "BEARER  sesame-sesame-16",
+        "Bearer sesame-sesame-16 ",
+        "Bearer\tsesame-sesame-16",
+    ],
 )
 def test_each_admins_token_makes_an_admin(credentials: Credentials, header: str) -> None:
     """Every one of the tokens is good, in both modes, whatever the letter case of the scheme."""

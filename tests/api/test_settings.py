@@ -33,6 +33,26 @@ def test_lists_are_comma_separated() -> None:
     assert settings.cors_origins() == {"https://a.example", "http://b:81"}
 
 
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("https://Example.NET", "https://example.net"),
+        ("HTTPS://example.net:443", "https://example.net"),
+        ("http://example.net:80", "http://example.net"),
+        ("http://example.net:443", "http://example.net:443"),
+        ("http://[::1]:80", "http://[::1]"),
+    ],
+)
+def test_an_origin_is_compared_as_browsers_send_it(given: str, sent: str) -> None:
+    """Capitals and the port that a scheme has anyway stop no page: browsers send neither."""
+    assert ApiSettings.load({"API_CORS_ORIGINS": given}).cors_origins() == {sent}
+
+
+def test_a_host_may_stand_in_brackets() -> None:
+    """An IPv6 address is taken as it is written in a URL too."""
+    assert ApiSettings.load({"API_HOST": "[::1]"}).api_host == "::1"
+
+
 def test_all_faults_are_told_together_and_no_secret_with_them() -> None:
     """Every wrong setting is named at once, and a token is not quoted."""
     told = faults(API_PORT="x", API_AUTH="perhaps", API_ADMIN_TOKENS="geheim nis", API_CORS_ORIGINS="example.net")

@@ -9,7 +9,7 @@ import pytest
 
 from schemas import job_status
 from schemas.lifecycle import STAGE_NAMES
-from tests.support.client import Client, StartApi
+from tests.support.client import STATUS, Client, StartApi
 from tests.support.seeding import FINISHED_JOB, PARTITION, Job, Projection
 
 FIELDS = [
@@ -246,6 +246,9 @@ async def test_gzip_is_sent_to_those_who_accept_it(api: Client, projection: Proj
     assert (await api.status("owner=0x1111", If_None_Match=packed.headers["ETag"])).status == 200
     refused = await api.status("owner=0x1111", Accept_Encoding="gzip;q=0")
     assert refused.body == plain.body
+    lines = b"Accept-Encoding: br\r\nAccept-Encoding: gzip\r\nHost: x\r\nConnection: close"
+    told = await api.raw(b"GET " + STATUS.encode() + b"?owner=0x1111 HTTP/1.1\r\n" + lines + b"\r\n\r\n")
+    assert b"Content-Encoding: gzip" in told, "what stands in two lines is one list"
 
 
 async def test_in_mode_required_an_admin_sees_all_and_nobody_else_anything(

@@ -1,9 +1,14 @@
 """The timeline: how a job got where it stands."""
 
+from dataclasses import replace
+from typing import Any
+
 import jsonschema_rs
+import pytest
 
 from schemas import job_timeline
-from tests.support.client import TIMELINE, Client, next_page
+from schemas.redis_layout import CUTOFF, pointer_key
+from tests.support.client import TIMELINE, Client, StartApi, next_page
 from tests.support.seeding import FINISHED_JOB, PARTITION, Job, Projection
 
 FAILED = Job(
@@ -14,6 +19,8 @@ FAILED = Job(
     detail_time="2020-10-01T03:00:00.5Z",
 )
 
+FINISHED_JOB_OF_ANOTHER_NAME = replace(FINISHED_JOB, job_id="5555")
+
 
 async def test_every_reported_stage_is_told(api: Client, projection: Projection) -> None:
     """Each stage that was reported is told with its date, its worker and the report's id, in the lifecycle's order."""
@@ -22,6 +29,9 @@ async def test_every_reported_stage_is_told(api: Client, projection: Projection)
     for job in (failed, finished):
         jsonschema_rs.validate(dict(job_timeline.SCHEMA), job)
     assert [stage["status"] for stage in finished["stages"]] == [1, 2, 3, 4, 5]
+    assert [stage["durationSeconds"] for stage in finished["stages"]] == [60, 60, 60, 60, 0]
+    diagnosis = failed.pop("diagnosis")
+    assert [(one["code"], one["since"]) for one in diagnosis] == [("JOB:FAILED", "2020-10-01T03:00:00Z")]
     assert failed == {
         "owner": "0x1111",
         "agreementId": "0x2222",
@@ -29,27 +39,37 @@ async def test_every_reported_stage_is_told(api: Client, projection: Projection)
         "attempt": 2,
         "status": 5,
         "statusText": "Job finished",
+        "dateCreated": "2020-10-01T02:00:00Z",
+        "dateFinished": "2020-10-01T03:00:00Z",
+        "expiresAt": None,
         "stages": [
             {
                 "status": 1,
                 "statusText": "Job started",
                 "date": "2020-10-01T02:00:00Z",
+                "durationSeconds": 3600.5,
+                "expectedBy": None,
                 "source": "/workers/gpu-7",
                 "eventId": "started-1",
                 "record": None,
+                "recordedAt": None,
             },
             {
                 "status": 5,
                 "statusText": "Job finished",
                 "date": "2020-10-01T03:00:00Z",
+                "durationSeconds": 0,
+                "expectedBy": None,
                 "source": "/workers/gpu-7",
                 "eventId": "finished-1",
                 "record": None,
+                "recordedAt": None,
             },
         ],
-        "message": "line\tone",
         "outcome": "failed",
+        "message": "line\tone",
         "error": "out of memory",
+        "refused": [],
     }
 
 
@@ -61,10 +81,15 @@ async def test_a_finished_job_has_succeeded_unless_it_says_otherwise(api: Client
 
 
 async def test_only_admins_see_where_a_report_is_in_the_log(api: Client, projection: Projection) -> None:
-    """The place of each report in the log is for admins."""
-    await projection.put([Job()])
-    [job] = (await api.get(f"{TIMELINE}?owner=0x1111", Authorization="Bearer sesame-sesame-16")).json()
-    assert job["stages"][0]["record"] == f"{PARTITION}/7"
+    """The place of each report in the log, and when it was recorded there, are for admins."""
+    await projection.put([Job(delay_milliseconds=65_000)])
+    for query, recorded_at in (("", "2020-10-01T01:01:05Z"), ("&dates=unix", 1601514065)):
+        target = f"{TIMELINE}?owner=0x1111{query}"
+        [job] = (await api.get(target, Authorization="Bearer sesame-sesame-16")).json()
+        assert job["stages"][0]["record"] == f"{PARTITION}/7"
+        assert job["stages"][0]["recordedAt"] == recorded_at
+        [job] = (await api.get(target)).json()
+        assert (job["stages"][0]["record"], job["stages"][0]["recordedAt"]) == (None, None)
 
 
 async def test_as_of_dates_and_pages_work_as_for_the_status(api: Client, projection: Projection) -> None:
@@ -83,3 +108,72 @@ async def test_as_of_dates_and_pages_work_as_for_the_status(api: Client, project
     assert [job["jobId"] for job in first.json() + second.json()] == ["4444", "3333"]
     assert (await api.get(f"{TIMELINE}?owner=0x1111", If_None_Match=first.headers["ETag"])).status == 200
     assert (await api.get(f"{TIMELINE}?owner=0x1111&limit=1", If_None_Match=first.headers["ETag"])).status == 304
+
+
+@pytest.mark.parametrize("buckets", [1, 3])
+async def test_a_job_is_judged_by_where_its_own_events_are(
+    start_api: StartApi, redis: Any, projection: Projection, buckets: int
+) -> None:
+    """Only what is missing of the partitions that report a job keeps its worker from being called silent."""
+    spread = Projection(redis, projection.prefix, buckets=buckets)
+    await spread.begin()
+    await spread.put(Job(job_id=f"job-{number}") for number in range(9))
+    other = f"{PARTITION.rpartition('/')[0]}/999"
+    await spread.stand({PARTITION: 8, other: 5}, {PARTITION: 8, other: 9})
+    api = await start_api(projection.prefix, STAGE_LIMITS="silent=3650d, job=3650d")
+    codes = await codes_of(api)
+    assert codes == [["WORKER:NEVER_STARTED", "STAGE:OVERDUE"]] * 9
+    await spread.stand({}, {PARTITION: 11, other: 9})
+    answer = (await api.get(f"{TIMELINE}?owner=0x1111")).json()
+    assert [one["code"] for job in answer for one in job["diagnosis"]] == ["PROJECTION:BEHIND"] * 9
+    assert {one["evidence"]["lag"] for job in answer for one in job["diagnosis"]} == {3}
+
+
+async def codes_of(api: Client) -> list[list[str]]:
+    """Return the codes of the diagnosis of each job."""
+    return [[one["code"] for one in job["diagnosis"]] for job in (await api.get(f"{TIMELINE}?owner=0x1111")).json()]
+
+
+async def test_what_is_not_confirmed_is_told(api: Client, projection: Projection) -> None:
+    """A projection that nobody confirms, or whose partition is held, is told of jobs that go on, and of no other."""
+    await projection.put([Job(), FINISHED_JOB_OF_ANOTHER_NAME])
+    assert await codes_of(api) == [["PROJECTION:STALE"], []]
+    await projection.stand({PARTITION: 8}, {PARTITION: 8}, age=3_600_000)
+    [stale, *_] = (await api.get(f"{TIMELINE}?jobId=3333")).json()[0]["diagnosis"]
+    assert (stale["code"], stale["actor"], stale["retriable"]) == ("PROJECTION:STALE", "operator", True)
+    await projection.hold(PARTITION, "unreadable", 9)
+    assert await codes_of(api) == [["PROJECTION:HELD", "PROJECTION:BEHIND"], []]
+
+
+async def test_while_a_stage_lasts_it_says_when_it_should_end(start_api: StartApi, projection: Projection) -> None:
+    """The stage that is not over yet has no duration, and says by which limit it is expected to end."""
+    await projection.put([Job(stages={"started": "2020-10-01T01:00:00Z", "running": "2020-10-01T01:05:00Z"})])
+    api = await start_api(projection.prefix, STAGE_LIMITS="running=90m")
+    [job] = (await api.get(f"{TIMELINE}?owner=0x1111")).json()
+    lasting = [(stage["durationSeconds"], stage["expectedBy"]) for stage in job["stages"]]
+    assert lasting == [(300, None), (None, "2020-10-01T02:35:00Z")]
+
+
+async def test_a_job_that_is_named_must_be_known(api: Client, projection: Projection) -> None:
+    """A jobId that nobody has reported is a 404 that says how fresh that is, here alone; an owner may have no job."""
+    await projection.put([Job()])
+    await projection.stand({PARTITION: 8}, {PARTITION: 11})
+    for query in ("jobId=other", "jobId=3333&owner=0x9", "owner=0x1111&agreementId=0x2&jobId=3333", "jobId=o&limit=1"):
+        answer = await api.get(f"{TIMELINE}?{query}")
+        assert answer.status == 404
+        assert "was it ever reported" in answer.error
+        assert (answer.headers["Projection-Lag"], answer.headers["Retry-After"]) == ("3", "1")
+        assert await api.jobs(query) == []
+    for query in ("owner=0x9", "agreementId=0x9", "jobId=3333&asOf=2019-10-01T00:00:00Z"):
+        assert (await api.get(f"{TIMELINE}?{query}")).json() == []
+
+
+async def test_an_expired_job_is_gone(start_api: StartApi, projection: Projection) -> None:
+    """A job that is hidden since it had no news is a 410 by its name, and in no list."""
+    await projection.put([Job(), Job(job_id="4444", stages={"started": "2021-10-01T01:00:00Z"})])
+    await projection.redis.hset(pointer_key(projection.prefix), CUTOFF, "2021-01-01T00:00:00.000000")
+    api = await start_api(projection.prefix)
+    answer = await api.get(f"{TIMELINE}?jobId=3333")
+    assert (answer.status, answer.error) == (410, "The job has expired")
+    assert [job["jobId"] for job in (await api.get(f"{TIMELINE}?owner=0x1111")).json()] == ["4444"]
+    assert await api.jobs("jobId=3333") == []

@@ -56,9 +56,20 @@ def as_user(deployment: Deployment, user: str) -> dict[str, Any]:
     return {"REDIS_URL": deployment.services.redis_url.replace("redis://", f"redis://{user}:word@")}
 
 
+def rights_of(process: str, prefix: str) -> list[str]:
+    """Return each right that docs/operations.md lists for a process."""
+    return [part for part in rule(process, prefix) if part[0] in "+~%"]
+
+
+def logged(deployment: Deployment, module: str) -> str:
+    """Return what the process of a module has logged."""
+    return next(deployment.directory.glob(f"{module}-*.log")).read_text()
+
+
 def tells_of_rights(deployment: Deployment, since: int) -> bool:
-    """Tell whether the log, from there on, says that a right is missing."""
-    return re.search("no permission|can't run this command", deployment.logs()[since:]) is not None
+    """Tell whether the projector's log, from there on, says that a right is missing, and where those needed stand."""
+    told = logged(deployment, "projector")[since:]
+    return re.search("a right is missing.*docs/operations.md lists", told) is not None
 
 
 def test_the_listed_rights_are_enough_and_needed(guarded: Deployment) -> None:
@@ -69,15 +80,19 @@ def test_the_listed_rights_are_enough_and_needed(guarded: Deployment) -> None:
     address = guarded.start_api(**as_user(guarded, "reader"))
     assert [job["jobId"] for job in get(address, STATUS)[2]] == ["0"]
     for number, missing in enumerate(("+evalsha", "+@write", "+@read", "+time"), 1):
-        told = guarded.logs()
+        told = logged(guarded, "projector")
         allow(guarded, "writer", rule(PROJECTOR, guarded.prefix, missing))
         guarded.publish_event(event("started", job=str(number)))
         wait_for(partial(tells_of_rights, guarded, len(told)), f"the log tells that {missing} is missing")
         allow(guarded, "writer", rule(PROJECTOR, guarded.prefix))
         guarded.wait_until_applied()
-    for missing in ("+evalsha_ro", "+@read", "+time", f"%R~{guarded.prefix}:*"):
+    for missing in rights_of(API, guarded.prefix):
+        told = logged(guarded, "api")
+        guarded.redis.script_flush()
         allow(guarded, "reader", rule(API, guarded.prefix, missing))
-        assert get(address, STATUS)[0] == 503, missing
+        status, _, answer = get(address, STATUS)
+        assert (status, answer) == (503, {"error": "The store cannot be read: it refuses access"}), missing
+        assert "docs/operations.md lists for the API" in logged(guarded, "api")[len(told) :], missing
         allow(guarded, "reader", rule(API, guarded.prefix))
         wait_for(lambda: get(address, STATUS)[0] == 200, "the API reads again")
     assert len(get(address, STATUS)[2]) == 5
@@ -87,13 +102,19 @@ COMMANDS = (
     ("doctor",),
     ("rebuild", "--check"),
     ("generations", "list"),
+    ("generations", "rollback"),
+    ("generations", "drop", "2", "--wait", "0"),
     ("verify", "--repair"),
     ("export", "--output", "{archive}"),
+    ("import", "{archive}"),
+    ("expire", "--before", "2000-01-01"),
 )
+# Which command needs a right, where it is not every one.
+NEEDED_BY = {"+multi": "export", "+exec": "export"}
 
 
-def test_commands_need_no_more_than_the_projector(guarded: Deployment) -> None:
-    """Rebuild, verify, export and the others work as the projector's user."""
+def test_commands_need_no_more_than_the_projector_and_no_less(guarded: Deployment) -> None:
+    """Rebuild, verify, export and the others work as the projector's user, and name each right that is taken away."""
     guarded.publish_event(event())
     guarded.start_projector(**as_user(guarded, "writer"))
     guarded.wait_until_applied()
@@ -102,6 +123,14 @@ def test_commands_need_no_more_than_the_projector(guarded: Deployment) -> None:
         archive = str(guarded.directory / "archive")
         words = [word.format(archive=archive) for word in command]
         guarded.command("projector", *words, **as_user(guarded, "writer"))
+    for missing in rights_of(PROJECTOR, guarded.prefix):
+        guarded.redis.script_flush()
+        allow(guarded, "writer", rule(PROJECTOR, guarded.prefix, missing))
+        said = guarded.command("projector", NEEDED_BY.get(missing, "rebuild"), code=75, **as_user(guarded, "writer"))
+        assert "(a right is missing" in said, (missing, said)
+        assert "grant it, as docs/operations.md lists them" in said, (missing, said)
+    told = guarded.command("projector", "doctor", code=1, **as_user(guarded, "writer"))
+    assert "grant it, as docs/operations.md lists them" in told
 
 
 async def test_a_cluster_needs_two_more(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pydantic_core import PydanticUndefined
 from api.settings import ApiSettings
 from projector.settings import ProjectorSettings
 from service.settings import KafkaSettings, RedisSettings, Settings
+from worker.watching.settings import WatchSettings
 
 SECTIONS = {
     "Every process": (Settings, ()),
@@ -16,6 +17,7 @@ SECTIONS = {
     "Redis": (RedisSettings, (Settings,)),
     "Projector": (ProjectorSettings, (KafkaSettings, RedisSettings)),
     "API": (ApiSettings, (RedisSettings,)),
+    "Watcher": (WatchSettings, (Settings,)),
 }
 
 

@@ -14,6 +14,7 @@ import api
 import operator_status
 import projector
 import schemas
+import worker.watching
 from api.metrics import LIMITS
 from tests.support.markdown import DOCS, table
 
@@ -60,6 +61,14 @@ def test_each_limit_that_is_counted_is_named() -> None:
     """The labels of the metric of limits are those of the table."""
     labels = [cells[3].strip("`") for cells in table(DOCS / "operations.md", "Limits") if cells[3]]
     assert sorted(labels) == sorted(LIMITS)
+
+
+def test_each_limit_of_the_watcher_is_a_limit_of_the_code() -> None:
+    """Names and values of the watcher's table are those of the code, and each of its limits has a row."""
+    there = {(name, as_text(value)) for name, value in constants(worker.watching)}
+    rows = {(cells[0].strip("`"), cells[1]) for cells in table(DOCS / "watching.md", "Limits")}
+    assert rows <= there
+    assert {limit for limit in there if _LIMIT.fullmatch(limit[0])} <= rows
 
 
 def test_each_limit_of_workers_is_a_limit_of_the_code() -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from service.alive import port_of
+
 PROJECT = Path(__file__).parents[2]
 
 
@@ -49,9 +51,15 @@ def test_it_asks_both_ports(name: str, answer: bytes, code: int) -> None:
 
 
 def test_nobody_answers() -> None:
-    """Neither a port that is closed nor one that is no number is alive."""
+    """A port that is closed is not alive."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = str(unused.getsockname()[1])
         assert check(API_PORT=port, METRICS_PORT=port) == 1
-        assert check(API_PORT="tcp://10.96.7.3:8080", METRICS_PORT=port) == 1
+
+
+def test_what_kubernetes_sets_for_a_service_is_no_port() -> None:
+    """A container in which API_PORT is another service's address listens on the default, and is asked there."""
+    assert port_of("tcp://10.96.7.3:8080", 8080) == 8080
+    assert port_of("", 9464) == 9464
+    assert port_of("81", 9464) == 81

@@ -43,7 +43,7 @@ COMMAND_LINES = {
 @pytest.mark.parametrize(
     ("room", "missing", "install"),
     [
-        ("worker", "aiokafka", "operator-status-servers"),
+        ("worker", "aiokafka", "operator-status-servers[worker]"),
         ("projector", "redis", "operator-status-servers[projector]"),
         ("api", "aiohttp", "operator-status-servers[api]"),
         ("devstack", "jgo", "operator-status-servers[devstack]"),
@@ -81,3 +81,11 @@ def test_ctrl_c_while_it_loads_is_silent(room: str, module: str) -> None:
     assert process.communicate(timeout=30) == ("", "")
     assert process.returncode == -signal.SIGINT
     assert time.monotonic() - begun < 30
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_what_was_closed_leads_nowhere(closed: str) -> None:
+    """Started without standard streams, as some schedulers do, a program ends with the code of its outcome."""
+    address = "redis://127.0.0.1:1/0"
+    words = f"exec {sys.executable} -m projector generations --start-timeout-seconds 0.1 --redis-url {address} {closed}"
+    assert subprocess.run(["sh", "-c", words], cwd=PROJECT, capture_output=True, check=False).returncode == 75

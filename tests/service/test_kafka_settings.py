@@ -1,10 +1,13 @@
 """Settings by which Kafka is reached."""
 
 import ssl
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from operator_status.settings import KafkaSettings as WorkerSettings
 from service.errors import SettingsError
 from service.settings import KafkaSettings
 
@@ -16,7 +19,16 @@ SASL = {
 
 
 @pytest.mark.parametrize(
-    "servers", ["localhost:9092", "a:1,b:2", "a:1, b:2", "127.0.0.1:65535", "[::1]:9092", "kafka-0.kafka.svc:9092"]
+    "servers",
+    [
+        "localhost:9092",
+        "a:1,b:2",
+        "a:1, b:2",
+        "127.0.0.1:65535",
+        "[::1]:9092",
+        "kafka-0.kafka.svc:9092",
+        "[fe80::1%eth0]:9092",
+    ],
 )
 def test_brokers_are_hosts_and_ports(servers: str) -> None:
     """One broker or several, by name or by address, each with its port."""
@@ -34,6 +46,9 @@ def test_brokers_are_hosts_and_ports(servers: str) -> None:
         "a:x",
         "a:９",
         "a:123456",
+        "a:65536",
+        "a:0",
+        "[::g]:9092",
         "PLAINTEXT://a:1",
         "::1:9",
         "a b:1",
@@ -43,6 +58,12 @@ def test_a_broker_without_host_or_port_is_a_fault(servers: str) -> None:
     """What is not host:port is told before anything connects, and quoted, for it is no secret."""
     with pytest.raises(SettingsError, match=r"KAFKA_BOOTSTRAP_SERVERS: '.*' is not host:port"):
         KafkaSettings.load({"KAFKA_BOOTSTRAP_SERVERS": servers})
+
+
+@pytest.mark.parametrize("load", [KafkaSettings.load, WorkerSettings.load])
+def test_white_space_around_brokers_counts_for_nothing(load: Callable[[dict[str, str]], Any]) -> None:
+    """The line break that a secret or a file brought along is in no message, and stops nobody."""
+    assert load({"KAFKA_BOOTSTRAP_SERVERS": " a:1\n"}).kafka_bootstrap_servers == "a:1"
 
 
 @pytest.mark.parametrize("topic", ["a b", "a/b", "ä", "x" * 250, "a\n"])
@@ -90,6 +111,13 @@ def test_a_certificate_that_cannot_be_read_is_a_fault(name: str, tmp_path: Path)
     for path in ("/does/not/exist", str(tmp_path / "broken.pem")):
         with pytest.raises(SettingsError, match=name):
             KafkaSettings.load({"KAFKA_SECURITY_PROTOCOL": "SSL", name: path})
+
+
+def test_a_key_needs_its_certificate(tmp_path: Path) -> None:
+    """A key alone would prove nothing and be passed over in silence: it is told."""
+    (tmp_path / "key").touch()
+    with pytest.raises(SettingsError, match="KAFKA_SSL_KEYFILE needs KAFKA_SSL_CERTFILE"):
+        KafkaSettings.load({"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_SSL_KEYFILE": str(tmp_path / "key")})
 
 
 def test_all_files_that_are_missing_are_told_together() -> None:

@@ -1,12 +1,21 @@
 """Reaching Redis: which URLs are taken, and what is shown of them."""
 
+from pathlib import Path
+
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from redis.asyncio import Redis
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 
 from service.errors import SettingsError
 from service.redis import REDIS_FAULTS, address, connect, unreachable
 from service.settings import RedisSettings
+from tests.support.certificates import Certificates
 
 
 def settings_of(url: str) -> RedisSettings:
@@ -71,12 +80,49 @@ async def test_the_address_is_shown_without_credentials(url: str, shown: str) ->
         "redis+sentinel://a.example,/main",
         "redis+sentinel://a.example:port/main",
         "redis+sentinel://a.example/main/two",
+        "redis+cluster://a.example/3",
+        "rediss://example.net?ssl_cert_reqs=perhaps",
+        "rediss://example.net?ssl_check_hostname=perhaps",
     ],
 )
 def test_a_url_that_would_fail_later_is_a_fault(url: str) -> None:
     """What the client could not use, or would use to behave otherwise than the code expects, is told at start."""
     with pytest.raises(SettingsError, match="REDIS_URL: "):
         settings_of(url)
+
+
+@pytest.mark.parametrize("scheme", ["rediss://a.example/0", "rediss+cluster://a.example", "rediss+sentinel://a/main"])
+@pytest.mark.parametrize("option", ["ssl_ca_certs", "ssl_certfile", "ssl_keyfile"])
+def test_a_file_of_tls_that_cannot_be_used_is_a_fault(scheme: str, option: str, tmp_path: Path) -> None:
+    """A file that is missing, or holds something else, is told at the start by the name of its option."""
+    (tmp_path / "other.pem").write_text("no certificate")
+    for path, cause in (("/does/not/exist", "cannot be read: No such file"), (tmp_path / "other.pem", "")):
+        with pytest.raises(SettingsError, match=f"REDIS_URL: .*{option}.*{cause}"):
+            settings_of(f"{scheme}?{option}={path}")
+
+
+def test_a_key_that_is_encrypted_needs_its_password(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Nobody is asked for it at a terminal: it is an option of the URL, and a wrong one is told without it."""
+    certificates = Certificates(tmp_path)
+    key = load_pem_private_key(certificates.client_key.read_bytes(), None)
+    locked = tmp_path / "locked.key"
+    locked.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"word")))
+    url = f"rediss://a.example?ssl_certfile={certificates.client_certificate}&ssl_keyfile={locked}"
+    for password in ("", "&ssl_password=geheim"):
+        with pytest.raises(SettingsError, match="the password is another") as caught:
+            settings_of(url + password)
+        assert "geheim" not in str(caught.value)
+    settings_of(f"{url}&ssl_password=word")
+    assert "pass phrase" not in "".join(capfd.readouterr())
+
+
+def test_all_faults_of_tls_are_told_together() -> None:
+    """Who has set several options wrong learns of all of them at once."""
+    with pytest.raises(SettingsError) as caught:
+        settings_of("rediss://a.example?ssl_ca_certs=/no/a&ssl_certfile=/no/b&ssl_cert_reqs=c")
+    assert all(
+        word in str(caught.value) for word in ("ssl_ca_certs: '/no/a'", "ssl_certfile: '/no/b'", "ssl_cert_reqs")
+    )
 
 
 async def test_a_single_server_is_asked_once_and_without_timers() -> None:

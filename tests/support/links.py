@@ -24,17 +24,17 @@ class _Connection:
 
     def __init__(self, client: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
         self.is_abandoned = False
-        self._client, self._server = client, server
+        self.client, self.server = client, server
 
     def abandon(self) -> None:
         """Leave the server; the client does not learn of it."""
         self.is_abandoned = True
-        self._server.transport.abort()
+        self.server.transport.abort()
 
     def abort(self) -> None:
         """Reset both ends."""
-        self._client.transport.abort()
-        self._server.transport.abort()
+        self.client.transport.abort()
+        self.server.transport.abort()
 
 
 class Link:
@@ -54,7 +54,7 @@ class Link:
         self._bytes_per_second: float | None = None
         self._ways = {direction: asyncio.Lock() for direction in Direction}
         self._bytes_left: int | None = None
-        self._pumps: set[asyncio.Task[None]] = set()
+        self._accepted: set[asyncio.Task[None]] = set()
         self.heal()
 
     async def start(self) -> None:
@@ -66,10 +66,9 @@ class Link:
         if self._server:
             self._server.close()
         self.heal()
-        self.close_all()
-        for pump in self._pumps:
-            pump.cancel()
-        await asyncio.gather(*self._pumps, return_exceptions=True)
+        for accepted in self._accepted:
+            accepted.cancel()
+        await asyncio.gather(*self._accepted, return_exceptions=True)
 
     def switch(self, target_port: int) -> None:
         """Lead to another server from now on; connections to the old one are cut."""
@@ -115,22 +114,29 @@ class Link:
         self._bytes_left = None
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve a connection until one end closes it; whatever ends this, no end stays open."""
+        task = asyncio.current_task()
+        assert task
+        self._accepted.add(task)
         try:
-            far_reader, far_writer = await asyncio.open_connection(HOST, self._target_port)
-        except OSError:
+            with suppress(OSError, asyncio.CancelledError):  # asyncio would complain of a cancelled one
+                far_reader, far_writer = await asyncio.open_connection(HOST, self._target_port)
+                await self._serve(_Connection(writer, far_writer), reader, far_reader)
+        finally:
             writer.transport.abort()
-            return
-        connection = _Connection(writer, far_writer)
-        self._connections.add(connection)
+            self._accepted.discard(task)
+
+    async def _serve(self, connection: _Connection, client: asyncio.StreamReader, server: asyncio.StreamReader) -> None:
         pumps = [
-            asyncio.create_task(self._pump(connection, Direction.REQUESTS, reader, far_writer)),
-            asyncio.create_task(self._pump(connection, Direction.REPLIES, far_reader, writer)),
+            asyncio.create_task(self._pump(connection, Direction.REQUESTS, client, connection.server)),
+            asyncio.create_task(self._pump(connection, Direction.REPLIES, server, connection.client)),
         ]
-        self._pumps.update(pumps)
+        self._connections.add(connection)
         try:
             await asyncio.wait(pumps)
         finally:
-            self._pumps.difference_update(pumps)
+            for pump in pumps:
+                pump.cancel()
             self._connections.discard(connection)
             connection.abort()
 

@@ -1,4 +1,4 @@
-"""Tests that share the machine: how they take turns, leave each other's ports alone, and start brokers cheaply."""
+"""Tests that share the machine: how they take turns, and leave each other's ports alone."""
 
 import fcntl
 import itertools
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from devstack import kafka, ports
+from devstack import ports
 
 # What pytest-xdist says to each of the processes that run tests.
 NUMBER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
@@ -29,11 +29,6 @@ def use_own_ports() -> None:
     """Choose ports that no other process of this run chooses, also before anybody listens there."""
     own = ports.FREE_PORTS[NUMBER % COUNT :: COUNT]
     ports._WAY = itertools.cycle(random.sample(own, len(own)))  # noqa: SLF001 - programs have no use for it
-
-
-def start_brokers_quickly() -> None:
-    """Have Java not compile for speed what lives for seconds: that is half of what it costs to start a broker."""
-    kafka.JVM_OPTIONS = (*kafka.JVM_OPTIONS, "-XX:TieredStopAtLevel=1")
 
 
 def end_apis_at_once() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from tests.support.brokers import write_archive
 from tests.support.services import Services, running_services
 
 OVER: Final = "over"
@@ -38,10 +39,16 @@ class Reception:
                 if connection.recv() == OVER:
                     return
                 try:
-                    services = services or self._stack.enter_context(running_services(self._directory))
+                    services = services or self._start()
                     connection.send(services)
                 except Exception as error:  # noqa: BLE001 - it is raised where it is asked for
                     connection.send(error)
+
+    def _start(self) -> Services:
+        archiving = threading.Thread(target=write_archive, name="archiving")
+        archiving.start()
+        self._stack.callback(archiving.join)
+        return self._stack.enter_context(running_services(self._directory))
 
 
 def ask_for_services(address: str) -> Services:

@@ -18,12 +18,13 @@ from schemas.redis_layout import (
     JOB,
     META,
     POSITIONS,
+    Heartbeat,
     Pointer,
     bucket_prefix,
     pointer_key,
     score_of,
 )
-from schemas.registers import detail_stamp, stage_register, value_text
+from schemas.registers import detail_stamp, record_text, stage_register, value_text
 
 TOPIC = "job-events"
 PARTITION = f"{TOPIC}/0"
@@ -50,6 +51,7 @@ class Job:
     stages: Mapping[str, str] = field(default_factory=lambda: {"started": "2020-10-01T01:00:00Z"})
     details: Mapping[str, Any] = field(default_factory=dict)
     detail_time: str = "2020-10-01T01:00:00Z"
+    delay_milliseconds: int | None = None
 
     @property
     def identity(self) -> JobIdentity:
@@ -66,10 +68,14 @@ class Job:
         """Its place in every index."""
         return score_of(unix_seconds(min(sortable_time(time) for time in self.stages.values())))
 
+    def _record(self, time: str) -> str:
+        delay = self.delay_milliseconds
+        return record_text(PARTITION, 7, time, -1 if delay is None else unix_seconds(time) * 1000 + delay)
+
     def fields(self) -> dict[str, str]:
         """Return its identity and registers by their names."""
         registers = {
-            name: stage_register(sortable_time(time), "/workers/gpu-7", f"{name}-1", f"{PARTITION}/7")
+            name: stage_register(sortable_time(time), "/workers/gpu-7", f"{name}-1", self._record(sortable_time(time)))
             for name, time in self.stages.items()
         }
         code = max(STAGE_BY_NAME[name].code for name in self.stages)
@@ -163,6 +169,13 @@ class Projection:
                 await self.redis.hset(self.key(POSITIONS, bucket), mapping={k: str(v) for k, v in positions.items()})
             for name, end in (ends or {}).items():
                 await self.redis.hset(self.key(HEARTBEATS, bucket), name, f"{now - age} {end}")
+
+    async def hold(self, partition: str, code: str, end: int | None) -> None:
+        """Store heartbeats of now that say why a partition does not go on."""
+        seconds, microseconds = await self.redis.time()
+        heartbeat = Heartbeat(seconds * 1000 + microseconds // 1000, end, code)
+        for bucket in range(self.buckets):
+            await self.redis.hset(self.key(HEARTBEATS, bucket), partition, heartbeat.stored)
 
     async def delete(self) -> None:
         """Delete every key."""

@@ -128,11 +128,13 @@ class Epoch:
 
     async def _compare(self) -> list[Anomaly]:
         topic = self._system.topic
-        return [
+        wrong = [
             *await compare_projection(self._system.redis.primary, topic, self._truth),
             *compare_letters(self._letters, topic, self._truth),
-            *await self._sample_answers(),
         ]
+        # All links are this process's, which has computed for seconds: heartbeats have waited for it.
+        _, stuck = await wait_until_calm(self._system)
+        return [*wrong, *stuck, *await self._sample_answers()]
 
     async def _sample_answers(self) -> list[Anomaly]:
         """Ask for some jobs; now there is one right answer for each."""

@@ -153,6 +153,45 @@ def test_stages_that_the_command_tells(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("number", [3, 4, 7])
+def test_stages_by_a_descriptor(tmp_path: Path, number: int) -> None:
+    """The command may write its stages to a descriptor of a number that it knows, beside the file or instead of it."""
+    script = (
+        """echo '{"stage": "configuring"}' >&$0; echo '{"stage": "uploading"}' >> "$OPERATOR_STAGES_FILE"; """
+        """printf '{"stage": "finished", "message": "m"}' >&"$OPERATOR_STAGES_FD" """
+    )
+    code, _, errors = ended(tmp_path, "bash", "-c", script, str(number), options=(f"--stages-fd={number}",))
+    assert (code, b"in use" in errors, b"no stages" in errors) == (0, False, False)
+    assert [event["stage"] for event in left(tmp_path)] == [
+        "started",
+        "running",
+        "configuring",
+        "uploading",
+        "finished",
+    ]
+    assert left(tmp_path)[-1]["message"] == "m"
+
+
+def test_a_descriptor_that_is_in_use(tmp_path: Path) -> None:
+    """A descriptor that the caller uses stays the command's as it was; that it tells no stages is told."""
+    written = tmp_path / "written"
+    command = [
+        *COMMAND,
+        "exec",
+        *JOB,
+        "--stages-fd=9",
+        "--",
+        "sh",
+        "-c",
+        "echo mine >&9; echo ${OPERATOR_STAGES_FD-none}",
+    ]
+    with_descriptor = ["bash", "-c", 'exec 9>"$0"; exec "$@"', str(written), *command]
+    done = subprocess.run(with_descriptor, env=away(tmp_path), capture_output=True, timeout=LIMIT_SECONDS, check=False)
+    assert (done.returncode, done.stdout) == (0, b"none\n")
+    assert written.read_text() == "mine\n"
+    assert b"descriptor 9, which is in use" in done.stderr
+
+
 def test_signs_of_life(tmp_path: Path) -> None:
     """While the command runs its stage is repeated with a message, and what waits of that stays small."""
     process = execute(tmp_path, "sh", "-c", "read line", options=("--heartbeat=1",))

@@ -23,6 +23,7 @@ from operator_status.reporter import CLOSE_SECONDS, END_SECONDS
 from projector.fold.job import FoldedJob
 from schemas.decode import decode
 from schemas.identity import JobIdentity
+from schemas.redis_layout import NEWS
 from tests.support.topics import read_topic
 
 WHO: dict[str, Any] = {"owner": "0x1111", "agreement_id": "0x2222", "job_id": "3333", "source": "/workers/gpu-7"}
@@ -179,10 +180,11 @@ def test_a_pod_that_is_restarted_after_the_end_changes_nothing() -> None:
 
 
 def folded(values: list[bytes]) -> FoldedJob:
-    """Return the job that records give."""
+    """Return the job that records give, without when it was last heard of."""
     job = FoldedJob(JobIdentity("0x1111", "0x2222", "3333", 1))
     for value in values:
         job.add(decode(value, HEADERS, -1), "")
+    job.details.pop(NEWS, None)
     return job
 
 

@@ -8,7 +8,7 @@ from projector.replay.verify.difference import Difference, Kind, Note
 from projector.replay.verify.facts import Facts, Kept, Reached, Said
 from projector.replay.verify.stored_form import StoredFacts, facts_in, fields_of, hash_of_facts, index_keys
 from schemas.event_time import unix_seconds
-from schemas.job_hash import fields_in
+from schemas.job_hash import fields_in, register_of_piece
 from schemas.lifecycle import STAGES
 from schemas.redis_layout import CARRIED, IDENTITY_FIELDS, NEWS, score_of
 from schemas.registers import place_in
@@ -134,10 +134,12 @@ def _known(
 
 
 def _field_differences(name: str, stored: Mapping[str, str], expected: Mapping[str, str]) -> list[Difference]:
+    names = {*expected, *stored} - {CARRIED}
+    differing = {field for field in names if stored.get(field) != expected.get(field)}
     return [
         Difference(Kind.FIELD, name, field_name, stored.get(field_name), expected.get(field_name))
-        for field_name in sorted({*expected, *stored} - {CARRIED})
-        if stored.get(field_name) != expected.get(field_name)
+        for field_name in sorted(differing)
+        if register_of_piece(field_name) not in differing  # what is left of a register tells nothing more
     ]
 
 

@@ -110,7 +110,7 @@ local function need_of(at, values)
     local any, has_stage, differs = sort_out(at, values, stored)
     if differs then
       local changes, size = joined(at, values, key)
-      joins[at], read = changes, read + size
+      joins[at], read = changes, size
       any, has_stage = #changes.set > 0, changes.has_stage
     end
     need = any and REGISTERS or NOTHING

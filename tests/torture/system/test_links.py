@@ -1,6 +1,7 @@
 """Links do to connections what they are told, and nothing else."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -108,3 +109,15 @@ async def test_a_half_open_connection_says_nothing(link: Link, connect: Connect)
     assert await say(await connect(), b"a") == b"aa"
     link.heal()
     assert await is_cut(streams)
+
+
+async def test_a_stopped_link_leaves_nothing_open(link: Link, connect: Connect) -> None:
+    """A client whose connection has not reached the server yet is cut too."""
+    with socket.socket() as full, socket.socket() as first:
+        full.bind((HOST, 0))
+        full.listen(0)
+        first.connect(full.getsockname())  # there is room for one; whoever else connects waits
+        link.switch(full.getsockname()[1])
+        streams = await connect()
+        await link.stop()
+        assert await is_cut(streams)

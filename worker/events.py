@@ -1,4 +1,4 @@
-"""`python -m worker watch`: watch jobs in a terminal, by reading the events themselves."""
+"""`python -m worker events`: the events themselves in a terminal, as they arrive in Kafka."""
 
 import asyncio
 from collections import Counter
@@ -35,7 +35,7 @@ class Wanted(NamedTuple):
         return all(wanted in {None, given} for wanted, given in zip(self, event.identity[:3], strict=True))
 
 
-class Watch:
+class View:
     """Prints a line for each event of the jobs that are wanted, and counts the rest."""
 
     def __init__(self, wanted: Wanted) -> None:
@@ -82,7 +82,7 @@ def _printable(text: str) -> str:
 @click.option("--agreement-id", metavar="ID", help="Only jobs of this agreement.")
 @click.option("--job-id", metavar="ID", help="Only this job.")
 @click.option("--from-beginning", is_flag=True, help="Begin with the oldest event that Kafka has, not with the next.")
-def watch(
+def events(
     settings: KafkaSettings, owner: str | None, agreement_id: str | None, job_id: str | None, *, from_beginning: bool
 ) -> None:
     """Print a line for each event as it arrives: time, job, stage, owner. Ctrl-C ends it.
@@ -91,24 +91,24 @@ def watch(
     """
     configure_logs(settings.log_format)
     wanted = Wanted(owner and owner.lower(), agreement_id and canonical_hex(agreement_id), job_id)
-    run_async(_watch(settings, Watch(wanted), from_beginning))
+    run_async(_view(settings, View(wanted), from_beginning))
 
 
-async def _watch(settings: KafkaSettings, seen: Watch, from_beginning: bool) -> None:  # noqa: FBT001 - a flag typed by a person
+async def _view(settings: KafkaSettings, seen: View, from_beginning: bool) -> None:  # noqa: FBT001 - a flag typed by a person
     await require_topic(settings)
     with quiet_connection_attempts():
         async with new_consumer(settings, "earliest" if from_beginning else "latest") as consumer:
             await start_client(consumer, settings)
             await _settle_positions(consumer, settings)
             is_asked_to_end = stop_on_signals()  # until here Ctrl-C ends it at once
-            click.echo(f"watching {settings.kafka_topic}; Ctrl-C ends it", err=True)
+            click.echo(f"reading {settings.kafka_topic}; Ctrl-C ends it", err=True)
             while not is_asked_to_end.is_set():
                 await _read(consumer, settings, seen)
     click.echo(seen.summary(), err=True)
 
 
 async def _settle_positions(consumer: AIOKafkaConsumer, settings: KafkaSettings) -> None:
-    """Fix where to begin, so that what arrives after we said that we watch is seen."""
+    """Fix where to begin, so that what arrives after we said that we read is seen."""
     try:
         async with asyncio.timeout(settings.start_timeout_seconds):
             for partition in consumer.assignment():
@@ -117,7 +117,7 @@ async def _settle_positions(consumer: AIOKafkaConsumer, settings: KafkaSettings)
         raise ServiceUnavailableError(await why_unusable(settings, None)) from error
 
 
-async def _read(consumer: AIOKafkaConsumer, settings: KafkaSettings, seen: Watch) -> None:
+async def _read(consumer: AIOKafkaConsumer, settings: KafkaSettings, seen: View) -> None:
     try:
         batches = await consumer.getmany(timeout_ms=POLL_MILLISECONDS)
     except KafkaError as error:

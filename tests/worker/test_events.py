@@ -1,4 +1,4 @@
-"""`python -m worker watch`: events in a terminal."""
+"""`python -m worker events`: events in a terminal."""
 
 import signal
 import subprocess
@@ -13,24 +13,24 @@ from schemas.identity import JobIdentity
 from schemas.job_event import JobEvent
 from schemas.lifecycle import FINISHED, STAGES
 from tests.support.worker_process import run_worker
+from worker.events import View, Wanted, line
 from worker.garbage import GARBAGE
 from worker.simulation import Mix, events
-from worker.watch import Wanted, Watch, line
 
 END_LIMIT_SECONDS = 20.0
 EVENT = JobEvent(JobIdentity("0xab", "0x2222", "3333", 1), STAGES[2], "2020-10-01T01:00:00.123456", "/w", "1", {})
 
-Watching = Callable[..., "subprocess.Popen[str]"]
+Reading = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
-def watching(kafka: str, topic: str) -> Iterator[Watching]:
-    """Start `python -m worker watch` and wait until it watches."""
+def reading(kafka: str, topic: str) -> Iterator[Reading]:
+    """Start `python -m worker events` and wait until it reads."""
     started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
-            [sys.executable, "-m", "worker", "watch", *arguments],
+            [sys.executable, "-m", "worker", "events", *arguments],
             cwd=Path(__file__).parents[2],
             env={"PATH": "", "PYTHONUNBUFFERED": "1", "KAFKA_BOOTSTRAP_SERVERS": kafka, "KAFKA_TOPIC": topic},
             stdout=subprocess.PIPE,
@@ -39,7 +39,7 @@ def watching(kafka: str, topic: str) -> Iterator[Watching]:
         )
         started.append(process)
         assert process.stderr
-        assert process.stderr.readline() == f"watching {topic}; Ctrl-C ends it\n"
+        assert process.stderr.readline() == f"reading {topic}; Ctrl-C ends it\n"
         return process
 
     yield start
@@ -66,21 +66,21 @@ def lines(process: "subprocess.Popen[str]", number: int) -> list[str]:
     return [process.stdout.readline().rstrip("\n") for _ in range(number)]
 
 
-def test_from_now_on(watching: Watching, publish: Callable[..., None]) -> None:
+def test_from_now_on(reading: Reading, publish: Callable[..., None]) -> None:
     """Each event that arrives is one line: time, job, stage in the contract's words, owner; none of the earlier."""
     publish("started", "earlier")
-    process = watching()
+    process = reading()
     publish("running", "3333")
     assert lines(process, 1) == ["2020-10-01T01:00:00Z  3333  Running algorith  0x1111"]
     publish("finished", "3333")
     assert lines(process, 1) == ["2020-10-01T01:00:00Z  3333  Job finished  0x1111"]
 
 
-def test_from_the_beginning_and_only_some(watching: Watching, publish: Callable[..., None]) -> None:
+def test_from_the_beginning_and_only_some(reading: Reading, publish: Callable[..., None]) -> None:
     """What is in Kafka already can be shown too, and only what is asked for; Ctrl-C ends it with 0 and a summary."""
     publish("started", "3333", owner="0xAB")
     publish("started", "4444", owner="0xCD")
-    process = watching("--from-beginning", "--owner=0xaB")
+    process = reading("--from-beginning", "--owner=0xaB")
     assert lines(process, 1) == ["2020-10-01T01:00:00Z  3333  Job started  0xab"]
     publish("uploading", "3333", owner="0xab")
     assert lines(process, 1) == ["2020-10-01T01:00:00Z  3333  Uploading results  0xab"]
@@ -92,7 +92,7 @@ def test_from_the_beginning_and_only_some(watching: Watching, publish: Callable[
 
 def test_garbage_is_counted() -> None:
     """Records that cannot be understood are counted by their reasons, and not shown."""
-    seen = Watch(Wanted(None, None, "nobody"))
+    seen = View(Wanted(None, None, "nobody"))
     records = list(events(1, 100, Mix(garbage=1)))
     for record in records:
         seen.see(SimpleNamespace(value=record.value, headers=record.headers, timestamp=1_800_000_000_000))
@@ -106,7 +106,7 @@ def test_garbage_is_counted() -> None:
 
 def test_no_topic(kafka: str) -> None:
     """Without the topic it ends with 75 and says how to create it."""
-    done = run_worker("watch", KAFKA_BOOTSTRAP_SERVERS=kafka, KAFKA_TOPIC="absent")
+    done = run_worker("events", KAFKA_BOOTSTRAP_SERVERS=kafka, KAFKA_TOPIC="absent")
     assert done.returncode == 75
     assert "python -m projector topics create" in done.stderr
 
