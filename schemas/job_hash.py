@@ -35,7 +35,6 @@ PIECES: Final = {
     for name in STORED_FIELDS
     if name not in IDENTITY_FIELDS
 }
-_REGISTER_OF_PIECE: Final = {piece: name for name, pieces in PIECES.items() for piece in pieces[1:]}
 _IDENTIFIERS: Final = IDENTITY_FIELDS[:-1]
 # In these the jobId may stand.
 URL_DETAILS: Final = frozenset(name for name, schema in DETAILS.items() if "pattern" in schema or "items" in schema)
@@ -117,11 +116,6 @@ def fields_in(stored: Mapping[str, str]) -> dict[str, str]:
         if name in fields:
             fields[name] = _whole_detail(name, fields[name], fields)
     return fields
-
-
-def register_of_piece(name: str) -> str | None:
-    """Return which register's piece a field is, but the first; None when it is no such piece."""
-    return _REGISTER_OF_PIECE.get(name)
 
 
 def _put(fields: dict[str, str], name: str, register: str) -> None:

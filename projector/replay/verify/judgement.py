@@ -8,7 +8,7 @@ from projector.replay.verify.difference import Difference, Kind, Note
 from projector.replay.verify.facts import Facts, Kept, Reached, Said
 from projector.replay.verify.stored_form import StoredFacts, facts_in, fields_of, hash_of_facts, index_keys
 from schemas.event_time import unix_seconds
-from schemas.job_hash import fields_in, register_of_piece
+from schemas.job_hash import fields_in
 from schemas.lifecycle import STAGES
 from schemas.redis_layout import CARRIED, IDENTITY_FIELDS, NEWS, score_of
 from schemas.registers import place_in
@@ -117,12 +117,11 @@ def _known(
         return [Difference(Kind.MISSING_JOB, name)], right, None
     if stored.kind != HASH:
         return [Difference(Kind.WRONG_TYPE, name, stored=stored.kind, log=HASH)], right, None
-    # Where the same is stored in another way, it is the ways that differ.
-    differences = _field_differences(name, fields_in(stored.fields), fields_of(folded)) or _field_differences(
-        name, stored.fields, hash_of_facts(folded)
-    )
+    as_stored = _field_differences(name, stored.fields, hash_of_facts(folded))
     if live is None:  # not a job as we write them, so nothing excuses it
-        return differences, right, None
+        return as_stored, right, None
+    # Where a job says the same, it is the way in which it is written that differs.
+    differences = _field_differences(name, fields_in(stored.fields), fields_of(folded)) or as_stored
     is_older = _has_lost_events(live, rules.starts)
     excuses = [_excuse(one.field, live.kept, folded, rules, is_older=is_older) for one in differences]
     notes = [note for note in (Note.CARRIED if is_older else None, *excuses) if note]
@@ -134,12 +133,10 @@ def _known(
 
 
 def _field_differences(name: str, stored: Mapping[str, str], expected: Mapping[str, str]) -> list[Difference]:
-    names = {*expected, *stored} - {CARRIED}
-    differing = {field for field in names if stored.get(field) != expected.get(field)}
     return [
         Difference(Kind.FIELD, name, field_name, stored.get(field_name), expected.get(field_name))
-        for field_name in sorted(differing)
-        if register_of_piece(field_name) not in differing  # what is left of a register tells nothing more
+        for field_name in sorted({*expected, *stored} - {CARRIED})
+        if stored.get(field_name) != expected.get(field_name)
     ]
 
 
