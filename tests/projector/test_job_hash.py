@@ -2,6 +2,7 @@
 
 from random import Random
 
+import pytest
 from redis.asyncio import Redis
 
 from projector.fold.batch import Batch
@@ -12,7 +13,7 @@ from schemas.identity import job_member
 from schemas.job_event import JobEvent
 from schemas.job_hash import MOST_CUT_BYTES, PIECE_BYTES, fields_in, hash_of
 from schemas.redis_layout import CARRIED, bucket_prefix
-from tests.support.long_reports import identity_of, report_of
+from tests.support.long_reports import reports_of
 
 JOBS = 400
 SEEDS = range(20)
@@ -21,8 +22,7 @@ Report = tuple[JobEvent, str]
 
 def reports_of_jobs(random: Random) -> list[list[Report]]:
     """Return some reports of each of many jobs."""
-    identities = [identity_of(random, number) for number in range(JOBS)]
-    return [[report_of(random, identity) for _ in range(random.randint(1, 7))] for identity in identities]
+    return [reports_of(random, number) for number in range(JOBS)]
 
 
 def fold(reports: list[Report]) -> FoldedJob:
@@ -63,9 +63,10 @@ def batch_of(reports: list[Report], start: int) -> Batch:
     return batch
 
 
-async def test_the_script_joins_as_the_fold_does(store: Live, redis: Redis, prefix: str) -> None:
+@pytest.mark.parametrize("seed", range(4))
+async def test_the_script_joins_as_the_fold_does(seed: int, store: Live, redis: Redis, prefix: str) -> None:
     """However the reports of jobs are divided into batches, each hash is that of all its reports, byte for byte."""
-    random = Random(2)
+    random = Random(seed)
     jobs = reports_of_jobs(random)
     start, rests = 0, [reports.copy() for reports in jobs]
     while any(rests):

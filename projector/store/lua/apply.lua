@@ -62,19 +62,25 @@ local function damaged_index(at)
   end
 end
 
--- Takes away the names of the fields that are stored as they are. Answers whether any are left, whether one of a stage is
--- among them, and whether one of them is stored otherwise.
-local function sort_out(at, values, stored)
-  local any, has_stage, differs, stages = false, false, false, jobs[at + STAGES]
+-- Answers whether any field is stored with another content.
+local function differs(at, values, stored)
   for i = 1, jobs[at + FIELDS] do
-    local old = stored[i + 1]
-    if old and old == jobs[values + i] then
+    if stored[i + 1] and stored[i + 1] ~= jobs[values + i] then return true end
+  end
+  return false
+end
+
+-- Takes away the names of the fields that are stored. Answers whether any are left, and whether one is of a stage.
+local function keep_new(at, stored)
+  local any, has_stage, stages = false, false, jobs[at + STAGES]
+  for i = 1, jobs[at + FIELDS] do
+    if stored[i + 1] then
       jobs[at + NAMES + i] = false
     else
-      any, has_stage, differs = true, has_stage or i <= stages, differs or old
+      any, has_stage = true, has_stage or i <= stages
     end
   end
-  return any, has_stage, differs
+  return any, has_stage
 end
 
 -- Answers what joins a job into its hash, which has something else already, and the bytes of the hash.
@@ -107,11 +113,12 @@ local function need_of(at, values)
   local need, read = ALL, 0
   if stored[1] then
     for _, old in ipairs(stored) do read = read + (old and #old or 0) end
-    local any, has_stage, differs = sort_out(at, values, stored)
-    if differs then
-      local changes, size = joined(at, values, key)
-      joins[at], read = changes, size
-      any, has_stage = #changes.set > 0, changes.has_stage
+    local any, has_stage
+    if differs(at, values, stored) then
+      joins[at], read = joined(at, values, key)
+      any, has_stage = #joins[at].set > 0, joins[at].has_stage
+    else
+      any, has_stage = keep_new(at, stored)
     end
     need = any and REGISTERS or NOTHING
     if has_stage then
