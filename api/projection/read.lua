@@ -81,22 +81,32 @@ local function in_others(others, examined)
   return is_in
 end
 
--- A register of 64 bytes goes on in pieces behind it (schemas/job_hash.py), until one is shorter.
-local function whole(member, name, piece)
-  local text, number = piece, 2
-  while piece and #piece == PIECE do
-    piece = call('HGET', base .. job_key .. member, name .. ':' .. number)
-    text, number = text .. (piece or ''), number + 1
+-- A register of 64 bytes goes on in pieces behind it (schemas/job_hash.py), until one is shorter. Adds these to the fields
+-- of a row at the places that are cut.
+local function complete(row, key, cut)
+  local number = 2
+  while #cut > 0 do
+    local names, longer = {}, {}
+    for i, at in ipairs(cut) do names[i] = fields[at] .. ':' .. number end
+    for i, piece in ipairs(call('HMGET', key, unpack(names))) do
+      local at = cut[i]
+      row[at] = row[at] .. (piece or '')
+      if piece and #piece == PIECE then longer[#longer + 1] = at end
+    end
+    cut, number = longer, number + 1
   end
-  return text
 end
 
 local function fetch(member, score)
-  local row = pcall('HMGET', base .. job_key .. member, unpack(fields))
+  local key = base .. job_key .. member
+  local row, cut = pcall('HMGET', key, unpack(fields)), {}
   if row.err then row = {} end
   for i = 1, field_count do
     row[i] = row[i] or false
-    if row[i] and #row[i] == PIECE and not find(row[i], '^[0-9a-f]+$') then row[i] = whole(member, fields[i], row[i]) end
+    if row[i] and #row[i] == PIECE then cut[#cut + 1] = i end
+  end
+  complete(row, key, cut)
+  for i = 1, field_count do
     if row[i] then bytes = bytes - #row[i] end
   end
   row[field_count + 1], row[field_count + 2] = score, member
