@@ -8,6 +8,7 @@ from projector.fold.job import FoldedJob
 from schemas.job_event import DETAIL_NAMES
 from schemas.lifecycle import STAGE_NAMES
 from schemas.redis_layout import CARRIED, IDENTITY_FIELDS, NEWS, STORED_FIELDS
+from schemas.registers import is_short
 from schemas.stored_job import check_stored, row_of
 
 _FIELDS: Final = frozenset({*STORED_FIELDS, CARRIED})
@@ -31,6 +32,8 @@ def job_of(fields: Mapping[str, Any], member: bytes | None = None) -> FoldedJob:
     if not _CARRIED.fullmatch(fields.get(CARRIED, "g0")):
         raise ValueError("a detail is not as stored")
     identity = check_stored(row_of(fields), member)
+    if any(is_short(fields[name]) for name in DETAIL_NAMES if name in fields):
+        raise ValueError("a detail is not as stored")
     stages = {name: fields[name] for name in STAGE_NAMES if name in fields}
     details = {name: fields[name] for name in (*DETAIL_NAMES, NEWS, CARRIED) if name in fields}
     return FoldedJob(identity, stages, details)
