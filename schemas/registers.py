@@ -7,8 +7,9 @@ r"""The text of a register: what was reported of a stage or a detail of a job, a
 | the last news | `<stage code, 2 digits>\t<time>` | the greatest, so the latest of the furthest repeated stage |
 
 A time is sortable (see `event_time`), a record is `<topic>/<partition>/<offset>`, and a value is the text that was
-reported, or JSON when it was no text. Only a value may hold the separator. Behind a record stands when it was recorded:
-the milliseconds, with their sign, from the whole second of the report's time; nothing when Kafka does not say it.
+reported, or JSON when it was no text. Only a value may hold the separator. The offset has its number of digits in front
+("a" is one), so that of a report that arrives again the first record stays. Behind it stands when it was recorded: the
+milliseconds, with their sign, from the whole second of the report's time; nothing when Kafka does not say it.
 
 In Redis registers are written a little shorter: see `job_hash`.
 """
@@ -16,11 +17,13 @@ In Redis registers are written a little shorter: see `job_hash`.
 import re
 from datetime import datetime
 from functools import lru_cache
+from string import ascii_lowercase
 from typing import Any, Final
 
 import orjson
 
 from schemas.event_time import SORTABLE_CHARACTERS, unix_seconds
+from schemas.identity import sortable_number
 
 # Smaller than every character of an identifier, so that a shorter text sorts before a longer one that begins with it.
 SEPARATOR: Final = "\t"
@@ -32,10 +35,11 @@ DETAIL_TIME: Final = slice(3, 3 + SORTABLE_CHARACTERS)
 DETAIL_CODE: Final = slice(2)
 
 _TIME: Final = rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d{6}"
-_STAGE: Final = re.compile(_TIME + rb"\t[^\t]*\t[^\t]*\t[^\t]+/\d+/\d+([+-]\d+)?")
+_STAGE: Final = re.compile(_TIME + rb"\t[^\t]*\t[^\t]*\t[^\t]+/\d+/[a-z]?\d+([+-]\d+)?")
 _DETAIL: Final = re.compile(rb"\d\d\t" + _TIME + rb"\t[^\t]*\t.*", re.DOTALL)
 _NEWS: Final = re.compile(rb"\d\d\t" + _TIME)
 _SHORT_DETAIL: Final = re.compile(rb"\d\d=.*", re.DOTALL)
+_LETTERS: Final = ascii_lowercase
 _DELAY: Final = re.compile(r"[+-]")
 # What stands behind the code of a detail that is of the same report as the register of its stage.
 SAME: Final = "="
@@ -53,15 +57,14 @@ def record_text(partition: str, offset: int, time: str, timestamp: int) -> str:
 
     `timestamp` is the record's, in Unix milliseconds, negative when it has none.
     """
-    if timestamp < 0:
-        return f"{partition}/{offset}"
-    return f"{partition}/{offset}{timestamp - unix_seconds(time) * 1000:+d}"
+    place = f"{partition}/{sortable_number(offset)}"
+    return place if timestamp < 0 else f"{place}{timestamp - unix_seconds(time) * 1000:+d}"
 
 
 def place_in(record: str) -> str:
     """Return where a record is in the log: `<topic>/<partition>/<offset>`."""
     partition, _, offset = record.rpartition("/")
-    return f"{partition}/{_DELAY.split(offset)[0]}"
+    return f"{partition}/{_DELAY.split(offset)[0].lstrip(_LETTERS)}"
 
 
 def recorded_milliseconds(record: str, time: str) -> int | None:
