@@ -13,7 +13,7 @@ TESTS_AT_ONCE ?= 5
 DEALT := --dist loadgroup --no-loadscope-reorder
 # What only tests with servers need takes a second to import, in each process.
 FAST := -m 'not server' --hypothesis-profile=fast -p no:schemathesis \
-	--ignore=tests/api/test_any_request.py --ignore=tests/api/test_page.py \
+	--ignore=tests/api/test_any_request.py --ignore=tests/api/page \
 	--ignore=tests/api/test_behind_nginx.py
 
 .DEFAULT_GOAL := help
@@ -41,12 +41,14 @@ test: $(INSTALLED) ## Run all tests against a real Kafka and a real Redis
 test-fast: $(INSTALLED) ## Run the tests that need no server and no browser, with fewer generated examples
 	$(BIN)/python -m pytest -n 3 $(DEALT) $(FAST) --durations=5
 
-acceptance: $(INSTALLED) ## Hold 100,000 simulated jobs against an independent computation
+acceptance: $(INSTALLED) ## Hold 100,000 simulated jobs against an independent computation, and see the examples' jobs on the page
+	EXAMPLES_ON_PAGE=1 $(BIN)/python -m pytest tests/examples
 	WHOLE_PATH_JOBS=100000 $(BIN)/python -m pytest tests/whole_path
 
 torture: $(INSTALLED) ## Break everything, again and again: make torture MINUTES=60 SEED=1
 	CRASH_POINT_STRIDE=1 $(BIN)/python -m pytest tests/crash_points --ignore=tests/crash_points/test_commands.py
 	COMMAND_POINT_STRIDE=9 $(BIN)/python -m pytest tests/crash_points/test_commands.py
+	SPOOL_STRIDE=1 $(BIN)/python -m pytest tests/worker/test_spool_faults.py
 	STORM_ROUNDS=50 $(BIN)/python -m pytest tests/projector/test_process_faults.py
 	BROKER_ROUNDS=5 BROKER_PAUSED_SECONDS=60 BROKER_AWAY_SECONDS=300 $(BIN)/python -m pytest tests/projector/test_brokers.py
 	LEAVING_CLIENTS=100000 $(BIN)/python -m pytest tests/api/test_bad_clients.py --timeout=3600

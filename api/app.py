@@ -25,11 +25,12 @@ from api.projection.reader import Reader
 from api.projection.store import NODE_RETRIES, NODE_SECONDS, Store
 from api.refusals import REFUSALS
 from api.settings import ApiSettings
-from api.web.documents import asyncapi_document, event_schema_document, openapi_document, status_page
+from api.web.documents import asyncapi_document, event_schema_document, openapi_document
 from api.web.headers import CommonHeaders
 from api.web.routes import Route, asked, document, handled
 from api.web.server import address_of, listen, serving
 from api.web.site import Site
+from api.web.status_page import status_page
 from schemas.diagnosis.limits import Limits, limits_of
 from schemas.documents import STATUS_PATH, TIMELINE_PATH
 from schemas.redis_layout import pointer_key
@@ -119,7 +120,7 @@ def routes(
         "/openapi.json": document(openapi_document()),
         "/asyncapi.json": document(asyncapi_document()),
         "/schemas/job-event.json": document(event_schema_document()),
-        "/": document(status_page()),
+        **{path: document(answer) for path, answer in status_page().items()},
         **health,
     }
 

@@ -35,7 +35,7 @@ class Damage:
         return [row for row in rows if self._is_sound(base, indexes, row)]
 
     def _is_sound(self, base: str, indexes: tuple[str, ...], row: Sequence[bytes | None]) -> bool:
-        *job, _, member = row
+        *job, _, _, member = row
         try:
             identity = check_stored(job, member)
             names = [index + str(value) for index, value in zip(INDEXES, identity, strict=False)]

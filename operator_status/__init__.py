@@ -25,8 +25,8 @@ if TYPE_CHECKING:
         UndeliveredError,
     )
     from operator_status.job import Acknowledgement, HandedOver, Job
-    from operator_status.job_reporter import JobReporter
-    from operator_status.reporter import Reporter
+    from operator_status.reporting.job_reporter import JobReporter
+    from operator_status.reporting.reporter import Reporter
     from operator_status.settings import KafkaSettings
 
 __all__ = [
@@ -52,9 +52,9 @@ _MODULES = {
     "Acknowledgement": "job",
     "HandedOver": "job",
     "Job": "job",
-    "JobReporter": "job_reporter",
+    "JobReporter": "reporting.job_reporter",
     "KafkaSettings": "settings",
-    "Reporter": "reporter",
+    "Reporter": "reporting.reporter",
 }
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from operator_status import kafka_tls
+from operator_status.kafka_tls import context_of, faults_of_files
 
 MAX_TOPIC_CHARACTERS: Final = 249
 REQUEST_TIMEOUT_MILLISECONDS: Final = 10_000
@@ -107,7 +107,7 @@ def _faults_of_sasl(settings: KafkaAccess) -> Iterator[str]:
     if settings.kafka_sasl_mechanism == "OAUTHBEARER":
         if not settings.kafka_sasl_oauth_token_path:
             yield "KAFKA_SASL_MECHANISM=OAUTHBEARER needs KAFKA_SASL_OAUTH_TOKEN_PATH"
-        yield from kafka_tls.faults_of_files({"KAFKA_SASL_OAUTH_TOKEN_PATH": settings.kafka_sasl_oauth_token_path})
+        yield from faults_of_files({"KAFKA_SASL_OAUTH_TOKEN_PATH": settings.kafka_sasl_oauth_token_path})
     elif not (settings.kafka_sasl_plain_username and settings.kafka_sasl_plain_password):
         yield "KAFKA_SECURITY_PROTOCOL=SASL_... needs KAFKA_SASL_PLAIN_USERNAME and KAFKA_SASL_PLAIN_PASSWORD"
 
@@ -116,7 +116,7 @@ def _faults_of_tls(settings: KafkaAccess) -> list[str]:
     if not settings.kafka_security_protocol.endswith("SSL"):
         return []
     names = ("kafka_ssl_cafile", "kafka_ssl_certfile", "kafka_ssl_keyfile")
-    if faults := kafka_tls.faults_of_files({name.upper(): getattr(settings, name) for name in names}):
+    if faults := faults_of_files({name.upper(): getattr(settings, name) for name in names}):
         return faults
     if settings.kafka_ssl_keyfile and not settings.kafka_ssl_certfile:
         return ["KAFKA_SSL_KEYFILE needs KAFKA_SSL_CERTFILE, the certificate that it is the key of"]
@@ -129,9 +129,7 @@ def _faults_of_tls(settings: KafkaAccess) -> list[str]:
 
 def _ssl_context(settings: KafkaAccess) -> ssl.SSLContext:
     password = _revealed(settings.kafka_ssl_password) or ""
-    return kafka_tls.context_of(
-        settings.kafka_ssl_cafile, settings.kafka_ssl_certfile, settings.kafka_ssl_keyfile, password
-    )
+    return context_of(settings.kafka_ssl_cafile, settings.kafka_ssl_certfile, settings.kafka_ssl_keyfile, password)
 
 
 def _revealed(secret: Any) -> Any:

@@ -20,6 +20,7 @@ from schemas.job_event import (
     FINISHED_DETAILS,
     MAX_DEPTH,
     MAX_RECORD_BYTES,
+    NAMING_VALIDATOR,
     SCHEMA,
     SPEC_VERSION,
     VALIDATOR,
@@ -64,6 +65,20 @@ class Reason(StrEnum):
     INVALID_TIME = "invalid-time"
     TIME_AHEAD = "time-ahead"
     NO_TIME = "no-time"
+
+
+# What is refused for these was read, so that it costs little to look whether it names a job.
+_READABLE: Final = frozenset(
+    {
+        Reason.NOT_AN_EVENT,
+        Reason.UNKNOWN_SPECVERSION,
+        Reason.UNKNOWN_TYPE,
+        Reason.INVALID_FIELD,
+        Reason.INVALID_TIME,
+        Reason.TIME_AHEAD,
+        Reason.NO_TIME,
+    }
+)
 
 
 class RefusedEventError(ValueError):
@@ -224,3 +239,19 @@ def _refuse(event: Any) -> NoReturn:
     # The first fault alone: a crafted event can have a hundred thousand.
     path, fault = first_fault(event)
     raise RefusedEventError(Reason.INVALID_TIME if path == "time" else Reason.INVALID_FIELD, f"{path}: {fault}")
+
+
+def named_job(value: bytes | None, headers: Headers, reason: Reason) -> JobIdentity | None:
+    """Return the job that a record names which was refused for this reason, as far as it can be read; None if none."""
+    if reason not in _READABLE:
+        return None
+    try:
+        event = _read(value, headers)
+        data = event.get("data") or _load(b64decode(event["data_base64"], validate=True))
+        is_named = NAMING_VALIDATOR.is_valid(data)
+    except (RefusedEventError, AttributeError, KeyError, TypeError, ValueError):  # it is no event, or is not in base64
+        return None
+    if not is_named:
+        return None
+    attempt = int(data.get("attempt") or DEFAULT_ATTEMPT)
+    return JobIdentity(data["owner"].lower(), canonical_hex(data["agreementId"]), data["jobId"], attempt)

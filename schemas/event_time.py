@@ -10,6 +10,8 @@ from functools import lru_cache
 from typing import Final
 
 SORTABLE_CHARACTERS: Final = 26
+# The end of the year 9999, the last that can be told.
+LATEST_MILLISECONDS: Final = 253_402_300_799_999
 # What RFC 3339 section 5.6 allows, with hours, minutes and seconds in range; days are checked against the calendar.
 RFC3339_PATTERN: Final = (
     r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)"

@@ -161,6 +161,15 @@ EXAMPLE: Final[Mapping[str, Any]] = {
 VALIDATOR: Final = jsonschema_rs.validator_for(
     dict(SCHEMA), pattern_options=jsonschema_rs.RegexOptions(), mask="a value"
 )
+# What data must have to name a job, whatever else is wrong with the event.
+NAMING_VALIDATOR: Final = jsonschema_rs.validator_for(
+    {
+        "type": "object",
+        "required": _DATA["required"],
+        "properties": {name: _DATA["properties"][name] for name in (*_DATA["required"], "attempt")},
+    },
+    pattern_options=jsonschema_rs.RegexOptions(),
+)
 
 
 class JobEvent(NamedTuple):

@@ -14,9 +14,7 @@ from schemas.job_event import DEFAULT_ATTEMPT, FINISHED_DETAILS
 from schemas.job_status import StoredJob, View, shown_text
 from schemas.lifecycle import FINISHED, OUTCOMES, STAGES
 from schemas.redis_layout import STORED_FIELDS
-
-# What is told of the refused events of a job: the newest.
-MAX_REFUSED: Final = 20
+from schemas.refused_event import MAX_REFUSED
 
 _STATUS: Final = {"enum": [stage.code for stage in STAGES]}
 _STATUS_TEXT: Final = {"enum": [stage.text for stage in STAGES]}

@@ -7,6 +7,7 @@ its indexes, its positions. A bucket holds:
 |---|---|---|
 | `job:<member>` | hash | `STORED_FIELDS`: identity and `registers` of one attempt, as `job_hash` writes them |
 | `owner:<owner>`, `agreement:<agreementId>`, `jobid:<jobId>` | sorted set | members by `score_of` (newest first) |
+| `refused`, `refused-times` | sorted set | `RefusedEvent`s by job, and by when they were recorded |
 | `positions` | hash | per `<topic>/<partition>` the next offset; its fingerprint and ledger behind `#` |
 | `heartbeats` | hash | per `<topic>/<partition>` a `Heartbeat` |
 | `meta` | hash | `incarnation`, `floor:<topic>/<partition>`, `sealed`, `sift` (a `Sift`) |
@@ -31,6 +32,7 @@ from typing import Any, Final, NamedTuple, Self
 
 import orjson
 
+from schemas.event_time import LATEST_MILLISECONDS
 from schemas.job_event import DETAIL_NAMES
 from schemas.lifecycle import STAGE_NAMES
 
@@ -48,14 +50,15 @@ JOB: Final = "job:"
 POSITIONS: Final = "positions"
 HEARTBEATS: Final = "heartbeats"
 META: Final = "meta"
+# What is remembered of refused events that name a job: by that job, and by when they were recorded.
+REFUSED: Final = "refused"
+REFUSED_TIMES: Final = "refused-times"
 
 INCARNATION: Final = "incarnation"
 SEALED: Final = "sealed"
 FLOOR: Final = "floor:"
 SIFT: Final = "sift"
 
-# The end of the year 9999, the last that can be told.
-LATEST_MILLISECONDS: Final = 253_402_300_799_999
 # The most digits of an offset, an epoch or a time in milliseconds: Lua counts exactly as far.
 MOST_DIGITS: Final = 15
 # The floor of a partition whose end is not known yet, beyond every offset: until then nobody can tell what is whole.

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import orjson
 
-from schemas.event_time import SORTABLE_CHARACTERS, unix_seconds
+from schemas.event_time import LATEST_MILLISECONDS, SORTABLE_CHARACTERS, unix_seconds
 from schemas.identity import sortable_number
 
 # Smaller than every character of an identifier, so that a shorter text sorts before a longer one that begins with it.
@@ -55,10 +55,12 @@ def stage_register(time: str, source: str, event_id: str, record: str) -> str:
 def record_text(partition: str, offset: int, time: str, timestamp: int) -> str:
     """Return what a register says of the record of a report: its place, and its timestamp as `recorded_milliseconds`.
 
-    `timestamp` is the record's, in Unix milliseconds, negative when it has none.
+    `timestamp` is the record's, in Unix milliseconds, negative when it has none; one that no calendar has is none.
     """
     place = f"{partition}/{sortable_number(offset)}"
-    return place if timestamp < 0 else f"{place}{timestamp - unix_seconds(time) * 1000:+d}"
+    if not 0 <= timestamp <= LATEST_MILLISECONDS:
+        return place
+    return f"{place}{timestamp - unix_seconds(time) * 1000:+d}"
 
 
 def place_in(record: str) -> str:
@@ -71,7 +73,10 @@ def recorded_milliseconds(record: str, time: str) -> int | None:
     """Return when a record with a report of this time was recorded, in Unix milliseconds; None when nobody knows."""
     offset = record.rpartition("/")[2]
     found = _DELAY.search(offset)
-    return None if found is None else unix_seconds(time) * 1000 + int(offset[found.start() :])
+    if found is None:
+        return None
+    milliseconds = unix_seconds(time) * 1000 + int(offset[found.start() :])
+    return milliseconds if 0 <= milliseconds <= LATEST_MILLISECONDS else None
 
 
 def news_register(code: int, time: str) -> str:

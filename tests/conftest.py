@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 import devstack
 from tests.support.brokers import start_brokers_quickly
 from tests.support.deployment import Deployment
-from tests.support.machine import end_apis_at_once, make_way, share_of, use_own_ports
+from tests.support.machine import end_apis_at_once, make_way, use_own_ports
 from tests.support.reception import Reception, ask_for_services
 from tests.support.services import Services, running_services, source_of_services
 
@@ -31,7 +31,6 @@ def pytest_report_header() -> str:
 
 def pytest_configure() -> None:
     """Keep out of the way of the other processes that run tests, and let brokers cost little."""
-    make_way()
     use_own_ports()
     start_brokers_quickly()
     end_apis_at_once()
@@ -39,7 +38,7 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen and dealt out by what is marked here
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a server, and have what needs the machine for itself run at the end, one after the other."""
+    """Mark what needs a server, and have what measures time run first, in one process, one after the other."""
     for item in items:
         if SERVERS.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("server")
@@ -48,12 +47,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_turn)
 
 
-def _turn(item: pytest.Item) -> float:
+def _turn(item: pytest.Item) -> tuple[bool, float]:
     """Return when it is the test's turn: the longest first, so that nobody waits for them at the end."""
-    if item.get_closest_marker("alone"):
-        return 1
     long = item.get_closest_marker("long")
-    return -long.args[0] if long else 0
+    return item.get_closest_marker("alone") is None, -long.args[0] if long else 0
+
+
+@pytest.hookimpl(tryfirst=True)  # before it starts any server
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Have a test make way for those that measure time."""
+    if not item.get_closest_marker("alone"):
+        make_way()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -79,15 +83,6 @@ def services(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         return
     with running_services(tmp_path_factory.mktemp("services")) as running:
         yield running
-
-
-@pytest.fixture(autouse=True)
-def _share(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What a test has of the machine."""
-    own = tmp_path_factory.getbasetemp()
-    lock = (own.parent if hasattr(request.config, "workerinput") else own) / "machine"
-    with share_of(lock, alone=request.node.get_closest_marker("alone") is not None):
-        yield
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from typing import Literal
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
-from operator_status.kafka_client import CLOSE_SECONDS, RETRY_BACKOFF_MILLISECONDS, topic_missing
+from operator_status.delivery.kafka_client import CLOSE_SECONDS, RETRY_BACKOFF_MILLISECONDS, topic_missing
 from service.errors import ServiceUnavailableError
 from service.kafka import admin_client, unreachable
 from service.settings import KafkaSettings

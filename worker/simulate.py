@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import click
 
-from operator_status.kafka_client import new_producer
+from operator_status.delivery.kafka_client import new_producer
 from service.command_line import Command, SettingsCommand, run_async, settings_options
 from service.kafka import quiet_connection_attempts, start_client
 from service.logs import configure_logs

@@ -77,7 +77,7 @@ class Jobs:
 
     async def _scan(self, query: Query, wanted: int) -> Scan:
         try:
-            return await self._projection.scan(query.search, wanted)
+            return await self._projection.scan(self._telling.search(query), wanted)
         except (NotReadyError, StoreUnavailableError, UnconfirmedError):
             self._metrics.unknown()
             raise

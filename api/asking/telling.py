@@ -7,7 +7,7 @@ from api.asking.errors import ExpiredJobError, NoSuchJobError
 from api.asking.listing import Item, Render
 from api.asking.query import Query
 from api.exchange import Headers
-from api.projection.lookup import Row, member_of
+from api.projection.lookup import Row, Search, member_of, refused_of
 from api.projection.scan import Scan
 from api.projection.standing import part_of
 from schemas import job_status, job_timeline
@@ -26,6 +26,9 @@ EXPIRED_JOB: Final = "The job has expired"
 class Telling(Protocol):
     """What an endpoint tells of jobs."""
 
+    def search(self, query: Query) -> Search:
+        """Return what is searched for."""
+
     def renderer(self, scan: Scan, view: View) -> Render:
         """Return what makes an item of a row of a scan; None when the job did not exist as of then."""
 
@@ -35,6 +38,10 @@ class Telling(Protocol):
 
 class Statuses:
     """Where jobs stand; that nothing matches is an answer like any other."""
+
+    def search(self, query: Query) -> Search:
+        """Return what is searched for."""
+        return query.search
 
     def renderer(self, _: Scan, view: View) -> Render:
         """Return what makes a status of a row."""
@@ -49,6 +56,10 @@ class Timelines:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+
+    def search(self, query: Query) -> Search:
+        """Return what is searched for, with the refused events of each job."""
+        return query.search._replace(with_refused=True)
 
     def renderer(self, scan: Scan, view: View) -> Render:
         """Return what makes a timeline of a row."""
@@ -73,4 +84,8 @@ class Timelines:
                 return Part(None, None, is_current=False)
             return part_of(origin.standing, partitions, origin.milliseconds)
 
-        return job_timeline.render(row, view, Known(sortable_timestamp(origin.milliseconds), part, (), self._limits))
+        letters, cutoff = refused_of(row), scan.generation.cutoff.decode()
+        if letters and cutoff:
+            letters = [letter for letter in letters if letter.time >= cutoff]
+        now = sortable_timestamp(origin.milliseconds)
+        return job_timeline.render(row, view, Known(now, part, letters, self._limits))

@@ -14,10 +14,10 @@ from api.projection.lookup import Lookup, Place, Portion
 from api.projection.readiness import Readiness
 from api.projection.standing import Standing, freshness, standing
 from api.projection.store import Script, Store
-from schemas.redis_layout import HEARTBEATS, JOB, META, POSITIONS, STORED_FIELDS
+from schemas.redis_layout import HEARTBEATS, JOB, META, POSITIONS, REFUSED, STORED_FIELDS
 
 _SCRIPT: Final = Script((files("api.projection") / "read.lua").read_text(encoding="utf-8"))
-_KEYS: Final = (META, POSITIONS, HEARTBEATS)
+_KEYS: Final = (META, POSITIONS, HEARTBEATS, REFUSED)
 _HEAD: Final[tuple[str | int, ...]] = (JOB, len(STORED_FIELDS), *STORED_FIELDS)
 # The most bytes of rows that an answer takes from all its buckets at once, but for a row of each.
 READ_BYTES: Final = 256 * 1024
@@ -72,12 +72,15 @@ class Buckets:
 
 
 def _argument(lookups: Iterable[Lookup]) -> str:
-    return "\n".join([_line(*lookup) for lookup in lookups])
+    return "\n".join([_line(lookup) for lookup in lookups])
 
 
-def _line(indexes: tuple[str, ...], wanted: int, after: Place | None) -> str:
-    names = "\t".join(indexes)
-    return f"{wanted}\t\t\t{names}" if after is None else f"{wanted}\t{after.score}\t{after.member}\t{names}"
+def _line(lookup: Lookup) -> str:
+    indexes, wanted, after, with_refused = lookup
+    names, mark = "\t".join(indexes), "1" if with_refused else "0"
+    if after is None:
+        return f"{wanted}\t{mark}\t\t\t{names}"
+    return f"{wanted}\t{mark}\t{after.score}\t{after.member}\t{names}"
 
 
 def _standing(reply: Sequence[Any]) -> Standing:

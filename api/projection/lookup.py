@@ -3,10 +3,14 @@
 from typing import Final, NamedTuple
 
 from api.projection.standing import Standing
+from schemas.diagnosis.case import Letter
+from schemas.refused_event import letters_in
 
-# The values of STORED_FIELDS, then score and member.
+# The values of STORED_FIELDS, then the refused events of the job as lines (None where there are none or nobody asked,
+# empty where they cannot be read), score and member.
 Row = list[bytes | None]
 
+_REFUSED_AT: Final = -3
 _SCORE_AT: Final = -2
 _MEMBER_AT: Final = -1
 
@@ -21,12 +25,13 @@ class Place(NamedTuple):
 class Search(NamedTuple):
     """Which jobs are wanted: those in every one of the indexes, after a place or from the start.
 
-    `digest` is that of the one job, when its identity is whole.
+    `digest` is that of the one job, when its identity is whole; `with_refused`: and with them their refused events.
     """
 
     indexes: tuple[str, ...]
     digest: str | None
     after: Place | None
+    with_refused: bool = False
 
 
 class Lookup(NamedTuple):
@@ -35,6 +40,7 @@ class Lookup(NamedTuple):
     indexes: tuple[str, ...]
     wanted: int
     after: Place | None
+    with_refused: bool = False
 
 
 class Portion(NamedTuple):
@@ -57,6 +63,17 @@ class Portion(NamedTuple):
 def place_of(row: Row) -> Place:
     """Return the place of a row."""
     return Place(int(row[_SCORE_AT] or 0), member_of(row).decode())
+
+
+def refused_of(row: Row) -> list[Letter] | None:
+    """Return the events of a row's job that were refused; None when they cannot be read."""
+    lines = row[_REFUSED_AT]
+    if lines is None:
+        return []
+    try:
+        return letters_in(lines)
+    except ValueError:
+        return None
 
 
 def member_of(row: Row) -> bytes:

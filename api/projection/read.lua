@@ -3,13 +3,14 @@
 -- KEYS[1]  meta of the bucket (hash)
 -- KEYS[2]  positions of the bucket (hash)
 -- KEYS[3]  heartbeats of the bucket (hash)
+-- KEYS[4]  refused events of the bucket that name a job, by that (sorted set)
 -- ARGV[1]  base: what every key of the bucket starts with
 -- ARGV[2]  name of a job's key, to be followed by its member
 -- ARGV[3]  how many fields of a job are wanted, n
 -- ARGV[4 .. 3 + n]  their names
 -- ARGV[4 + n]  the most bytes of rows in a reply; one row may go beyond it
 -- ARGV[5 + n]  the lookups, a line for each, in fields with a tab between them (identifiers hold no control characters):
---   number of jobs wanted, score and member to go on after (both empty for the start; only the member empty for the
+--   number of jobs wanted, 1 when the refused events of each are wanted too (else 0), score and member to go on after (both empty for the start; only the member empty for the
 --   start of that score), then the names of the indexes, all of which must have a job (none: there is nothing to find)
 -- Answers {milliseconds of Redis' clock, meta, positions, heartbeats, answer, answer ...}; the three hashes are flat
 -- arrays, positions without what follows '#'. An answer, one for each lookup, begins with its reason:
@@ -17,7 +18,8 @@
 --   more {rows, looked at, score, member}  there may be more after these; perhaps none was looked at yet
 --   damaged {key}                          the key of an index is of a wrong type
 -- A row is the fields in the order given (nil where the job has none; all of them where no job is stored or its key is of
--- a wrong type), then score and member.
+-- a wrong type), then the refused events that name the job, a line for each (nil where there are none or they are not
+-- wanted, '' where their key is of a wrong type), then score and member.
 --
 -- Redis does nothing else meanwhile, so the work is limited: in units of about a microsecond, and in bytes. Whoever is
 -- not served in full asks again with the score and member that were answered.
@@ -97,7 +99,14 @@ local function complete(row, key, cut)
   end
 end
 
-local function fetch(member, score)
+-- Answers the refused events that name a job.
+local function refused_of(member)
+  local entries = pcall('ZRANGEBYLEX', KEYS[4], '[' .. member .. '\t', '(' .. member .. '\n')
+  if entries.err then return '' end
+  return #entries > 0 and table.concat(entries, '\n')
+end
+
+local function fetch(member, score, with_refused)
   local key = base .. job_key .. member
   local row, cut = pcall('HMGET', key, unpack(fields)), {}
   if row.err then row = {} end
@@ -109,11 +118,13 @@ local function fetch(member, score)
   for i = 1, field_count do
     if row[i] then bytes = bytes - #row[i] end
   end
-  row[field_count + 1], row[field_count + 2] = score, member
+  row[field_count + 1] = with_refused and refused_of(member) or false
+  if row[field_count + 1] then bytes = bytes - #row[field_count + 1] end
+  row[field_count + 2], row[field_count + 3] = score, member
   return row
 end
 
-local function look_up(names, wanted, score, member, share)
+local function look_up(names, wanted, with_refused, score, member, share)
   work = work - LOOKUP_COST
   if #names == 0 then return {'all', {}, 0} end
   local key, size, others = lead(names)
@@ -132,7 +143,7 @@ local function look_up(names, wanted, score, member, share)
       member, score = examined[i], examined[i + 1]
       rank, work = rank + 1, work - 1
       if not is_in or is_in[(i + 1) / 2] == nil then
-        rows[#rows + 1] = fetch(member, score)
+        rows[#rows + 1] = fetch(member, score, with_refused)
         work = work - ROW_COST
         if #rows == wanted or work <= stop or bytes <= 0 then break end
       end
@@ -155,10 +166,10 @@ end
 
 local lookups = {}
 for line in gmatch(ARGV[field_count + 5], '[^\n]+') do
-  local wanted, score, member, rest = match(line, '^(%d+)\t([^\t]*)\t([^\t]*)(.*)$')
+  local wanted, with_refused, score, member, rest = match(line, '^(%d+)\t([01])\t([^\t]*)\t([^\t]*)(.*)$')
   local names = {}
   for name in gmatch(rest, '[^\t]+') do names[#names + 1] = name end
-  lookups[#lookups + 1] = {names, tonumber(wanted), score, member}
+  lookups[#lookups + 1] = {names, tonumber(wanted), with_refused == '1', score, member}
 end
 
 local time = call('TIME')
@@ -167,10 +178,10 @@ local reply = {
   call('HGETALL', KEYS[1]), without_ledger(call('HGETALL', KEYS[2])), call('HGETALL', KEYS[3]),
 }
 for i, lookup in ipairs(lookups) do
-  local names, wanted, score, member = unpack(lookup)
+  local names, wanted, with_refused, score, member = unpack(lookup)
   if work > 0 and bytes > 0 then
     local share = max(MINIMUM_SHARE, floor(work / (#lookups - i + 1)))
-    reply[#reply + 1] = look_up(names, wanted, score, member, share)
+    reply[#reply + 1] = look_up(names, wanted, with_refused, score, member, share)
   else
     reply[#reply + 1] = {'more', {}, 0, score, member}
   end

@@ -73,6 +73,7 @@ class Scan:
         self._indexes = search.indexes
         self._branches = [Branch(bucket, search.after) for bucket in generation.asked(search.digest)]
         self._after = search.after
+        self._with_refused = search.with_refused
         self._turn = turn
         self._hidden = 0
         # Whether any row was read that is shown, or that is not shown since it has expired.
@@ -132,7 +133,7 @@ class Scan:
         for branch in self._branches:
             branch.passed_over = 0
         asked = [
-            (branch, self._ask(branch.bucket, Lookup(self._indexes, count, branch.reached)))
+            (branch, self._ask(branch.bucket, Lookup(self._indexes, count, branch.reached, self._with_refused)))
             for branch in self._branches
             if not branch.rows and not branch.is_done
         ]

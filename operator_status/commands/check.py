@@ -11,11 +11,11 @@ import click
 
 from operator_status.commands.help import SettingsCommand, kafka_options, loaded, seconds_option, spool_option
 from operator_status.commands.job_options import given_job, job_options
+from operator_status.delivery.spool import Spool
 from operator_status.errors import InvalidEventError, KafkaUnusableError, TopicMissingError
 from operator_status.event import ReportedJob, make_report
 from operator_status.published import STAGES
 from operator_status.settings import SPOOL_VARIABLE, KafkaSettings
-from operator_status.spool import Spool
 
 MAX_CLOCK_SECONDS: Final = 5.0
 TIMEOUT_SECONDS: Final = 15.0
@@ -99,7 +99,7 @@ async def _within(settings: KafkaSettings, limit_seconds: float) -> list[Finding
 
 
 async def _kafka(settings: KafkaSettings) -> AsyncIterator[Finding]:
-    from operator_status.kafka_client import connected_producer  # noqa: PLC0415 - help needs no Kafka
+    from operator_status.delivery.kafka_client import connected_producer  # noqa: PLC0415 - help needs no Kafka
 
     try:
         async with connected_producer(settings) as producer:
@@ -130,7 +130,7 @@ def _way(settings: KafkaSettings) -> Iterator[Finding]:
 async def _topic(settings: KafkaSettings, producer: Any) -> AsyncIterator[Finding]:
     from aiokafka.errors import KafkaError  # noqa: PLC0415 - help needs no Kafka
 
-    from operator_status.probing import may_write  # noqa: PLC0415
+    from operator_status.commands.probing import may_write  # noqa: PLC0415
 
     topic = settings.kafka_topic
     await producer.client.add_topic(topic)
@@ -154,7 +154,7 @@ async def _topic(settings: KafkaSettings, producer: Any) -> AsyncIterator[Findin
 async def _clock(producer: Any) -> Finding:
     from aiokafka.errors import KafkaError  # noqa: PLC0415 - help needs no Kafka
 
-    from operator_status.probing import seconds_ahead  # noqa: PLC0415
+    from operator_status.commands.probing import seconds_ahead  # noqa: PLC0415
 
     try:
         ahead = await seconds_ahead(producer)

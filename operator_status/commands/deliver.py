@@ -10,9 +10,9 @@ from typing import Final
 import click
 
 from operator_status.commands.help import SettingsCommand, kafka_options, loaded, say, seconds_option, spool_option
+from operator_status.delivery.spool import Spool
 from operator_status.errors import KafkaUnusableError, SettingsError
 from operator_status.settings import SPOOL_VARIABLE, KafkaSettings
-from operator_status.spool import Spool
 
 TIMEOUT_SECONDS: Final = 30.0
 LOOK_SECONDS: Final = 1.0  # between two looks at the spool
@@ -91,8 +91,8 @@ async def _watch(settings: KafkaSettings, spool: Spool) -> None:
 
 async def _send_left(settings: KafkaSettings, spool: Spool) -> int:
     """Send what is there now, unless somebody else does."""
-    from operator_status.kafka_client import connected_producer  # noqa: PLC0415 - help needs no Kafka
-    from operator_status.left_reports import send_left  # noqa: PLC0415
+    from operator_status.delivery.kafka_client import connected_producer  # noqa: PLC0415 - help needs no Kafka
+    from operator_status.delivery.left_reports import send_left  # noqa: PLC0415
 
     delivered = 0
     with spool.lock() as is_ours:

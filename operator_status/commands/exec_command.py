@@ -6,13 +6,13 @@ from typing import Any, Final
 
 import click
 
-from operator_status.child import Child
 from operator_status.commands.help import LONGEST_SECONDS, SettingsCommand, kafka_options, seconds_option, spool_option
 from operator_status.commands.job_options import given_job, job_options
 from operator_status.errors import SettingsError
-from operator_status.executing import Told, execute, stages_file
+from operator_status.executing.child import Child
+from operator_status.executing.execution import Told, execute, stages_file
 from operator_status.identity import variables_of
-from operator_status.reporter import END_SECONDS, Reporter
+from operator_status.reporting.reporter import END_SECONDS, Reporter
 from operator_status.settings import KafkaSettings
 
 HEARTBEAT_SECONDS: Final = 60.0

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+from operator_status.delivery.kafka_client import REFUSALS, connected_producer
 from operator_status.errors import KafkaAwayError, KafkaUnusableError, RefusedByKafkaError
 from operator_status.event import HEADERS, Report
 from operator_status.job import Acknowledgement
-from operator_status.kafka_client import REFUSALS, connected_producer
 from operator_status.settings import KafkaSettings
 
 PAUSE_SECONDS: Final = 0.5

@@ -54,7 +54,7 @@ def silent(host: str, port: int, names: Names) -> Fault:
 
 def start_it(names: Names) -> str:
     """Return what to do about a service that is not there."""
-    return f"start it, for example with `python -m devstack up`, or set {names.address}"
+    return f"start it, or set {names.address}"
 
 
 async def speaks_tls(host: str, port: int) -> bool:

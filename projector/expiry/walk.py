@@ -9,6 +9,7 @@ import msgpack
 from projector.errors import BucketMissingError, BucketSealedError
 from projector.store.calls import Script
 from projector.store.keys import keys_by_bucket
+from schemas.event_time import unix_seconds
 from schemas.job_event import DETAIL_NAMES
 from schemas.lifecycle import STAGE_NAMES
 from schemas.redis_layout import (
@@ -20,6 +21,8 @@ from schemas.redis_layout import (
     META,
     NEWS,
     POSITIONS,
+    REFUSED,
+    REFUSED_TIMES,
     SIFT,
     Pointer,
     bucket_prefix,
@@ -32,6 +35,7 @@ JOBS_PER_STEP: Final = 100
 STEP_BYTES: Final = 512 * 1024
 
 _NAMES: Final = (IDENTITY_FIELDS, INDEXES, STAGE_NAMES, (*DETAIL_NAMES, NEWS), JOB, FLOOR, SIFT)
+_KEYS: Final = (META, POSITIONS, HEARTBEATS, REFUSED, REFUSED_TIMES)
 # Lua counts from 1, and to the last one.
 _PLACES: Final = tuple(place for time in (STAGE_TIME, DETAIL_TIME) for place in ((time.start or 0) + 1, time.stop))
 
@@ -78,10 +82,11 @@ class OldJobs:
     async def _step(self, bucket: int, cutoff: str, mode: Mode, keys: Sequence[bytes]) -> tuple[Step | None, int]:
         """Return what was found, and how many of the keys are done with."""
         base = bucket_prefix(self._prefix, self._pointer.number, bucket)
-        argument = (base, self._pointer.incarnations[bucket], cutoff, mode.value, keys, _NAMES, _PLACES, STEP_BYTES)
+        incarnation, before = self._pointer.incarnations[bucket], str(unix_seconds(cutoff) * 1000)
+        argument = (base, incarnation, cutoff, mode.value, keys, _NAMES, _PLACES, STEP_BYTES, before)
         # Lua knows strings, not text: without bin types both arrive as strings.
         packed: bytes = msgpack.packb(argument, use_bin_type=False)
-        answer: Sequence[Any] = await self._collect([base + name for name in (META, POSITIONS, HEARTBEATS)], [packed])
+        answer: Sequence[Any] = await self._collect([base + name for name in _KEYS], [packed])
         if answer[0] == b"missing":
             raise BucketMissingError("the bucket is gone or was replaced")
         if answer[0] == b"sealed":

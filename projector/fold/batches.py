@@ -8,7 +8,7 @@ from typing import Final
 
 from projector.fold.batch import MAX_BATCH_BYTES, MAX_BATCH_RECORDS, Batch, Span
 from projector.fold.record import Record, RefusedRecord, fingerprint_of
-from schemas.decode import RefusedEventError, decode
+from schemas.decode import RefusedEventError, decode, named_job
 from schemas.registers import record_text
 
 # How many records are folded at a time: between two slices the caller may do something else.
@@ -101,6 +101,7 @@ def _fold(batch: Batch, span: Span, index: int, record: Record) -> None:
         span.dead_letters += 1
         # Not the error itself: by its traceback it would keep the batch and all records polled with it in memory, until
         # Python looks for cycles, which happens rarely.
-        batch.refused.append(RefusedRecord(record, refusal.reason, str(refusal)))
+        named = named_job(value, record.headers, refusal.reason)
+        batch.refused.append(RefusedRecord(record, refusal.reason, str(refusal), named))
     else:
         batch.add(event, index, record_text(span.partition, record.offset, event.time, record.timestamp))

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from schemas.decode import Reason
+from schemas.identity import JobIdentity, job_member
+from schemas.redis_layout import partition_name
+from schemas.refused_event import RefusedEvent, refused_event
 
 
 class Record(Protocol):
@@ -22,11 +25,24 @@ class Record(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RefusedRecord:
-    """A record that cannot be understood, and why; it becomes a dead letter."""
+    """A record that cannot be understood, and why; it becomes a dead letter.
+
+    `identity` is the job that it names, as far as it can be read.
+    """
 
     record: Record
     reason: Reason
     message: str
+    identity: JobIdentity | None = None
+
+    @property
+    def remembered(self) -> RefusedEvent | None:
+        """What is remembered of it at the job that it names; None when it names none."""
+        if self.identity is None:
+            return None
+        record = self.record
+        place = f"{partition_name(record.topic, record.partition)}/{record.offset}"
+        return refused_event(job_member(self.identity), record.timestamp, place, self.reason)
 
 
 def fingerprint_of(record: Record) -> str:

@@ -28,11 +28,14 @@ from schemas.redis_layout import (
     META,
     NEWS,
     POSITIONS,
+    REFUSED,
+    REFUSED_TIMES,
     SIFT,
     Sift,
     number_in,
     score_of,
 )
+from schemas.refused_event import MAX_REFUSED, MAX_REFUSED_OF_BUCKET, RefusedEvent
 from schemas.registers import STAGE_TIME
 from service.redis import AnyRedis
 
@@ -69,18 +72,24 @@ class ApplyStep:
         self._apply = Script(redis, "apply")
 
     async def __call__(
-        self, bucket: int, jobs: Sequence[EncodedJob], spans: Mapping[int, Span], sift: Sift | None = None
+        self,
+        bucket: int,
+        jobs: Sequence[EncodedJob],
+        spans: Mapping[int, Span],
+        sift: Sift | None = None,
+        refused: Sequence[RefusedEvent] = (),
     ) -> int:
         """Apply these jobs of a batch and its spans, by their index in it; return how many jobs changed.
 
-        When the bucket is sifted, a job is made only by news.
+        When the bucket is sifted, a job is made only by news. Of refused events the newest are remembered.
 
         Raises PositionMovedError, BucketMissingError, BucketSealedError, DamagedKeyError or BatchTooLargeError, and
         then nothing was written; another StoreUnavailableError, and then the outcome is unknown.
         """
         incarnation = self._buckets.pointer.incarnations[bucket]
-        argument = _pack(self._buckets.base(bucket), incarnation, spans, jobs, sift, is_first=bucket == 0)
-        answer = await self._apply(self._buckets.keys(bucket, META, POSITIONS), [argument])
+        base = self._buckets.base(bucket)
+        argument = _pack(base, incarnation, spans, jobs, sift, refused=refused, is_first=bucket == 0)
+        answer = await self._apply(self._buckets.keys(bucket, META, POSITIONS, REFUSED, REFUSED_TIMES), [argument])
         if answer[0] == b"moved":
             raise _moved(answer, spans)
         if answer[0] == b"damaged":
@@ -107,6 +116,20 @@ def encode(batch: Batch, buckets: int, sifts: Sifts) -> list[list[EncodedJob]]:
         bucket = bucket_of(member, buckets)
         encoded[bucket].append(encode_job(member, known.job, known.events, sifts.get(bucket)))
     return encoded
+
+
+def remembered(batch: Batch, buckets: int, sifts: Sifts) -> list[list[RefusedEvent]]:
+    """Return for each bucket the refused events that name a job of it; one that is sifted takes no old ones."""
+    events: list[list[RefusedEvent]] = [[] for _ in range(buckets)]
+    for refused in batch.refused:
+        event = refused.remembered
+        if event is None:
+            continue
+        bucket = bucket_of(event.member, buckets)
+        sift = sifts.get(bucket)
+        if sift is None or event.letter.time >= sift.cutoff:
+            events[bucket].append(event)
+    return events
 
 
 def encode_job(member: str, job: FoldedJob, events: Mapping[int, int], sift: Sift | None = None) -> EncodedJob:
@@ -144,6 +167,7 @@ def _pack(
     jobs: Sequence[EncodedJob],
     sift: Sift | None,
     *,
+    refused: Sequence[RefusedEvent],
     is_first: bool,
 ) -> bytes:
     """Return the argument of the script for one bucket.
@@ -164,6 +188,17 @@ def _pack(
         for index, span in spans.items()
     ]
     # Lua knows strings, not text: without bin types both arrive as strings.
-    argument = (base, incarnation, partitions, list(chain.from_iterable(jobs)), _NAMES, sift.stored if sift else "")
+    entries = [text for event in refused for text in (event.member, str(event.milliseconds), event.entry)]
+    stored_sift = sift.stored if sift else ""
+    argument = (
+        base,
+        incarnation,
+        partitions,
+        list(chain.from_iterable(jobs)),
+        _NAMES,
+        stored_sift,
+        entries,
+        (MAX_REFUSED, MAX_REFUSED_OF_BUCKET),
+    )
     packed: bytes = msgpack.packb(argument, use_bin_type=False)
     return packed

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Protocol, cast
 
 from projector.fold.batch import Batch, Span
-from projector.store.apply import ApplyStep, encode
+from projector.store.apply import ApplyStep, encode, remembered
 from projector.store.bucket_fields import fingerprint_in
 from projector.store.buckets import Buckets
 from projector.store.calls import limited, understood
@@ -65,10 +65,11 @@ class Generation:
         """
         sifts = self.sifts
         jobs = encode(batch, self.pointer.buckets, sifts)
+        refused = remembered(batch, self.pointer.buckets, sifts)
 
         async def apply(bucket: int) -> int:
             due = _due(batch, bucket)
-            return await self._step(bucket, jobs[bucket], due, sifts.get(bucket)) if due else 0
+            return await self._step(bucket, jobs[bucket], due, sifts.get(bucket), refused[bucket]) if due else 0
 
         return sum(await self.buckets.each(apply))
 

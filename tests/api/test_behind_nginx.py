@@ -9,7 +9,6 @@ from urllib.parse import urljoin, urlsplit
 import aiohttp
 import pytest
 from aiohttp import web
-from playwright.async_api import async_playwright, expect
 from yarl import URL
 
 from devstack import free_port
@@ -23,8 +22,6 @@ pytestmark = [
     pytest.mark.skipif(not NGINX, reason="nginx is not installed"),
 ]
 
-CHROMIUM = "/usr/bin/chromium"
-MILLISECONDS = 10_000
 SECONDS = 10.0
 
 
@@ -59,29 +56,6 @@ async def test_pages_follow_one_another_behind_the_prefix(
     assert len(found) == len(set(found)) == 25
     async with session.get(asked, ssl=proxy.trust, headers={"If-None-Match": tag}) as answer:
         assert answer.status == 304
-
-
-@pytest.mark.xdist_group("page")
-async def test_the_page_turns_over_behind_the_prefix(proxy: Nginx, projection: Projection) -> None:
-    """The page finds the API behind the prefix, and the next page too when nothing has changed since it was asked."""
-    await projection.put(numbered(150))
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
-        )
-        page = await browser.new_page(ignore_https_errors=True)
-        answers: list[int] = []
-        page.on("response", lambda answer: answers.append(answer.status) if STATUS in answer.url else None)
-        await page.goto(f"{proxy.url}?owner=0x1111")
-        assert page.url == f"{proxy.url}/?owner=0x1111"
-        await expect(page.locator("tbody tr")).to_have_count(100, timeout=MILLISECONDS)
-        async with page.expect_response(lambda answer: answer.status == 304, timeout=MILLISECONDS):
-            await page.evaluate("ask()")
-        await page.get_by_role("button", name="Next page").click(timeout=MILLISECONDS)
-        await expect(page.locator("tbody tr")).to_have_count(50, timeout=MILLISECONDS)
-        assert urlsplit(page.url).path == "/ops/"
-        await browser.close()
-    assert set(answers) == {200, 304}
 
 
 async def test_what_is_not_for_everybody_stays_in(

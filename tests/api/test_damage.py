@@ -165,7 +165,7 @@ def test_what_is_remembered_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None
         job = Job(job_id=f"job-{number}")
         fields = job.fields()
         row = [fields[name].encode() if name in fields else None for name in STORED_FIELDS]
-        rows = [[*row, b"0", job.member.encode()], [*row, b"0", b"another"]]
+        rows = [[*row, None, b"0", job.member.encode()], [*row, None, b"0", b"another"]]
         assert met.sound("base:", ("owner:0x1111",), rows) == rows[:1]
         met.name_key(f"key-{number}".encode(), "fault")
     assert len(met._sound) <= 3  # noqa: SLF001 - its size cannot be seen from outside

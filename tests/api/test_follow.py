@@ -1,4 +1,4 @@
-"""The README's own code for front ends, run by Node against the API, before, between and after what jobs report."""
+"""The code of the HTTP page for programs, run by Node against the API, before, between and after what jobs report."""
 
 import asyncio
 import shutil
@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.client import Client
 from tests.support.links import Link
-from tests.support.markdown import README, blocks
+from tests.support.markdown import DOCS, blocks
 from tests.support.seeding import FINISHED_JOB, Job, Projection
 from tests.support.waiting import until
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("node"), reason="node is not in
 
 
 class Follower:
-    """The README's code in a process of its own, and what it has printed."""
+    """The page's code in a process of its own, and what it has printed."""
 
     def __init__(self, process: asyncio.subprocess.Process, output: Path) -> None:
         self._process = process
@@ -52,8 +52,8 @@ async def link(api: Client) -> AsyncIterator[Link]:
 
 @pytest.fixture
 async def follower(link: Link, tmp_path: Path) -> AsyncIterator[Follower]:
-    """The README's code, which asks at the link for the job with the README's jobId."""
-    [code] = [block.text for block in blocks(README) if block.language == "js"]
+    """The page's code, which asks at the link for the job that it names."""
+    [code] = [block.text for block in blocks(DOCS / "http.md") if block.language == "js"]
     assert ADDRESS in code
     with (tmp_path / "printed").open("wb") as output:
         process = await asyncio.create_subprocess_exec(
@@ -74,7 +74,7 @@ def last_is(follower: Follower, text: str) -> Callable[[], Awaitable[bool]]:
     return tells
 
 
-async def test_the_readmes_code_follows_a_job_from_before_it_began_through_broken_networks(
+async def test_the_code_follows_a_job_from_before_it_began_through_broken_networks(
     api: Client, link: Link, follower: Follower, projection: Projection
 ) -> None:
     """It waits for an API that is away and for the first event, asks again after cuts, and ends with the job."""
@@ -100,7 +100,7 @@ async def test_the_readmes_code_follows_a_job_from_before_it_began_through_broke
     assert follower.printed == ["Job started", "Running algorith", "Job finished"]
 
 
-async def test_the_readmes_code_ends_when_it_is_refused(link: Link, follower: Follower) -> None:
+async def test_the_code_ends_when_it_is_refused(link: Link, follower: Follower) -> None:
     """What asking again cannot mend ends it, with an error."""
     server = await asyncio.start_server(refuse, "127.0.0.1", link.port)
     async with server:

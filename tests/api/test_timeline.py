@@ -7,7 +7,7 @@ import jsonschema_rs
 import pytest
 
 from schemas import job_timeline
-from schemas.redis_layout import CUTOFF, pointer_key
+from schemas.redis_layout import CUTOFF, REFUSED, pointer_key
 from tests.support.client import TIMELINE, Client, StartApi, next_page
 from tests.support.seeding import FINISHED_JOB, PARTITION, Job, Projection
 
@@ -177,3 +177,56 @@ async def test_an_expired_job_is_gone(start_api: StartApi, projection: Projectio
     assert (answer.status, answer.error) == (410, "The job has expired")
     assert [job["jobId"] for job in (await api.get(f"{TIMELINE}?owner=0x1111")).json()] == ["4444"]
     assert await api.jobs("jobId=3333") == []
+
+
+@pytest.mark.parametrize("buckets", [1, 3])
+async def test_refused_events_stand_at_their_job(
+    start_api: StartApi, redis: Any, projection: Projection, buckets: int
+) -> None:
+    """Whoever asks sees reason and date of refused events, admins where they are too; other jobs have none of them."""
+    spread = Projection(redis, projection.prefix, buckets=buckets)
+    await spread.begin()
+    jobs = [Job(job_id=f"job-{number}") for number in range(4)]
+    await spread.put(jobs)
+    await spread.refuse(jobs[1], "2020-10-01T01:00:30Z", "invalid-field", 9)
+    await spread.refuse(jobs[1], "2020-10-01T01:00:40Z", "unknown-type", 12)
+    await spread.refuse(Job(job_id="never reported"), "2020-10-01T01:00:40Z", "invalid-field")
+    api = await start_api(projection.prefix, API_ADMIN_TOKENS="sesame-sesame-16")
+    for headers, records in (
+        ({}, (None, None)),
+        ({"Authorization": "Bearer sesame-sesame-16"}, (f"{PARTITION}/12", f"{PARTITION}/9")),
+    ):
+        timelines = (await api.get(f"{TIMELINE}?owner=0x1111", **headers)).json()
+        refused = {job["jobId"]: job["refused"] for job in timelines}
+        assert refused.pop("job-1") == [
+            {"reason": "unknown-type", "date": "2020-10-01T01:00:40Z", "record": records[0]},
+            {"reason": "invalid-field", "date": "2020-10-01T01:00:30Z", "record": records[1]},
+        ]
+        assert list(refused.values()) == [[], [], []]
+        codes = {job["jobId"]: [one["code"] for one in job["diagnosis"]] for job in timelines}
+        assert [name for name in codes if "EVENTS:REFUSED" in codes[name]] == ["job-1"]
+    assert len(await api.jobs("owner=0x1111")) == 4
+    assert (await api.get(f"{TIMELINE}?jobId=never+reported")).status == 404
+
+
+async def test_refused_events_that_cannot_be_read_are_said_to_be_unknown(api: Client, projection: Projection) -> None:
+    """A key of a wrong type, or an entry that is none, costs the answer nothing but what was refused."""
+    await projection.put([Job(stages={"started": "2120-10-01T01:00:00Z"})])
+    await projection.stand({PARTITION: 8}, {PARTITION: 8})
+    await projection.redis.set(projection.key(REFUSED), "not ours")
+    assert await codes_of(api) == [["UNDETERMINED"]]
+    await projection.redis.delete(projection.key(REFUSED))
+    await projection.redis.zadd(projection.key(REFUSED), {f"{Job().member}\trubbish": 0})
+    assert await codes_of(api) == [["UNDETERMINED"]]
+
+
+async def test_refused_events_of_before_the_cutoff_are_not_told(start_api: StartApi, projection: Projection) -> None:
+    """What is let go of jobs is let go of their refused events too."""
+    job = Job(stages={"started": "2021-10-01T01:00:00Z"})
+    await projection.put([job])
+    await projection.refuse(job, "2020-10-01T01:00:00Z", "invalid-field", 9)
+    await projection.refuse(job, "2021-10-01T01:00:00Z", "invalid-field", 12)
+    await projection.redis.hset(pointer_key(projection.prefix), CUTOFF, "2021-01-01T00:00:00.000000")
+    api = await start_api(projection.prefix)
+    [timeline] = (await api.get(f"{TIMELINE}?owner=0x1111")).json()
+    assert [one["date"] for one in timeline["refused"]] == ["2021-10-01T01:00:00Z"]

@@ -43,7 +43,7 @@ def test_a_function_has_at_most_50_lines(folder: str) -> None:
     assert {name: lines for name, lines in functions.items() if lines > MAX_FUNCTION_LINES} == {}
 
 
-@pytest.mark.parametrize("room", ["projector", "api"])
+@pytest.mark.parametrize("room", ["operator_status", "worker", "projector", "api"])
 def test_a_folder_is_seen_at_a_glance(room: str) -> None:
     """No folder holds more than a reader can keep in mind."""
     folders = [PROJECT / room, *(path for path in (PROJECT / room).rglob("*") if path.is_dir())]

@@ -19,7 +19,7 @@ LIMIT_SECONDS = 60
 ADDRESS = "http://127.0.0.1:8080"
 ADMIN_TOKEN = "example-admin-token"  # noqa: S105 - the one that the page shows
 PROGRAMS = {"sh": ["sh", "-ec"], "python": [sys.executable, "-c"], "js": ["node", "--eval"]}
-SHOWN = {"json", "text"}
+SHOWN = {"json", "text", "html"}  # HTML is tried in a browser, by tests/api/page
 # These install and start things of their own: test_make_run.py runs the one, and nothing can run itself.
 RUN_ELSEWHERE = {"make run\n", "make test\n"}
 

@@ -16,6 +16,8 @@ PROJECT = Path(__file__).parents[2]
 LOCK = PROJECT / "requirements.lock"
 RUN_LOCK = PROJECT / "requirements-run.lock"
 CONFIGURATION = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+# Python, and what is read by it.
+KINDS = {".css", ".html", ".js", ".json", ".lua", ".py", ".ts"}
 SCRIPTS = [*CONFIGURATION["project"]["scripts"], "status-worker"]
 _REQUIREMENT = re.compile(r"([a-z0-9-]+)==([^\s;]+)( ; [^\\]+)?((?: \\\n    --hash=sha256:[0-9a-f]{64})+)\n")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -83,9 +85,9 @@ def test_the_wheel_has_the_files_that_are_no_python(files: set[str]) -> None:
         path.relative_to(PROJECT).as_posix()
         for room in CONFIGURATION["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
         for path in (PROJECT / room).rglob("*")
-        if path.suffix in {".lua", ".html", ".json", ".py"}
+        if path.suffix in KINDS
     }
-    assert {Path(name).suffix for name in there} == {".lua", ".html", ".json", ".py"}
+    assert {Path(name).suffix for name in there} == KINDS
     assert there <= files
     assert not any(name.startswith(("tests", "docs")) for name in files)
 

@@ -15,17 +15,19 @@ from schemas.redis_layout import EPOCH, FLOOR, JOB, LEASE, META, SEALED, bucket_
 from service.errors import StoppedError
 from tests.support.deployment import Deployment, get, wait_for
 from tests.support.events import event, record
-from tests.support.processes import Process
+from tests.support.processes import Process, started
 from tests.support.refold import refold, stored
 from tests.support.services import Services
 from tests.support.streams import streaming
 from tests.support.topics import admin
 from tests.support.watching import watched
 
+SLOWLY = ("--rate", "150")
+
 
 def start_rebuild(deployment: Deployment, *options: str) -> Process:
     """Start a rebuild that takes a while."""
-    return deployment.start("projector", "rebuild", "--rate", "150", *options)
+    return deployment.start("projector", "rebuild", *SLOWLY, *options)
 
 
 def wait_until_building(deployment: Deployment, number: int) -> int:
@@ -86,7 +88,9 @@ def test_only_one_rebuild_at_a_time(folded: Deployment) -> None:
 @pytest.mark.long(25)
 def test_a_rebuild_that_was_killed_is_resumed(folded: Deployment) -> None:
     """After kill -9 the next rebuild goes on in the same generation, from where it stands."""
-    first = start_rebuild(folded)
+    log = folded.directory / "first.log"
+    # By Python, as in production: the followers are its children then.
+    first = started("projector", ["rebuild", *SLOWLY], folded.environment, log, log)
     wait_until_building(folded, 2)
     time.sleep(0.5)
     followers = children_of(first.pid)

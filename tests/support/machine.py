@@ -1,27 +1,26 @@
-"""Tests that share the machine: how they take turns, and leave each other's ports alone."""
+"""Tests that share the machine: how they make way for each other, and leave each other's ports alone."""
 
-import fcntl
 import itertools
 import os
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from functools import cache
 
 from devstack import ports
 
 # What pytest-xdist says to each of the processes that run tests.
 NUMBER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 COUNT = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-LESS_URGENT = 5
+LESS_URGENT = 10
 
 
+@cache
 def make_way() -> None:
-    """Leave the processor to the first process of this run, which begins with the longest test.
+    """Leave the processor to the process that measures time, from now on, with all that is started here.
 
-    That one holds answers to a limit while everything is broken, and must not be late for the sake of other tests.
+    What measures time is dealt out first, as one. The process that gets it keeps its place until it comes to other
+    tests: answers that are held to a limit while everything is broken must not be late for the sake of those.
     """
-    if NUMBER:
+    if COUNT > 1:
         os.nice(LESS_URGENT)
 
 
@@ -34,11 +33,3 @@ def use_own_ports() -> None:
 def end_apis_at_once() -> None:
     """Have no API drain at its end but where a test says so: nobody deals out requests to them."""
     os.environ["API_DRAIN_SECONDS"] = "0"
-
-
-@contextmanager
-def share_of(lock: Path, *, alone: bool) -> Iterator[None]:
-    """Run beside others, or alone once they have ended; whoever comes meanwhile waits."""
-    with lock.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-        yield

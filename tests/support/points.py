@@ -13,6 +13,8 @@ from typing import Any
 
 from projector.app import run_projector
 from projector.settings import ProjectorSettings
+from tests.support.followers import fork_followers
+from tests.support.processes import fork_server
 
 # Coroutines whose awaits are points: the loop, the step that applies a batch, the letters it waits for.
 APPLY_PATH = ("Projector.", "Generation.", "DeadLetterWriter.", "Sender.")
@@ -65,6 +67,7 @@ def run_in_child(main: Callable[[Points], Coroutine[Any, Any, None]], wanted: in
 
     Returns the number of points passed, 0 when it was killed, and the signal that ended it, 0 when none did.
     """
+    server = fork_server()
     reading, writing = os.pipe()
     with warnings.catch_warnings():
         # From Python 3.12 on a fork beside other threads is warned of; the one of pytest-xdist only reads from a pipe.
@@ -72,6 +75,7 @@ def run_in_child(main: Callable[[Points], Coroutine[Any, Any, None]], wanted: in
         child = os.fork()
     if child == 0:
         os.close(reading)
+        fork_followers(server)
         points = Points(wanted)
         try:
             asyncio.run(main(points))

@@ -5,6 +5,7 @@ others. What is measured, and what is about the start of a program, is started b
 """
 
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import runpy
 import signal
@@ -14,7 +15,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 _FORKING: Final = multiprocessing.get_context("forkserver")
 _FORKING.set_forkserver_preload(["tests.support.preloaded"])
@@ -69,7 +70,9 @@ class Forked:
         for path in (output, errors):
             path.touch()
         self._process = _FORKING.Process(
-            target=_run, args=(module, tuple(arguments), dict(environment), output, errors), name=module
+            target=_run,
+            args=(fork_server(), module, tuple(arguments), dict(environment), (output, errors)),
+            name=module,
         )
         with _READING:
             self._process.start()
@@ -121,11 +124,24 @@ def run(
     return subprocess.CompletedProcess([module, *arguments], code, output.read_text(), errors.read_text())
 
 
-def _run(module: str, arguments: tuple[str, ...], environment: dict[str, str], output: Path, errors: Path) -> None:
+def fork_server() -> str:
+    """Return where the fork server of this process is; it is started when there is none yet."""
+    server: Any = multiprocessing.forkserver._forkserver  # noqa: SLF001 - there is no public way
+    server.ensure_running()
+    return str(server._forkserver_address)  # noqa: SLF001 - as above
+
+
+def _run(
+    server: str, module: str, arguments: tuple[str, ...], environment: dict[str, str], files: tuple[Path, Path]
+) -> None:
     """Do in the fork what Python does before it runs a module."""
+    # Imported here: it was, beforehand, in the fork, and others that start processes have no need of it.
+    from tests.support.followers import fork_followers  # noqa: PLC0415
+
+    fork_followers(server)
     os.environ.clear()
     os.environ.update(environment)
-    for number, path in ((1, output), (2, errors)):
+    for number, path in enumerate(files, start=1):
         with path.open("ab") as file:
             os.dup2(file.fileno(), number)
     sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115 - a descriptor, for good

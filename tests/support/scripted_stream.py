@@ -10,7 +10,7 @@ import orjson
 from aiohttp import web
 
 from schemas.lifecycle import STAGES
-from worker.watching.asking import LIST, STREAM, TIMELINE, connected
+from worker.watching.asking.api import LIST, STREAM, TIMELINE, connected
 from worker.watching.ending import Ended
 from worker.watching.job import Job
 from worker.watching.matches import Query
@@ -57,6 +57,7 @@ class Script:
 
     connections: list[Sequence[bytes]] = field(default_factory=list)
     timelines: list[dict[str, Any]] = field(default_factory=list)
+    refusals: list[tuple[int, str]] = field(default_factory=list)  # what is answered before timelines are
     stays_open: bool = False
     at_connection: dict[int, Callable[[], None]] = field(default_factory=dict)
     is_over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -77,7 +78,10 @@ class Script:
         return response
 
     async def timeline(self, request: web.Request) -> web.Response:
-        """Return the timelines that the query names, as they stand now."""
+        """Return the next refusal, else the timelines that the query names, as they stand now."""
+        if self.refusals:
+            code, text = self.refusals.pop(0)
+            return web.Response(status=code, text=text, headers={"Retry-After": "0.5"})
         wanted = request.query.get("jobId")
         found = [job for job in self.timelines if wanted in {None, job["jobId"]}]
         return web.json_response(found, headers={"Retry-After": "0.5"})

@@ -18,12 +18,15 @@ from schemas.redis_layout import (
     JOB,
     META,
     POSITIONS,
+    REFUSED,
+    REFUSED_TIMES,
     Heartbeat,
     Pointer,
     bucket_prefix,
     pointer_key,
     score_of,
 )
+from schemas.refused_event import refused_event
 from schemas.registers import detail_stamp, record_text, stage_register, value_text
 
 TOPIC = "job-events"
@@ -176,6 +179,14 @@ class Projection:
         heartbeat = Heartbeat(seconds * 1000 + microseconds // 1000, end, code)
         for bucket in range(self.buckets):
             await self.redis.hset(self.key(HEARTBEATS, bucket), partition, heartbeat.stored)
+
+    async def refuse(self, job: Job, time: str, reason: str, offset: int = 9) -> None:
+        """Store that an event which names a job was refused."""
+        milliseconds = unix_seconds(sortable_time(time)) * 1000
+        event = refused_event(job.member, milliseconds, f"{PARTITION}/{offset}", reason)
+        bucket = bucket_of(job.member, self.buckets)
+        await self.redis.zadd(self.key(REFUSED, bucket), {event.entry: 0})
+        await self.redis.zadd(self.key(REFUSED_TIMES, bucket), {event.entry: milliseconds})
 
     async def delete(self) -> None:
         """Delete every key."""

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from service.errors import CommandError
+from tests.support.followers import fork_followers
 from tests.support.points import Driven, Points
+from tests.support.processes import fork_server
 
 LIMIT_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.01
@@ -39,12 +41,14 @@ def run_stopped(
     main: Callable[[], Coroutine[Any, Any, Any]], wanted: int = 0, meanwhile: Callable[[int], None] | None = None
 ) -> Ended:
     """Run a coroutine in a child process; at the wanted point `meanwhile` is done to its process, by its id."""
+    server = fork_server()
     reading, writing = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # as in points.py
         child = os.fork()
     if child == 0:
         os.close(reading)
+        fork_followers(server)
         os.write(writing, json.dumps(_outcome(main, _Stops(wanted))).encode())
         os._exit(0)
     os.close(writing)

@@ -9,7 +9,7 @@ import pytest
 from tests.torture.faults.schedule import Kind
 
 # Alone: answers that are late because other tests keep the machine busy would be anomalies.
-pytestmark = [pytest.mark.server, pytest.mark.alone]
+pytestmark = [pytest.mark.server, pytest.mark.alone, pytest.mark.long(120)]
 
 SEED = 4864
 MINUTES = 1.4

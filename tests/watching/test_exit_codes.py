@@ -6,9 +6,11 @@ import signal
 import pytest
 
 from devstack import free_port
+from tests.support.client import TIMELINE, Client
 from tests.support.seeding import FINISHED_JOB, Job, Projection
 from tests.support.waiting import until
 from tests.support.watcher import ended, terminal, watched, watcher
+from worker.watching.telling.sentences import first_sentence
 
 RUNNING = Job(job_id="4444", stages={"started": "2020-10-01T01:00:00Z", "running": "2020-10-01T01:01:00Z"})
 
@@ -117,8 +119,19 @@ async def test_in_a_terminal(api: str, projection: Projection) -> None:
         await projection.put([finished("4444", "failed", "started", "running", error="no \x1b[31mroom")])
         done = await shown.end()
     assert done.code == 10
-    assert "4444  ● · ● · ●  ✗ failed" in done.output
+    assert "4444  ● · ● · ✗  failed" in done.output
     assert done.output.splitlines()[-1] == r"failed: 4444: no \x1b[31mroom"
+
+
+async def test_why_a_job_stands_still(api: str, projection: Projection) -> None:
+    """Below a job that stands still is the first sentence of what the API says of that."""
+    await projection.put([RUNNING])
+    async with Client(api) as client:
+        [job] = (await client.get(f"{TIMELINE}?jobId=4444")).json()
+    async with terminal(api, "--job-id=4444") as shown:
+        sentence = first_sentence(job["diagnosis"][0]["hint"])
+        assert sentence
+        await until(lambda: shown.shows(f"\n    {sentence[:40]}"), "it is drawn", 30)
 
 
 async def test_json_in_a_terminal(api: str, projection: Projection) -> None:

@@ -150,7 +150,7 @@ async def test_why_a_job_stands_still_is_told() -> None:
     heard = Heard()
     ended = await watch(script, heard=heard, limit_seconds=2.0)
     assert ended.ending is Ending.GAVE_UP
-    assert heard.jobs[-1].story.hint == cause["hint"]
+    assert (heard.jobs[-1].story.diagnosis, heard.jobs[-1].story.hint) == (cause["code"], cause["hint"])
 
 
 async def test_several_jobs_that_are_named() -> None:

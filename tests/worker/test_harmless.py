@@ -17,9 +17,9 @@ from devstack import Kafka, free_port
 from operator_status import JobReporter, Reporter
 from operator_status.errors import InvalidEventError
 from operator_status.event import HEADERS, ReportedJob
-from operator_status.forgiving import fitting_report
 from operator_status.job import NAMES_IN_EVENTS
-from operator_status.reporter import CLOSE_SECONDS, END_SECONDS
+from operator_status.reporting.forgiving import fitting_report
+from operator_status.reporting.reporter import CLOSE_SECONDS, END_SECONDS
 from projector.fold.job import FoldedJob
 from schemas.decode import decode
 from schemas.identity import JobIdentity

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 NOT_INSTALLED = {"redis", "aiohttp", "uvloop", "pydantic", "orjson", "structlog"} | {"worker", "service", "schemas"}
-ALL = "operator_status.commands.command_line, operator_status.left_reports"
+ALL = "operator_status.commands.command_line, operator_status.delivery.left_reports"
 CODE = f"import sys, {ALL}; print(*{{name.partition('.')[0] for name in sys.modules}})"
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from operator_status.errors import InvalidEventError
 from operator_status.event import ReportedJob
-from operator_status.forgiving import strict_report
 from operator_status.job import NAMES_IN_EVENTS, FinishedDetails, HandedOver, Job, Outcome
 from operator_status.published import DETAILS, SCHEMA
 from operator_status.published import STAGES as STAGES_OF_WORKERS
+from operator_status.reporting.forgiving import strict_report
 from schemas import job_event
 from schemas.job_event import DETAIL_NAMES
 from schemas.lifecycle import OUTCOMES, STAGE_NAMES, STAGES, Stage

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from operator_status.delivery.outbox import Outbox
 from operator_status.errors import RefusedByKafkaError
 from operator_status.event import HEADERS, Report, ReportedJob, make_report
 from operator_status.job import Acknowledgement
-from operator_status.outbox import Outbox
 from projector.fold.job import FoldedJob
 from schemas.decode import decode
 from schemas.identity import JobIdentity

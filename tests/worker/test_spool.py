@@ -16,8 +16,8 @@ import orjson
 import pytest
 
 from operator_status import JobReporter
+from operator_status.delivery.spool import Spool, SpoolFullError
 from operator_status.event import ReportedJob, make_report
-from operator_status.spool import Spool, SpoolFullError
 from tests.support.deployment import wait_for
 from tests.support.spooled import COMMAND, JOB, PROJECT, away, execute, left, script
 from tests.support.topics import read_topic
@@ -122,7 +122,7 @@ def test_a_fault_at_each_step_of_writing(tmp_path: Path, fault: str, kind: str) 
     )
     place = {"mkdir": "pathlib.Path", "open": "pathlib.Path", "replace": "pathlib.Path"}.get(fault, "os")
     text = (
-        "import os, pathlib, sys\nfrom operator_status.spool import Spool\n"
+        "import os, pathlib, sys\nfrom operator_status.delivery.spool import Spool\n"
         "from operator_status.event import ReportedJob, make_report\n"
         f"{place}.{fault} = lambda *_, **__: {end}\n"
         "try:\n"
@@ -148,7 +148,7 @@ async def test_killed_while_it_delivers(kafka: str, topic: str, tmp_path: Path) 
     """Killed after Kafka has a report and before it is removed, it is sent once more: the same event, twice."""
     execute(tmp_path, "true", KAFKA_TOPIC=topic).communicate()
     text = (
-        "import os, sys\nfrom operator_status.spool import Spool\n"
+        "import os, sys\nfrom operator_status.delivery.spool import Spool\n"
         "from operator_status.commands.command_line import run\n"
         "Spool.remove = lambda *_: os.kill(os.getpid(), 9)\nsys.argv[1:] = ['deliver']\nrun()\n"
     )
@@ -173,14 +173,14 @@ def test_a_full_disk_is_told_and_harms_nothing(tmp_path: Path) -> None:
 
 def test_a_spool_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond its number of reports, or of bytes, nothing is written, and what is there stays."""
-    monkeypatch.setattr("operator_status.spool.MAX_SPOOLED_REPORTS", 2)
+    monkeypatch.setattr("operator_status.delivery.spool.MAX_SPOOLED_REPORTS", 2)
     spool = Spool(tmp_path, "topic")
     spool.keep(report(1))
     spool.keep(report(2))
     with pytest.raises(SpoolFullError, match="2 reports are in"):
         spool.keep(report(3))
-    monkeypatch.setattr("operator_status.spool.MAX_SPOOLED_REPORTS", 9)
-    monkeypatch.setattr("operator_status.spool.MAX_SPOOL_BYTES", 10_000)
+    monkeypatch.setattr("operator_status.delivery.spool.MAX_SPOOLED_REPORTS", 9)
+    monkeypatch.setattr("operator_status.delivery.spool.MAX_SPOOL_BYTES", 10_000)
     with pytest.raises(SpoolFullError):
         spool.keep(report(3, size=10_000))
     assert sorted(one.key for one in spool.left()) == [b"1", b"2"]
@@ -202,7 +202,7 @@ def test_one_process_at_a_time_sends_what_others_left(tmp_path: Path) -> None:
     spool = Spool(tmp_path, "topic")
     spool.keep(report())
     text = (
-        "from operator_status.spool import Spool\n"
+        "from operator_status.delivery.spool import Spool\n"
         f"with Spool({str(tmp_path)!r}, 'topic').lock() as is_ours: print(is_ours, flush=True); input()\n"
     )
     holder = script(tmp_path, text)

@@ -24,13 +24,17 @@ class JobKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """How a job got where it stood when that was asked for; `status` is the furthest stage then."""
+    """How a job got where it stood when that was asked for; `status` is the furthest stage then.
+
+    `diagnosis` is the code of the most urgent cause of its being there, and `hint` what to say of that.
+    """
 
     status: int = 0
     dates: tuple[tuple[int, str], ...] = ()
     outcome: str | None = None
     message: str | None = None
     error: str | None = None
+    diagnosis: str | None = None
     hint: str | None = None
 
 
@@ -83,14 +87,8 @@ def of_timeline(timeline: Mapping[str, Any]) -> Job:
     dates = tuple((int(stage["status"]), str(stage["date"])) for stage in timeline["stages"])
     code = int(timeline["status"])
     causes = timeline.get("diagnosis") or [{}]
-    story = Story(
-        code,
-        dates,
-        timeline["outcome"],
-        timeline["message"],
-        timeline["error"],
-        str(causes[0].get("hint") or "") or None,
-    )
+    why = (causes[0].get("code"), causes[0].get("hint"))
+    story = Story(code, dates, timeline["outcome"], timeline["message"], timeline["error"], *why)
     created = min((date for _, date in dates), default=None)
     finished = dict(dates).get(FINISHED.code)
     return Job(_key(timeline, int(timeline["attempt"])), code, str(timeline["statusText"]), created, finished, story)

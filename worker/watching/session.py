@@ -1,11 +1,11 @@
 """One run of `watch`: who is asked, who is told, and the last word."""
 
 from service.signals import stop_on_signals
-from worker.watching.asking import connected
+from worker.watching.asking.api import connected
 from worker.watching.ending import Ending
-from worker.watching.lines import Lines
-from worker.watching.screen import Screen
 from worker.watching.settings import WatchSettings
+from worker.watching.telling.lines import Lines
+from worker.watching.telling.screen import Screen
 from worker.watching.verdict import Wait
 from worker.watching.watch import Teller, Watch
 

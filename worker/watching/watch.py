@@ -6,12 +6,12 @@ from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any, Final, Protocol, Self
 
 from schemas.lifecycle import Stage
-from worker.watching.asking import Api
-from worker.watching.contact import Contact, Say
+from worker.watching.asking.api import Api
+from worker.watching.asking.contact import Contact, Say
+from worker.watching.asking.errors import LostContactError
+from worker.watching.asking.explaining import Explainer
+from worker.watching.asking.following import Follower
 from worker.watching.ending import Ended, Ending
-from worker.watching.errors import LostContactError
-from worker.watching.explaining import Explainer
-from worker.watching.following import Follower
 from worker.watching.job import Job
 from worker.watching.matches import Matches, Query
 from worker.watching.verdict import Wait, verdict

@@ -17,7 +17,7 @@ from projector.replay.archive.stream import ArchiveWriter
 from projector.replay.generations.choice import TO_EXPORT, choose
 from projector.replay.generations.size import sizes_of
 from projector.replay.progress import Show
-from projector.replay.stored_jobs import stored_jobs
+from projector.replay.stored_jobs import stored_jobs, stored_refused
 from projector.replay.whole import require_whole
 from projector.store.calls import limited
 from projector.store.catalog import Catalog, State
@@ -64,6 +64,8 @@ async def export(redis: AnyRedis, prefix: str, number: int | None, writer: Archi
     async for jobs in stored_jobs(redis, prefix, chosen.pointer, _IF_DAMAGED):
         writer.add(line_of(fields) for fields, _ in jobs)
         show({name: writer.jobs}, {name: max(count, writer.jobs)})
+    async for refused in stored_refused(redis, prefix, chosen.pointer):
+        writer.add_refused(refused)
     after = await source.stood()
     _check_unchanged(before, after)
     if (await catalog.read()).cutoff != state.cutoff:

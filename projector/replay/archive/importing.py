@@ -88,10 +88,10 @@ async def _fill(
     generation = change.generation(pointer)
     name = f"generation {pointer.number}"
     batches = 0
-    async for jobs in reader.batches():
+    async for items in reader.batches():
         if is_beside and batches % _MEMORY_EVERY_BATCHES == 0:
             await require_room(change.redis)
-        await join(change.redis, generation, jobs)
+        await join(change.redis, generation, items)
         batches += 1
         show({name: reader.jobs}, {name: max(header.jobs, reader.jobs)})
 

@@ -4,6 +4,7 @@
 |---|---|
 | first | `Header`, with the positions before the first job was read: where to go on from |
 | each | one job: its identity and its registers, as the hash in Redis holds them; a job may come twice |
+| each after these | `{"refused": entry}`: a refused event that names a job, as it is remembered |
 | last | `End`, with the positions after the last job was read: nothing in the archive is younger |
 
 A job is read while events are applied, so it may know more than the first positions say; whoever goes on from there
@@ -18,7 +19,8 @@ from pydantic import BaseModel, Field, ValidationError
 
 from projector.fold.job import FoldedJob
 from projector.fold.stored_job import job_of
-from schemas.redis_layout import FINGERPRINT, LEDGER
+from schemas.redis_layout import FINGERPRINT, LEDGER, REFUSED
+from schemas.refused_event import RefusedEvent
 from service.errors import CommandError
 
 FORMAT: Final = "operator-status-projection"
@@ -106,9 +108,11 @@ def header_of(line: bytes) -> Header:
         raise ArchiveError("line 1 is not the first line of an archive of a projection") from error
 
 
-def content_of(line: bytes) -> FoldedJob | End:
-    """Return what a line after the first holds; ValueError when it is neither a job nor the end."""
+def content_of(line: bytes) -> FoldedJob | RefusedEvent | End:
+    """Return what a line after the first holds; ValueError when it is no job, no refused event and not the end."""
     content = _object(line)
+    if content.keys() == {REFUSED}:
+        return RefusedEvent.of(str(content[REFUSED]))
     if "sha256" not in content:
         return job_of(content)
     try:

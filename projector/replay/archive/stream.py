@@ -14,7 +14,9 @@ from typing import BinaryIO, Final, Protocol, cast
 import zstandard
 
 from projector.fold.job import FoldedJob
-from projector.replay.archive.lines import ArchiveError, End, Header, content_of, header_of
+from projector.replay.archive.lines import ArchiveError, End, Header, content_of, header_of, line_of
+from schemas.redis_layout import REFUSED
+from schemas.refused_event import RefusedEvent
 from service.errors import CommandError
 
 STANDARD: Final = "-"
@@ -61,6 +63,10 @@ class ArchiveWriter:
         self._write(b"".join(lines))
         self.jobs += len(lines)
 
+    def add_refused(self, events: Iterable[RefusedEvent]) -> None:
+        """Write a line for each refused event."""
+        self._write(b"".join(line_of({REFUSED: event.entry}) for event in events))
+
     def end(self, positions: Mapping[str, int]) -> None:
         """Write the last line, without which nobody takes the archive for a whole one."""
         self._write(End(positions=dict(positions), jobs=self.jobs, sha256=self._hash.hexdigest()).as_line())
@@ -96,12 +102,12 @@ class ArchiveReader:
         self._hash.update(line + b"\n")
         return header_of(line)
 
-    async def batches(self) -> AsyncIterator[list[FoldedJob]]:
-        """Yield the jobs, some at a time; the last of them once the archive is known to be whole.
+    async def batches(self) -> AsyncIterator[list[FoldedJob | RefusedEvent]]:
+        """Yield jobs and refused events, some at a time; the last of them once the archive is known to be whole.
 
         Raises ArchiveError.
         """
-        batch: list[FoldedJob] = []
+        batch: list[FoldedJob | RefusedEvent] = []
         size = 0
         async for line in self._lines:
             content = self._content(line)
@@ -109,7 +115,7 @@ class ArchiveReader:
                 await self._finish(content)
                 break
             self._hash.update(line + b"\n")
-            self.jobs += 1
+            self.jobs += isinstance(content, FoldedJob)
             batch.append(content)
             size += len(line)
             if len(batch) >= MAX_BATCH_JOBS or size >= MAX_BATCH_BYTES:
@@ -119,7 +125,7 @@ class ArchiveReader:
         if batch:
             yield batch
 
-    def _content(self, line: bytes) -> FoldedJob | End:
+    def _content(self, line: bytes) -> FoldedJob | RefusedEvent | End:
         try:
             return content_of(line)
         except ValueError as error:

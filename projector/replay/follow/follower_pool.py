@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from typing import Final
 
@@ -17,6 +18,8 @@ STOP_SECONDS: Final = 5.0
 # A process that lives so long has begun to work. That processes end sooner is borne for as long, and so often.
 SETTLED_SECONDS: Final = 60.0
 MOST_ENDS: Final = 5
+# Not a fork: that would carry over an event loop and its connections.
+PROCESSES: SpawnContext | ForkServerContext = multiprocessing.get_context("spawn")
 
 
 @dataclass(slots=True)
@@ -74,10 +77,8 @@ def following(task: Task, names: Sequence[str], processes: int) -> Iterator[Foll
 
 
 def _start(task: Task) -> _Follower:
-    # Not a fork: that would carry over an event loop and its connections.
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=follow, args=(task, theirs), daemon=True)
+    ours, theirs = PROCESSES.Pipe()
+    process = PROCESSES.Process(target=follow, args=(task, theirs), daemon=True)
     process.start()
     theirs.close()
     now = time.monotonic()

@@ -6,16 +6,21 @@ from projector.fold.job import FoldedJob
 from projector.store.apply import ApplyStep, EncodedJob, encode_job
 from projector.store.generation import Generation
 from schemas.identity import bucket_of, job_member
+from schemas.refused_event import RefusedEvent
 from service.redis import AnyRedis
 
 
-async def join(redis: AnyRedis, generation: Generation, jobs: Iterable[FoldedJob]) -> None:
-    """Join jobs that no ledger counts; positions stay."""
+async def join(redis: AnyRedis, generation: Generation, items: Iterable[FoldedJob | RefusedEvent]) -> None:
+    """Join jobs, and refused events that name a job, which no ledger counts; positions stay."""
     step = ApplyStep(redis, generation.buckets)
     encoded: list[list[EncodedJob]] = [[] for _ in generation.buckets.numbers]
-    for job in jobs:
-        member = job_member(job.identity)
-        encoded[bucket_of(member, len(encoded))].append(encode_job(member, job, {}))
-    for bucket, of_bucket in enumerate(encoded):
-        if of_bucket:
-            await step(bucket, of_bucket, {})
+    refused: list[list[RefusedEvent]] = [[] for _ in encoded]
+    for item in items:
+        if isinstance(item, RefusedEvent):
+            refused[bucket_of(item.member, len(encoded))].append(item)
+        else:
+            member = job_member(item.identity)
+            encoded[bucket_of(member, len(encoded))].append(encode_job(member, item, {}))
+    for bucket in generation.buckets.numbers:
+        if encoded[bucket] or refused[bucket]:
+            await step(bucket, encoded[bucket], {}, refused=refused[bucket])

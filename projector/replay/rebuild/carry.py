@@ -13,13 +13,14 @@ from projector.fold.job import FoldedJob
 from projector.replay.generations.change import Change
 from projector.replay.generations.joining import join
 from projector.replay.lost import Starts, has_lost_events
-from projector.replay.stored_jobs import stored_jobs
+from projector.replay.stored_jobs import stored_jobs, stored_refused
 from projector.store.buckets import BUCKETS_AT_ONCE
 from projector.store.calls import limited
 from schemas.expiry import has_news_since
 from schemas.identity import bucket_of, job_member
 from schemas.job_hash import fields_in
 from schemas.redis_layout import CARRIED, JOB, Pointer, bucket_prefix
+from schemas.refused_event import RefusedEvent
 from service.redis import read_hash
 
 _IF_DAMAGED: Final = (
@@ -28,7 +29,7 @@ _IF_DAMAGED: Final = (
 
 
 async def carry_over(change: Change, live: Pointer, target: Pointer, starts: Starts, cutoff: str) -> int:
-    """Join what the log has lost of the live generation into the target, but for old jobs; return how many jobs."""
+    """Join what the log has lost of the live generation into the target, but for what is old; return how many jobs."""
     generation = change.generation(target)
     carried = 0
     async for stored in stored_jobs(change.redis, change.prefix, live, _IF_DAMAGED):
@@ -39,7 +40,15 @@ async def carry_over(change: Change, live: Pointer, target: Pointer, starts: Sta
             job.details.setdefault(CARRIED, f"g{live.number}")
         await join(change.redis, generation, jobs)
         carried += len(jobs)
+    async for refused in stored_refused(change.redis, change.prefix, live):
+        await join(change.redis, generation, [event for event in refused if _is_lost(event, starts, cutoff)])
     return carried
+
+
+def _is_lost(event: RefusedEvent, starts: Starts, cutoff: str) -> bool:
+    """Tell whether a refused event is gone from the log, and is to be remembered nevertheless."""
+    partition, _, offset = event.record.rpartition("/")
+    return int(offset) < starts.get(partition, 0) and event.letter.time >= cutoff
 
 
 async def _what_adds(change: Change, target: Pointer, jobs: Sequence[FoldedJob]) -> list[FoldedJob]:

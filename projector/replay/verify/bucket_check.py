@@ -8,7 +8,7 @@ from typing import Final
 
 from projector.errors import PositionMovedError
 from projector.replay.verify.difference import Difference, Kind, Note
-from projector.replay.verify.judgement import HASH, NONE, StoredMember, Verdict, judge
+from projector.replay.verify.judgement import HASH, NONE, StoredMember, Verdict, judge, judge_refused
 from projector.replay.verify.moment import Found, Moments
 from projector.replay.verify.second_fold import SecondFold
 from projector.replay.verify.stored import Asked, Mends, Moment, StoredGeneration
@@ -80,6 +80,7 @@ class BucketCheck:
                 await self._entries(entries)
             self.fold.told("")
         await self._accounts()
+        await self._refused()
 
     async def _check(self, asked: Sequence[Asked], indexes: Mapping[bytes, set[str]] | None = None) -> None:
         """Tell the differences of jobs, mended before if so wished; of these entries alone where they are given."""
@@ -175,6 +176,22 @@ class BucketCheck:
             positions = {name: text for fields in ledgers.values() for name, text in fields.items()}
             meta = {name: text for fields in floors.values() for name, text in fields.items()}
             await self._mend(moment, Mends(positions=positions, meta=meta))
+        self._tell(step)
+
+    async def _refused(self) -> None:
+        """Check what is remembered of refused events."""
+        step = _Step()
+        deadline = time.monotonic() + REPAIR_SECONDS
+        while True:
+            moment = await self.moments.reach(self.bucket)
+            if moment.refused is None:  # it is read wherever no job is asked for
+                break
+            place, logged = self.moments.place(self.bucket, "refused events"), self.fold.refused(self.bucket)
+            differences, right = judge_refused(place, moment.refused, logged, self.moments.rules)
+            step.look(differences)
+            if not (self.is_repairing and differences) or time.monotonic() > deadline:
+                break
+            await self._mend(moment, Mends(refused=right))
         self._tell(step)
 
     async def _ledgers(self, moment: Moment) -> dict[Difference, dict[str, str]]:

@@ -20,6 +20,7 @@ class Kind(StrEnum):
     REPLACED = "another record in the log"
     LEDGER = "ledger"
     FLOOR = "floor"
+    REFUSED = "refused event"
     LOST = "damaged, and the log no longer holds it"
 
 

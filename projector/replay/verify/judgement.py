@@ -1,8 +1,8 @@
 """Judging a job: what is stored of it beside what the log says. Values in, values out."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from projector.replay.verify.difference import Difference, Kind, Note
 from projector.replay.verify.facts import Facts, Kept, Reached, Said
@@ -10,8 +10,9 @@ from projector.replay.verify.stored_form import StoredFacts, facts_in, fields_of
 from schemas.event_time import unix_seconds
 from schemas.job_hash import fields_in
 from schemas.lifecycle import STAGES
-from schemas.redis_layout import CARRIED, IDENTITY_FIELDS, NEWS, score_of
-from schemas.registers import place_in
+from schemas.redis_layout import CARRIED, IDENTITY_FIELDS, NEWS, REFUSED, REFUSED_TIMES, score_of
+from schemas.refused_event import RefusedEvent, newest
+from schemas.registers import SEPARATOR, place_in
 
 HASH: Final = "hash"
 NONE: Final = "none"
@@ -29,6 +30,13 @@ class StoredMember:
     kind: str
     fields: Mapping[str, str] = field(default_factory=dict)
     entries: Mapping[str, float | str | None] = field(default_factory=dict)
+
+
+class StoredRefused(NamedTuple):
+    """What a bucket remembers of refused events: entry -> score; the type of a key that is no sorted set."""
+
+    by_job: Mapping[str, float] | str
+    by_time: Mapping[str, float] | str
 
 
 # Partition name -> the offset at which the log begins.
@@ -171,6 +179,34 @@ def _excuse_of_news(live: Kept, folded: Kept, rules: Rules, *, is_older: bool) -
     is_all_that_is_left = known is not None and known.time == theirs.time
     before = folded.stages[stage].time if is_all_that_is_left else theirs.time
     return Note.SPOKE_AGAIN if before < rules.cutoff else None
+
+
+def judge_refused(
+    place: str, stored: StoredRefused, logged: Collection[str], rules: Rules
+) -> tuple[list[Difference], dict[str, int]]:
+    """Hold what a bucket remembers of refused events against the log; return what differs, and what is right.
+
+    What the log has lost stays, and what is before the cutoff may be there or not.
+    """
+    held = zip((REFUSED, REFUSED_TIMES), stored, strict=True)
+    differences = [Difference(Kind.WRONG_TYPE, place, key, kind, "zset") for key, kind in held if isinstance(kind, str)]
+    by_job, by_time = ({} if isinstance(kind, str) else kind for kind in stored)
+    known = newest([*logged, *(entry for entry in by_job if _is_lost(entry, rules.starts))])
+    right = {entry: at for entry, at in known.items() if RefusedEvent.of(entry).letter.time >= rules.cutoff}
+    for entry in sorted((by_job.keys() | by_time.keys() | right.keys()) - (known.keys() - right.keys())):
+        if (entry in by_job, by_time.get(entry)) != (entry in right, right.get(entry)):
+            sides = ["remembered" if side else None for side in (entry in by_job, entry in right)]
+            differences.append(Difference(Kind.REFUSED, place, entry.replace(SEPARATOR, " "), *sides))
+    return differences, right
+
+
+def _is_lost(entry: str, starts: Starts) -> bool:
+    """Tell whether a refused event was recorded before the place where the log begins."""
+    try:
+        partition, _, offset = RefusedEvent.of(entry).record.rpartition("/")
+        return int(offset) < starts.get(partition, 0)
+    except ValueError:
+        return False
 
 
 def _has_lost_events(stored: StoredFacts, starts: Starts) -> bool:

@@ -1,6 +1,7 @@
 """The fold once more: every job that the log gives, in a temporary database, so that memory stays bounded."""
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -11,8 +12,9 @@ from projector.fold.record import Record, fingerprint_of
 from projector.replay.verify.facts import Facts, Heard, Kept, Reached, Said
 from projector.replay.verify.replayed_log import Offsets, ReplayedLog, SkippedRanges
 from projector.replay.verify.walk import Compared
-from schemas.decode import RefusedEventError, decode
+from schemas.decode import Reason, RefusedEventError, decode, named_job
 from schemas.identity import JobIdentity, bucket_of, job_member
+from schemas.refused_event import MAX_REFUSED_OF_BUCKET, newest, refused_event
 from schemas.registers import record_text
 
 BATCH_RECORDS: Final = 20_000
@@ -54,6 +56,7 @@ class SecondFold:
     # Partition name -> the offset of a record whose fingerprint is wanted when it comes by.
     watched: Offsets = field(default_factory=dict)
     fingerprints: dict[str, str] = field(default_factory=dict)
+    _refused: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     _entries: dict[JobIdentity, _Entry] = field(default_factory=dict)
     _records: int = 0
     _bytes: int = 0
@@ -90,13 +93,18 @@ class SecondFold:
         """Return those of the members that the log gives to this bucket."""
         return {member: job for member, of, job in self._rows(members) if of == bucket}
 
+    def refused(self, bucket: int) -> frozenset[str]:
+        """Return the refused events that a bucket remembers, if not more: nothing newer is left out."""
+        return frozenset(self._refused[bucket])
+
     def _fold(self, name: str, records: Sequence[Record]) -> None:
         tally = self.tally(name)
         for record in records:
             try:
                 event = decode(record.value, record.headers, record.timestamp)
-            except RefusedEventError:
+            except RefusedEventError as refusal:
                 tally.dead_letters += 1
+                self._remember(name, record, refusal.reason)
                 continue
             entry = self._entries.get(event.identity) or self._new_entry(event.identity)
             tally.events[entry.bucket] += 1
@@ -106,6 +114,18 @@ class SecondFold:
         if records[0].offset <= watched <= records[-1].offset:
             self.fingerprints.update((name, fingerprint_of(record)) for record in records if record.offset == watched)
         self._records += len(records)
+
+    def _remember(self, name: str, record: Record, reason: Reason) -> None:
+        """Keep a refused event that names a job, as long as it is among those that a bucket remembers."""
+        identity = named_job(record.value, record.headers, reason)
+        if identity is None:
+            return
+        event = refused_event(job_member(identity), record.timestamp, f"{name}/{record.offset}", reason)
+        known = self._refused[bucket_of(event.member, self.buckets)]
+        known.add(event.entry)
+        if len(known) > 2 * MAX_REFUSED_OF_BUCKET:
+            kept = newest(known)
+            known.intersection_update(kept)
 
     def _new_entry(self, identity: JobIdentity) -> _Entry:
         entry = _Entry(bucket_of(job_member(identity), self.buckets) if self.buckets > 1 else 0, Facts(identity))

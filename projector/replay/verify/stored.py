@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import msgpack
 
 from projector.errors import BucketMissingError, BucketSealedError, DamagedKeyError, PositionMovedError
-from projector.replay.verify.judgement import Mend, StoredMember
+from projector.replay.verify.judgement import Mend, StoredMember, StoredRefused
 from projector.store.calls import Script
 from schemas.redis_layout import (
     FINGERPRINT,
@@ -19,6 +19,8 @@ from schemas.redis_layout import (
     JOB,
     META,
     POSITIONS,
+    REFUSED,
+    REFUSED_TIMES,
     Pointer,
     bucket_prefix,
 )
@@ -30,6 +32,7 @@ ANSWER_BYTES: Final = 1024 * 1024
 _FINGERPRINT: Final = re.compile(rb"\d{1,15}:[0-9a-f]{8}")
 _ENTRIES_PER_STEP: Final = 2_000  # that a script looks at: some milliseconds
 _NAMES: Final = (IDENTITY_FIELDS, INDEXES, JOB)
+_KEYS: Final = (META, POSITIONS, REFUSED, REFUSED_TIMES)
 
 
 class Asked(NamedTuple):
@@ -41,11 +44,15 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A bucket at one moment: `positions` is the whole hash, `jobs` the first of those that were asked for."""
+    """A bucket at one moment: `positions` is the whole hash, `jobs` the first of those that were asked for.
+
+    `refused` is what is remembered of refused events, where no job was asked for.
+    """
 
     positions: Mapping[bytes, bytes]
     floors: Mapping[str, str]
     jobs: Sequence[StoredMember]
+    refused: StoredRefused | None = None
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -70,12 +77,13 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Mends:
-    """What is mended together: jobs, index keys that are none, fields of positions and of meta."""
+    """What is mended together: jobs, index keys that are none, fields of positions and of meta, refused events."""
 
     jobs: Sequence[Mend] = ()
     keys: Sequence[str] = ()
     positions: Mapping[str, str] | None = None
     meta: Mapping[str, str] | None = None
+    refused: Mapping[str, int] | None = None
 
 
 class StoredGeneration:
@@ -113,12 +121,12 @@ class StoredGeneration:
         }
         found = msgpack.unpackb(answer[3], unicode_errors="surrogateescape")
         jobs = [_stored(one.member, *each) for one, each in zip(asked, found, strict=False)]
-        return Moment(positions, floors, jobs)
+        return Moment(positions, floors, jobs, _refused(answer[4]))
 
     async def _asked(self, bucket: int, asked: Sequence[Asked]) -> Any:
         base = self._base(bucket)
         argument = _packed(base, self.pointer.incarnations[bucket], asked, _NAMES, ANSWER_BYTES)
-        return await self._read([base + META, base + POSITIONS], [argument])
+        return await self._read([base + name for name in _KEYS], [argument])
 
     async def mend(self, bucket: int, moment: Moment, mends: Mends) -> None:
         """Write what is right, if the bucket's positions are still those of the moment, else PositionMovedError.
@@ -138,8 +146,9 @@ class StoredGeneration:
             _flat(mends.meta or {}),
             JOB,
             self._is_kept,
+            False if mends.refused is None else _flat({entry: str(at) for entry, at in mends.refused.items()}),
         )
-        answer = await self._mend([base + META, base + POSITIONS], [argument])
+        answer = await self._mend([base + name for name in _KEYS], [argument])
         self._check(bucket, answer)
 
     async def surplus(self, bucket: int, keys: Sequence[bytes]) -> AsyncIterator[dict[str, list[bytes] | str]]:
@@ -182,6 +191,19 @@ class StoredGeneration:
 def _stored(member: bytes, kind: str, fields: Sequence[str], scores: Sequence[Any]) -> StoredMember:
     entries = {key: _score(score) for key, score in zip(scores[::2], scores[1::2], strict=True)}
     return StoredMember(member, kind, dict(zip(fields[::2], fields[1::2], strict=True)), entries)
+
+
+def _refused(packed: bytes | None) -> StoredRefused | None:
+    if packed is None:
+        return None
+    by_job, by_time = msgpack.unpackb(packed, unicode_errors="surrogateescape")
+    return StoredRefused(_scores(by_job), _scores(by_time))
+
+
+def _scores(held: Sequence[str] | str) -> Mapping[str, float] | str:
+    if isinstance(held, str):
+        return held
+    return {entry: float(score) for entry, score in zip(held[::2], held[1::2], strict=True)}
 
 
 def _score(score: str | bool) -> float | str | None:  # noqa: FBT001 - as Redis says that there is none

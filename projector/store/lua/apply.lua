@@ -2,9 +2,12 @@
 --
 -- Follows jobs/job_hash.lua: changes_of(stored, batch, rules, job_id).
 -- Follows jobs/identifiers.lua: stored_identifier(text).
+-- Follows refused.lua: remember_refused(by_job, by_time, entries, of_job, of_all).
 --
 -- KEYS[1]  meta of the bucket (hash)
 -- KEYS[2]  positions of the bucket (hash)
+-- KEYS[3]  refused events of the bucket that name a job, by that (sorted set)
+-- KEYS[4]  the same, by when they were recorded (sorted set)
 -- ARGV[1]  msgpack array:
 --   1 base         what every key of the bucket starts with
 --   2 incarnation  the one the caller knows the bucket by
@@ -16,6 +19,8 @@
 --   5 names        array of {identity field names, index names, ledger suffixes, fingerprint suffix, job key name, name
 --                  of the field that tells of sifting, rules of jobs/job_hash.lua}
 --   6 sift         what that field is expected to be, "" when not there
+--   7 refused      flat array, of each refused event that names a job the member of that, milliseconds, its entry
+--   8 limits       array of {refused events that are remembered of a job, and of all}
 -- Positions are decimal text. Answers an array whose first element is the reason:
 --   applied {jobs changed}, moved {partition, stored position}, missing {}, sealed {epoch}, damaged {key, member},
 --   large {}: what these jobs hold already is more than may be looked at in one step; fewer of them will do
@@ -187,6 +192,8 @@ for _, need in ipairs(needs) do
   for i = counts, after - 1, 2 do tally[jobs[i]] = (tally[jobs[i]] or 0) + jobs[i + 1] end
   at = after
 end
+
+remember_refused(KEYS[3], KEYS[4], payload[7], payload[8][1], payload[8][2])
 
 for _, partition in ipairs(partitions) do
   local name, index = partition[1], partition[7]

@@ -7,6 +7,8 @@
 -- KEYS[1]  meta of the bucket (hash)
 -- KEYS[2]  positions of the bucket (hash)
 -- KEYS[3]  heartbeats of the bucket (hash)
+-- KEYS[4]  refused events of the bucket that name a job, by that (sorted set)
+-- KEYS[5]  the same, by when they were recorded (sorted set)
 -- ARGV[1]  msgpack array:
 --   1 base         what every key of the bucket starts with
 --   2 incarnation  the one the caller knows the bucket by
@@ -18,6 +20,7 @@
 --                  name of the field that tells of sifting}
 --   7 places       where the time begins and ends in a stage's register, and where in a detail's; from 1
 --   8 limit        of bytes: after so many were read no further job is looked at
+--   9 before       the cutoff in milliseconds: refused events from before it go too, some at a time
 -- Answers an array whose first element is the reason:
 --   done {jobs looked at, of these: too old, keys that are done with}, missing {}, sealed {epoch}, behind {partition}
 --
@@ -27,7 +30,8 @@
 
 local call, pcall = redis.call, redis.pcall
 local sub = string.sub
-local base, incarnation, cutoff, mode, keys, names, places, limit = unpack(cmsgpack.unpack(ARGV[1]))
+local base, incarnation, cutoff, mode, keys, names, places, limit, before = unpack(cmsgpack.unpack(ARGV[1]))
+local REFUSED_AT_ONCE = 100
 local identity_fields, index_names, stages, details, job_prefix, floor_prefix, sift_name = unpack(names)
 
 -- A job that looks old in a bucket that has not caught up may have news in the log. Answers such a partition; one that
@@ -84,6 +88,14 @@ if meta[2] then return {'sealed', meta[2]} end
 if mode ~= 'count' and not meta[3] then
   local partition = partition_behind()
   if partition then return {'behind', partition} end
+end
+
+if mode ~= 'count' then
+  local refused = pcall('ZRANGEBYSCORE', KEYS[5], '-inf', '(' .. before, 'LIMIT', 0, REFUSED_AT_ONCE)
+  for _, entry in ipairs(refused.err and {} or refused) do
+    pcall('ZREM', KEYS[4], entry)
+    call('ZREM', KEYS[5], entry)
+  end
 end
 
 local looked_at, old, done, size = 0, 0, 0, 0

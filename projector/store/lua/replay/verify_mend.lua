@@ -4,6 +4,8 @@
 --
 -- KEYS[1]  meta of the bucket (hash)
 -- KEYS[2]  positions of the bucket (hash)
+-- KEYS[3]  refused events of the bucket that name a job, by that (sorted set)
+-- KEYS[4]  the same, by when they were recorded (sorted set)
 -- ARGV[1]  msgpack array:
 --   1 base         what every key of the bucket starts with
 --   2 incarnation  the one the caller knows the bucket by
@@ -17,10 +19,12 @@
 --   10 job_name    what the key of a job starts with, after base
 --   11 is_kept     whether the generation is not live and the caller holds the lease: then the seal that it was retired
 --                  with keeps others out, not the caller
+--   12 refused     all refused events that are to be remembered: {entry, milliseconds, entry, milliseconds ...}, or
+--                  false when they are left as they are
 -- Answers {'mended'}, {'missing'}, {'sealed'} or {'moved', partition, expected, stored}.
 
 local call = redis.call
-local base, incarnation, expected, jobs, entries, gone, keys, positions, meta, job_name, is_kept =
+local base, incarnation, expected, jobs, entries, gone, keys, positions, meta, job_name, is_kept, refused =
   unpack(cmsgpack.unpack(ARGV[1]))
 
 local known = call('HMGET', KEYS[1], 'incarnation', 'sealed')
@@ -51,4 +55,11 @@ for _, job in ipairs(jobs) do
 end
 set_fields(KEYS[2], positions, 1)
 set_fields(KEYS[1], meta, 1)
+if refused then
+  for _, key in ipairs({KEYS[3], KEYS[4]}) do call('DEL', key) end
+  for i = 1, #refused, 2 do
+    call('ZADD', KEYS[3], 0, refused[i])
+    call('ZADD', KEYS[4], refused[i + 1], refused[i])
+  end
+end
 return {'mended'}

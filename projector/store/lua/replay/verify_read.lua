@@ -4,6 +4,8 @@
 --
 -- KEYS[1]  meta of the bucket (hash)
 -- KEYS[2]  positions of the bucket (hash)
+-- KEYS[3]  refused events of the bucket that name a job, by that (sorted set)
+-- KEYS[4]  the same, by when they were recorded (sorted set)
 -- ARGV[1]  msgpack array:
 --   1 base         what every key of the bucket starts with
 --   2 incarnation  the one the caller knows the bucket by
@@ -11,15 +13,16 @@
 --                  the stored identity names
 --   4 names        array of {identity field names, index names, job key name}
 --   5 limit        of bytes: what is asked beyond it is not answered, but for the first
--- Answers {'missing'}, {'damaged', key} or {'standing', positions, meta, jobs}: both hashes as name, value, name, value
+-- Answers {'missing'}, {'damaged', key} or {'standing', positions, meta, jobs, refused}: both hashes as name, value, name, value
 -- ...; jobs is one msgpack array, which takes the caller a fraction of the time, of {type of the key, fields as name,
 -- value ..., index, score, index, score ...}, where a score is text, false when there is none, or `!` and the type of the
--- key when that is not a sorted set.
+-- key when that is not a sorted set. `refused` is told when no job is asked for, else false: a msgpack array of what each
+-- of both keys holds, as entry, score, entry, score ..., or the type of the key when that is not a sorted set.
 
 local call, pcall = redis.call, redis.pcall
 local base, incarnation, asked, names, limit = unpack(cmsgpack.unpack(ARGV[1]))
 
-for _, key in ipairs(KEYS) do
+for _, key in ipairs({KEYS[1], KEYS[2]}) do
   local kind = call('TYPE', key).ok
   if kind ~= 'hash' and kind ~= 'none' then return {'damaged', key} end
 end
@@ -70,4 +73,13 @@ for i, one in ipairs(asked) do
   size = size + taken
   if size > limit then break end
 end
-return {'standing', call('HGETALL', KEYS[2]), meta, cmsgpack.pack(jobs)}
+local refused = false
+if #asked == 0 then
+  local held = {}
+  for i, key in ipairs({KEYS[3], KEYS[4]}) do
+    local found = pcall('ZRANGE', key, 0, -1, 'WITHSCORES')
+    held[i] = found.err and call('TYPE', key).ok or found
+  end
+  refused = cmsgpack.pack(held)
+end
+return {'standing', call('HGETALL', KEYS[2]), meta, cmsgpack.pack(jobs), refused}

@@ -1,0 +1,1 @@
+"""How a job reports: the reporters, what they forgive, and how a job is left."""
