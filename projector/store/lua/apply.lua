@@ -1,6 +1,6 @@
 -- Joins a batch into one bucket and moves its positions: all of it or nothing, in one step.
 --
--- Follows jobs/job_hash.lua: changes_of(stored, batch, rules, job_id).
+-- Follows jobs/job_hash.lua: changes_of(stored, batch, rules, job_id), is_recorded_later(old, new).
 -- Follows jobs/identifiers.lua: stored_identifier(text).
 -- Follows refused.lua: remember_refused(by_job, by_time, entries, of_job, of_all).
 --
@@ -67,10 +67,11 @@ local function damaged_index(at)
   end
 end
 
--- Answers whether any field is stored with another content.
+-- Answers whether any field is stored with another content that may matter: more than that a report was recorded again.
 local function differs(at, values, stored)
   for i = 1, jobs[at + FIELDS] do
-    if stored[i + 1] and stored[i + 1] ~= jobs[values + i] then return true end
+    local old, new = stored[i + 1], jobs[values + i]
+    if old and old ~= new and not (i <= jobs[at + STAGES] and is_recorded_later(old, new)) then return true end
   end
   return false
 end

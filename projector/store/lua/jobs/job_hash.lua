@@ -17,6 +17,12 @@ local function whole(fields, name)
   return text
 end
 
+-- Answers whether the last piece of a stage's register differs from another one's in the record alone, which is a later
+-- one: then it is the same report, if all pieces before it are the same, and that which is stored stays.
+local function is_recorded_later(old, new)
+  return #old < PIECE and #new < PIECE and match(old, '^.*\t') == match(new, '^.*\t') and is_less(old, new)
+end
+
 -- Answers what a detail begins with that is of the report which a stage's register is of.
 local function stamp_of(code, stage)
   local time, id = match(stage, '^([^\t]*)\t[^\t]*\t([^\t]*)\t')
