@@ -53,4 +53,45 @@ class NoAnswerError(Exception):
         self.headers = headers
 
 
+class Outlet(Protocol):
+    """The way to the client of a stream. What is sent after the client has left goes nowhere."""
+
+    @property
+    def unsent_bytes(self) -> int:
+        """How much was sent and is still here, for the client has not taken it."""
+
+    def send(self, blocks: bytes) -> None:
+        """Send at once, without waiting for the client."""
+
+    async def taken(self) -> None:
+        """Return when the client has taken the most of what was sent."""
+
+
+class Stream(Protocol):
+    """A stream that was granted, and holds a place until it is closed."""
+
+    async def run(self, outlet: Outlet) -> None:
+        """Tell the client what happens until the stream ends."""
+
+    def leave(self) -> None:
+        """End it: the client is gone."""
+
+    def close(self) -> None:
+        """Give its place back."""
+
+
+class StreamQuestion(NamedTuple):
+    """A question for a stream: besides, the last id that the client knows.
+
+    `address` is who connected, and `forwarded` for whom, as the `X-Forwarded-For` headers say.
+    """
+
+    question: Question
+    last_event_id: str | None
+    address: str
+    forwarded: Sequence[str]
+
+
 Endpoint = Callable[[Question], Awaitable[Answer]]
+# None says that there is nothing more to come, ever.
+StreamEndpoint = Callable[[StreamQuestion], Stream | None]

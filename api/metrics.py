@@ -9,6 +9,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from api.stream_metrics import StreamMetrics
 from schemas.redis_layout import TOLD_CODES
 from service.health import count_tasks
 from service.version import __version__
@@ -73,6 +74,7 @@ class Metrics:
             registry=own,
             multiprocess_mode="livesum",
         )
+        self.streams = StreamMetrics(own)
         met = Counter("api_limits_met", "Clients that met a limit.", ("limit",), registry=own)
         self._met = {limit: met.labels(limit) for limit in LIMITS}
         self._children: dict[tuple[str, int], Histogram] = {}

@@ -1,6 +1,7 @@
 """What the API can be told."""
 
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
@@ -10,6 +11,8 @@ from schemas.diagnosis.limits import DEFAULT_LIMITS, LIMITS_MEANING, checked_lim
 from service.settings import Host, Port, RedisSettings
 
 ANY_ORIGIN: Final = "*"
+# Fewer than there may be connections: others want to be answered too.
+MAX_STREAMS: Final = 3500
 
 # A shorter token can be guessed.
 MIN_TOKEN_CHARACTERS: Final = 16
@@ -42,6 +45,22 @@ class ApiSettings(RedisSettings):
         5, ge=0, le=300, description="After SIGTERM `/readyz` says 503 for so long before nobody listens any more."
     )
     api_access_log: Mode = Field("errors", description="Of which requests the log has a line: off, errors or all.")
+    api_after_seconds: float = Field(
+        2, gt=0, le=30, description="How long an answer waits until what `after` names is applied."
+    )
+    api_streams: int = Field(2000, ge=0, le=MAX_STREAMS, description="Streams of one process at most.")
+    api_streams_per_address: int = Field(
+        200, ge=0, description="Streams from one client address at most, in one process; see `API_PROXIES`."
+    )
+    api_streams_per_credential: int = Field(
+        500, ge=0, description="Streams with the same admin token at most, in one process."
+    )
+    api_stream_seconds: float = Field(
+        3600, gt=0, description="A stream is ended after so long; its client goes on, perhaps at another process."
+    )
+    api_proxies: str | None = Field(
+        None, description="Addresses or networks of proxies whose X-Forwarded-For is believed, comma-separated."
+    )
     max_staleness_seconds: float | None = Field(
         None, ge=5, description="Answer 503 when nobody has confirmed the projection for so long; not given: answer."
     )
@@ -54,6 +73,17 @@ class ApiSettings(RedisSettings):
         for token in _items(value.get_secret_value()) if value else ():
             if fault := _token_fault(token):
                 raise ValueError(fault)
+        return value
+
+    @field_validator("api_proxies")
+    @classmethod
+    def _proxies_are_networks(cls, value: str | None) -> str | None:
+        for item in _items(value or ""):
+            try:
+                ip_network(item)
+            except ValueError:
+                message = f"{item!r} is neither an address nor a network such as 10.0.0.0/8"
+                raise ValueError(message) from None
         return value
 
     @field_validator("api_cors_origins")
@@ -76,6 +106,10 @@ class ApiSettings(RedisSettings):
         """Return the tokens that make a caller an admin."""
         tokens = self.api_admin_tokens
         return tuple(token.encode() for token in _items(tokens.get_secret_value())) if tokens else ()
+
+    def proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """Return the networks of proxies that say rightly whose request they hand on."""
+        return tuple(ip_network(item) for item in _items(self.api_proxies or ""))
 
     def cors_origins(self) -> frozenset[str]:
         """Return the origins whose pages may read the API, as browsers write them."""

@@ -13,10 +13,12 @@ from schemas import job_status, job_timeline
 
 STATUS_PATH: Final = "/api/v1/operator/status"
 TIMELINE_PATH: Final = "/api/v1/operator/status/timeline"
+STREAM_PATH: Final = "/api/v1/operator/status/events"
+TICKET_PATH: Final = "/api/v1/operator/status/events/ticket"
 
 
 def openapi(version: str) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 description of the HTTP API in this version."""
+    """Return the OpenAPI 3.2 description of the HTTP API in this version."""
     document = _document("openapi.json")
     document["components"]["schemas"] |= {
         schema["title"]: without_dialect(schema) for schema in (job_status.SCHEMA, job_timeline.SCHEMA)

@@ -11,6 +11,7 @@ its indexes, its positions. A bucket holds:
 | `positions` | hash | per `<topic>/<partition>` the next offset; its fingerprint and ledger behind `#` |
 | `heartbeats` | hash | per `<topic>/<partition>` a `Heartbeat` |
 | `meta` | hash | `incarnation`, `floor:<topic>/<partition>`, `sealed`, `sift` (a `Sift`) |
+| `changes` | stream | the feed: an entry for each step that changed jobs (see `projector/store/lua/feed.lua`) |
 
 `<prefix>:generation` is the catalog (hash): the fields of `Pointer` name the generation that is read; beside them
 
@@ -23,6 +24,10 @@ its indexes, its positions. A bucket holds:
 | `began`, `starts` | of the live generation, as in `KeptGeneration` |
 | `switched` | the epoch of the switch by which the live generation became that; not there when it was the first |
 | `cutoff` | time in sortable form; a job without news since then is not shown |
+| `cutoff-raised` | when that was set, in milliseconds of Redis' clock |
+| `kept-for` | the age in seconds that was given for it: so long without news a job is kept, if that goes on |
+
+Beside them `<prefix>:{gone}:jobs` and `<prefix>:{gone}:times` remember jobs that went (see `gone_job`).
 """
 
 import re
@@ -50,6 +55,7 @@ JOB: Final = "job:"
 POSITIONS: Final = "positions"
 HEARTBEATS: Final = "heartbeats"
 META: Final = "meta"
+CHANGES: Final = "changes"
 # What is remembered of refused events that name a job: by that job, and by when they were recorded.
 REFUSED: Final = "refused"
 REFUSED_TIMES: Final = "refused-times"
@@ -69,6 +75,8 @@ LEASE: Final = "lease"
 KEPT: Final = "generation:"
 SKIPPED: Final = "skipped:"
 CUTOFF: Final = "cutoff"
+CUTOFF_RAISED: Final = "cutoff-raised"
+KEPT_FOR: Final = "kept-for"
 BEGAN: Final = "began"
 SWITCHED: Final = "switched"
 STARTS: Final = "starts"

@@ -1,5 +1,6 @@
 """One call to a bucket: asked with `read.lua`, its reply understood, and refused when it must not be shown."""
 
+import re
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from typing import Any, Final
@@ -10,19 +11,29 @@ from api.damage import Damage
 from api.metrics import Metrics
 from api.projection.errors import DamagedKeyError, UnavailableError
 from api.projection.generation import Bucket
-from api.projection.lookup import Lookup, Place, Portion
+from api.projection.lookup import NO_ENTRY, Changed, Changes, FeedPlace, Lookup, Place, Portion
 from api.projection.readiness import Readiness
 from api.projection.standing import Standing, freshness, standing
 from api.projection.store import Script, Store
-from schemas.redis_layout import HEARTBEATS, JOB, META, POSITIONS, REFUSED, STORED_FIELDS
+from schemas.redis_layout import CHANGES, HEARTBEATS, JOB, META, POSITIONS, REFUSED, STORED_FIELDS
 
-_SCRIPT: Final = Script((files("api.projection") / "read.lua").read_text(encoding="utf-8"))
-_KEYS: Final = (META, POSITIONS, HEARTBEATS, REFUSED)
-_HEAD: Final[tuple[str | int, ...]] = (JOB, len(STORED_FIELDS), *STORED_FIELDS)
+_SCRIPT: Final = Script((files("api.projection") / "lua" / "read.lua").read_text(encoding="utf-8"))
+_KEYS: Final = (META, POSITIONS, HEARTBEATS, REFUSED, CHANGES)
+_FIELDS: Final = len(STORED_FIELDS)
+_HEAD: Final[tuple[str | int, ...]] = (JOB, _FIELDS, *STORED_FIELDS)
 # The most bytes of rows that an answer takes from all its buckets at once, but for a row of each.
 READ_BYTES: Final = 256 * 1024
 # What a reply has before the first lookup's answer.
-_ANSWERS_AT: Final = 4
+_FEED_AT: Final = 4
+_ANSWERS_AT: Final = 5
+_CHANGES: Final = "#changes"
+# What follows the reason in the answer about an entry that is not there.
+_LOST: Final[Sequence[Any]] = ([], (), b"0-0", b"", 0, 1, 0)
+# An entry of the feed as we write them; with others somebody has damaged it, and the projector begins it anew.
+_ENTRY: Final = re.compile(rb"([0-9]{1,14})-([0-9]{1,9})")
+_CHECK: Final = re.compile(rb"[0-9a-f]{8}")
+# Where a bucket stood, when, and the last entry of its feed then.
+_Moment = tuple[Standing, int, FeedPlace]
 _log = structlog.get_logger(__name__)
 
 
@@ -36,8 +47,8 @@ class Buckets:
         self._damage = Damage(metrics)
 
     async def look_up(
-        self, bucket: Bucket, lookups: Sequence[Lookup], timeout_seconds: float
-    ) -> list[Portion | DamagedKeyError]:
+        self, bucket: Bucket, lookups: Sequence[Lookup | Changes], timeout_seconds: float
+    ) -> list[Portion | Changed | DamagedKeyError]:
         """Return the answer to each lookup; UnavailableError when there is no right one now."""
         watermark = self._readiness.watermark(bucket)
         keys = [bucket.base + name for name in _KEYS]
@@ -52,12 +63,23 @@ class Buckets:
             error.generation, error.freshness = bucket.generation, freshness([now], milliseconds)
             raise
         answers = zip(lookups, reply[_ANSWERS_AT:], strict=True)
-        return [self._portion(bucket, lookup, answer, now, milliseconds) for lookup, answer in answers]
+        moment = now, milliseconds, _place_in(reply[_FEED_AT])
+        return [self._answer(bucket, lookup, answer, moment) for lookup, answer in answers]
+
+    def _answer(
+        self, bucket: Bucket, lookup: Lookup | Changes, answer: Sequence[Any], moment: _Moment
+    ) -> Portion | Changed | DamagedKeyError:
+        if isinstance(lookup, Lookup):
+            return self._portion(bucket, lookup, answer, moment)
+        told = _changed(answer, moment)
+        # A job may be let go, or be taken out by a repair, between the entry that names it and now.
+        stored = [row for row in told.rows if any(row[:_FIELDS])]
+        return told._replace(rows=self._damage.sound(bucket.base, lookup.indexes, stored))
 
     def _portion(
-        self, bucket: Bucket, lookup: Lookup, answer: Sequence[Any], now: Standing, milliseconds: int
+        self, bucket: Bucket, lookup: Lookup, answer: Sequence[Any], moment: _Moment
     ) -> Portion | DamagedKeyError:
-        reason = answer[0]
+        reason, (now, milliseconds, feed) = answer[0], moment
         if reason == b"damaged":
             self._damage.name_key(answer[1], "it is no index")
             return DamagedKeyError()
@@ -65,14 +87,14 @@ class Buckets:
         rows = self._damage.sound(bucket.base, lookup.indexes, found)
         is_whole, passed_over = len(rows) == len(found), looked_at - len(found)
         if reason == b"all":
-            return Portion(rows, None, True, now, milliseconds, is_whole, passed_over)  # noqa: FBT003 - three times slower by name
+            return Portion(rows, None, True, now, milliseconds, is_whole, passed_over, feed)  # noqa: FBT003 - three times slower by name
         score, member = answer[3:]
         after = Place(int(score), member.decode()) if score else None
-        return Portion(rows, after, False, now, milliseconds, is_whole, passed_over)  # noqa: FBT003 - three times slower by name
+        return Portion(rows, after, False, now, milliseconds, is_whole, passed_over, feed)  # noqa: FBT003 - three times slower by name
 
 
-def _argument(lookups: Iterable[Lookup]) -> str:
-    return "\n".join([_line(lookup) for lookup in lookups])
+def _argument(lookups: Iterable[Lookup | Changes]) -> str:
+    return "\n".join([_line(it) if isinstance(it, Lookup) else _line_of_changes(it) for it in lookups])
 
 
 def _line(lookup: Lookup) -> str:
@@ -81,6 +103,24 @@ def _line(lookup: Lookup) -> str:
     if after is None:
         return f"{wanted}\t{mark}\t\t\t{names}"
     return f"{wanted}\t{mark}\t{after.score}\t{after.member}\t{names}"
+
+
+def _line_of_changes(changes: Changes) -> str:
+    after, names = changes.after, "\t".join((_CHANGES, *changes.indexes))
+    return f"{changes.wanted}\t0\t{after.entry}\t{after.check} {changes.known}\t{names}"
+
+
+def _changed(answer: Sequence[Any], moment: _Moment) -> Changed:
+    rows, gone, entry, check, known, is_done, is_everything = answer[1:] or _LOST
+    is_lost, reached = answer[0] == b"lost", _place_in((entry, check))
+    return Changed(rows, tuple(gone), reached, known, bool(is_done), bool(is_everything), is_lost, *moment)
+
+
+def _place_in(entry: Sequence[bytes]) -> FeedPlace:
+    """Return the place of an entry, its id and its check; that of no entry where there is none, or it is damaged."""
+    if not entry or not (found := _ENTRY.fullmatch(entry[0])) or not _CHECK.fullmatch(entry[1]):
+        return NO_ENTRY
+    return FeedPlace(int(found[1]), int(found[2]), entry[1].decode())
 
 
 def _standing(reply: Sequence[Any]) -> Standing:

@@ -43,12 +43,62 @@ class Lookup(NamedTuple):
     with_refused: bool = False
 
 
+class FeedPlace(NamedTuple):
+    """An entry of a bucket's feed, the later the greater: its id, and what tells it from another one of that id."""
+
+    milliseconds: int
+    number: int
+    check: str
+
+    @property
+    def entry(self) -> str:
+        """The id of the entry in Redis."""
+        return f"{self.milliseconds}-{self.number}"
+
+
+# Where there is no feed yet.
+NO_ENTRY: Final = FeedPlace(0, 0, "")
+
+
+class Changes(NamedTuple):
+    """What a bucket is asked to be followed: jobs, in every one of the indexes, that changed after an entry.
+
+    At most so many entries are looked at; so many jobs of the next one, `known`, were looked at already.
+    """
+
+    indexes: tuple[str, ...]
+    wanted: int
+    after: FeedPlace
+    known: int = 0
+
+
+class Changed(NamedTuple):
+    """The rows of jobs that changed, as they are now, and who was let go; and where the bucket stood, and when.
+
+    `reached` is the entry up to which all is told, `known` how many jobs of the next one are told too, and `feed` the
+    last entry at that moment. Nobody knows what changed when it `is_lost`: the entry to go on after is not there; or
+    `is_everything`: too many jobs changed to be named.
+    """
+
+    rows: list[Row]
+    gone: tuple[bytes, ...]
+    reached: FeedPlace
+    known: int
+    is_done: bool
+    is_everything: bool
+    is_lost: bool
+    standing: Standing
+    milliseconds: int
+    feed: FeedPlace
+
+
 class Portion(NamedTuple):
     """Rows in order, the place to go on after, whether there are no more; and where the bucket stood, and when.
 
     Redis limits its work, so no rows does not mean that there are no more, and the place may be where it was. The
     time is in milliseconds of Redis' clock. `is_whole` is False when a row was left out, since it is no job;
-    `passed_over` counts members that were looked at and are not in every index.
+    `passed_over` counts members that were looked at and are not in every index. `feed` is the last entry of the feed at
+    that moment.
     """
 
     rows: list[Row]
@@ -58,6 +108,7 @@ class Portion(NamedTuple):
     milliseconds: int
     is_whole: bool = True
     passed_over: int = 0
+    feed: FeedPlace = NO_ENTRY
 
 
 def place_of(row: Row) -> Place:

@@ -12,11 +12,11 @@ its bucket; what waits there is asked at once, and each lookup gets its own answ
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from api.projection.buckets import Buckets
 from api.projection.generation import Bucket
-from api.projection.lookup import Lookup, Portion
+from api.projection.lookup import Changed, Changes, Lookup, Portion
 from api.projection.store import CALL_TIMEOUT_SECONDS
 
 CALLS_PER_BUCKET: Final = 2
@@ -25,7 +25,7 @@ LOOKUP_SECONDS: Final = 0.8
 SHORTEST_CALL_SECONDS: Final = 0.3
 
 # A lookup, its answer, and when whoever asks began to wait, by the loop's clock.
-_Waiting = tuple[Lookup, asyncio.Future[Portion], float]
+_Waiting = tuple[Lookup | Changes, asyncio.Future[Any], float]
 
 
 class _Line:
@@ -49,8 +49,15 @@ class Reader:
 
     def ask(self, bucket: Bucket, lookup: Lookup) -> asyncio.Future[Portion]:
         """Return what will be the answer; it raises UnavailableError when there is no right one now."""
+        return self._ask(bucket, lookup)
+
+    def ask_changes(self, bucket: Bucket, changes: Changes) -> asyncio.Future[Changed]:
+        """Return what will be the answer, as `ask` does."""
+        return self._ask(bucket, changes)
+
+    def _ask(self, bucket: Bucket, lookup: Lookup | Changes) -> asyncio.Future[Any]:
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Portion] = loop.create_future()
+        answer: asyncio.Future[Any] = loop.create_future()
         line = self._lines.get(bucket)
         if line is None:
             line = self._lines[bucket] = _Line()

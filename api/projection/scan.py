@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from api.projection.generation import Bucket, Generation
-from api.projection.lookup import Lookup, Place, Portion, Row, Search, place_of
+from api.projection.lookup import NO_ENTRY, FeedPlace, Lookup, Place, Portion, Row, Search, place_of
 from api.projection.standing import Freshness, Standing, freshness
 from schemas.expiry import is_expired
 from schemas.identity import bucket_of
@@ -26,7 +26,18 @@ Ask = Callable[[Bucket, Lookup], asyncio.Future[Portion]]
 class Branch:
     """What one bucket has given of an answer: rows not handed on yet, and the place up to which it was looked at."""
 
-    __slots__ = ("bucket", "is_done", "is_whole", "milliseconds", "passed_over", "reached", "rows", "standing")
+    __slots__ = (
+        "bucket",
+        "first_feed",
+        "is_done",
+        "is_whole",
+        "last_feed",
+        "milliseconds",
+        "passed_over",
+        "reached",
+        "rows",
+        "standing",
+    )
 
     def __init__(self, bucket: Bucket, after: Place | None) -> None:
         self.bucket = bucket
@@ -37,10 +48,15 @@ class Branch:
         self.passed_over = 0
         self.standing: Standing | None = None
         self.milliseconds = 0
+        # The last entry of the bucket's feed when it was asked first, and when it was asked last.
+        self.first_feed: FeedPlace | None = None
+        self.last_feed: FeedPlace | None = None
 
     def take_in(self, portion: Portion) -> None:
         """Add what was found."""
-        rows, self.reached, self.is_done, self.standing, self.milliseconds, is_whole, passed_over = portion
+        rows, self.reached, self.is_done, self.standing, self.milliseconds, is_whole, passed_over, feed = portion
+        self.first_feed = self.first_feed or feed
+        self.last_feed = feed
         self.rows += rows
         self.is_whole &= is_whole
         self.passed_over += passed_over
@@ -101,6 +117,21 @@ class Scan:
             if branch.standing and branch.standing.is_sealed:
                 return True
         return False
+
+    @property
+    def standings(self) -> list[Standing]:
+        """How each of its buckets stood when it was asked last."""
+        return [branch.standing for branch in self._branches if branch.standing]
+
+    @property
+    def first_feeds(self) -> dict[int, FeedPlace]:
+        """By bucket, the last entry of its feed when it was asked first: what is shown has all up to there."""
+        return {branch.bucket.number: branch.first_feed or NO_ENTRY for branch in self._branches}
+
+    @property
+    def last_feeds(self) -> dict[int, FeedPlace]:
+        """By bucket, the last entry of its feed when it was asked last: what is shown has nothing of after that."""
+        return {branch.bucket.number: branch.last_feed or NO_ENTRY for branch in self._branches}
 
     @property
     def is_searching(self) -> bool:

@@ -21,6 +21,7 @@ class MethodNotAllowedError(WebError):
 
     def __init__(self, allowed: str) -> None:
         super().__init__(f"Method not allowed: use one of {allowed}")
+        self.allowed = allowed
 
 
 class InternalError(WebError):

@@ -16,6 +16,9 @@ ETAG: Final = istr("ETag")
 REQUEST_ID: Final = istr("X-Request-Id")
 
 METHODS: Final = "GET, HEAD, OPTIONS"
+# Of a stream, whose head alone is nothing; and of what gives something out.
+STREAM_METHODS: Final = "GET, OPTIONS"
+GIVING_METHODS: Final = "POST, OPTIONS"
 PREFLIGHT_SECONDS: Final = 3600
 SERVER: Final = "operator-status"
 
@@ -34,23 +37,23 @@ _COMMON: Final = CIMultiDict(
 )
 # Names of headers with commas between them (RFC 9110, section 5.6.2).
 _HEADER_NAMES: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,2048}")
-_PREFLIGHT: Final = {
-    "Allow": METHODS,
-    "Access-Control-Allow-Methods": METHODS,
-    "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
-}
 _ALLOW_ORIGIN: Final = istr("Access-Control-Allow-Origin")
 _EXPOSE_HEADERS: Final = istr("Access-Control-Expose-Headers")
 _ORIGIN: Final = istr("Origin")
 
 
-def preflight_headers(asked: str | None) -> dict[str, str]:
+def preflight_headers(asked: str | None, methods: str) -> dict[str, str]:
     """Return the headers of the answer to OPTIONS: whatever request headers a page asks for it may send.
 
     Nothing here depends on them, and many libraries send some of their own, for tracing or caching.
     """
     names = asked if asked and _HEADER_NAMES.fullmatch(asked) else ", ".join(_SENT)
-    return {**_PREFLIGHT, "Access-Control-Allow-Headers": names}
+    return {
+        "Allow": methods,
+        "Access-Control-Allow-Methods": methods,
+        "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
+        "Access-Control-Allow-Headers": names,
+    }
 
 
 class CommonHeaders:

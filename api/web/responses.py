@@ -11,6 +11,7 @@ from multidict import CIMultiDict
 from api.exchange import JSON, Answer, Headers, NoAnswerError, Room
 from api.web.budget import SMALL_BYTES
 from api.web.encoding import GZIP, MIN_GZIP_BYTES, accepts_gzip, etag_of, gzip, has_etag
+from api.web.errors import MethodNotAllowedError
 from api.web.headers import ETAG
 from api.web.sending import Streamed, Whole
 
@@ -66,6 +67,8 @@ def refuse(error: Exception, refusals: Refusals) -> Whole:
     headers = CIMultiDict(refusal.headers)
     if isinstance(error, NoAnswerError):
         headers.update(error.headers)
+    elif isinstance(error, MethodNotAllowedError):
+        headers[hdrs.ALLOW] = error.allowed
     headers[hdrs.CONTENT_TYPE] = JSON
     return Whole(refusal.status, headers, orjson.dumps({"error": str(error)}))
 

@@ -1,9 +1,11 @@
 """How a response goes out: in one piece, or piece by piece and whole or not at all."""
 
 import asyncio
+import socket
+import struct
 import time
 from collections.abc import Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Final
@@ -12,14 +14,29 @@ import structlog
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import StreamWriter
+from multidict import CIMultiDict
 
-from api.exchange import Headers, Pieces
+from api.exchange import Headers, Pieces, Stream
 from api.web.budget import Holding
 from api.web.encoding import GZIP, Compressor
 from api.web.headers import REQUEST_ID
 from api.web.taking import SLICE_BYTES, WRITE_BUFFER_BYTES, Taking, TooSlowError
 
 _NOT_MODIFIED: Final = 304
+# How long a client that was told to go may take for what is left, before its connection is cut.
+LEAVING_SECONDS: Final = 5.0
+
+_HEADERS: Final = CIMultiDict(
+    {
+        hdrs.CONTENT_TYPE: "text/event-stream; charset=utf-8",
+        # Proxies are to hand on what comes, as it comes.
+        "X-Accel-Buffering": "no",
+    }
+)
+CACHE_CONTROL: Final = "no-cache, no-transform"
+# What SO_LINGER takes: whether it counts, and for how many seconds a close waits; with none the connection is reset.
+_RESET: Final = struct.pack("ii", 1, 0)
+_END: Final = struct.pack("ii", 0, 0)
 _log = structlog.get_logger(__name__)
 
 
@@ -95,6 +112,7 @@ class Streamed(web.StreamResponse):
     """A response that is too long to be held in memory.
 
     When it cannot be finished the connection is cut without the final chunk, so that nobody takes a part for the whole.
+    HTTP/1.0 has no chunks, and a proxy may speak it: there the connection is reset, until all of it was written.
     """
 
     def __init__(self, headers: Headers, pieces: Pieces, *, is_gzip: bool) -> None:
@@ -109,6 +127,9 @@ class Streamed(web.StreamResponse):
         writer = await self.prepare(request)
         if not isinstance(writer, StreamWriter) or request.method == hdrs.METH_HEAD:
             return
+        has_end = request.version >= HttpVersion11  # with a final chunk; else the end is that of the connection
+        if not has_end:
+            _reset_when_closed(request, _RESET)
         try:
             async with aclosing(self._packed()) as pieces:
                 async for piece in pieces:
@@ -116,6 +137,8 @@ class Streamed(web.StreamResponse):
                     for part in slices(piece):
                         await writer.write(part, drain=False)
                         await taking.wait(writer)
+            if not has_end:
+                _reset_when_closed(request, _END)
         except TooSlowError:
             _log.warning("a client took too little and was cut", request_id=self.headers[REQUEST_ID])
             raise
@@ -138,6 +161,72 @@ class Streamed(web.StreamResponse):
                     yield data
         if pack:
             yield pack.end()
+
+
+class EventStream(web.StreamResponse):
+    """The response that tells events until there are no more.
+
+    aiohttp-sse has a task for each client, which writes and waits for it. Here the same bytes go to many clients from
+    whoever has them, with no task to be woken: they are the transport's until the client takes them.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        super().__init__(headers=_HEADERS)
+        self.stream = stream
+
+    async def send(self, request: web.BaseRequest, taking: Taking) -> None:
+        """Send until the stream ends, or its client has left."""
+        self.headers[hdrs.CACHE_CONTROL] = CACHE_CONTROL
+        self.force_close()
+        writer = await self.prepare(request)
+        if not isinstance(writer, StreamWriter):
+            return
+        writer.send_headers()
+        outlet = TransportOutlet(request, writer, taking)
+        request.protocol.when_lost = self.stream.leave  # type: ignore[attr-defined]
+        try:
+            await self.stream.run(outlet)
+        finally:
+            request.protocol.when_lost = None  # type: ignore[attr-defined]
+        outlet.cut_later()
+
+
+class TransportOutlet:
+    """The way to one client."""
+
+    def __init__(self, request: web.BaseRequest, writer: StreamWriter, taking: Taking) -> None:
+        self._transport = request.transport
+        self._is_chunked = request.version >= HttpVersion11
+        self._writer = writer
+        self._taking = taking
+
+    @property
+    def unsent_bytes(self) -> int:
+        """How much was sent and is still here."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
+    def send(self, blocks: bytes) -> None:
+        """Send at once; nowhere when the client has left."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        self._writer.output_size += len(blocks)
+        transport.write(b"%x\r\n%b\r\n" % (len(blocks), blocks) if self._is_chunked else blocks)
+
+    async def taken(self) -> None:
+        """Return when the client has taken the most of what was sent, or has left."""
+        with suppress(ConnectionError):
+            await self._taking.wait(self._writer)
+
+    def cut_later(self) -> None:
+        """Cut the connection when what is left is not taken soon."""
+        if self._transport is not None and self.unsent_bytes:
+            asyncio.get_running_loop().call_later(LEAVING_SECONDS, self._transport.abort)
+
+
+def _reset_when_closed(request: web.BaseRequest, linger: bytes) -> None:
+    """Choose what the other side is told when the connection is closed: that it was reset, or that it has ended."""
+    _transport(request).get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
 
 def slices(body: bytes) -> Iterator[bytes]:

@@ -45,7 +45,7 @@ _log = structlog.get_logger(__name__)
 class Connection(web.RequestHandler):
     """A client's connection; answers in the site's form also where aiohttp finds no request."""
 
-    __slots__ = ("_connections", "_has_left", "_site", "_unparsed")
+    __slots__ = ("_connections", "_has_left", "_site", "_unparsed", "when_lost")
 
     def __init__(self, server: "Server", site: Site, connections: Connections, **options: Any) -> None:
         super().__init__(server, **options)
@@ -53,6 +53,8 @@ class Connection(web.RequestHandler):
         self._connections = connections
         self._has_left = False
         self._unparsed = b""
+        # Called when it is lost: who waits for something else would not notice.
+        self.when_lost: Callable[[], None] | None = None
 
     @property
     def is_waiting(self) -> bool:
@@ -83,6 +85,8 @@ class Connection(web.RequestHandler):
         """End; the client has left unless we have said so before."""
         self._has_left = not self._force_close
         super().connection_lost(exc)
+        if self.when_lost is not None:
+            self.when_lost()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in, a head at a time: what is wrong with a request does not concern the one before it.

@@ -20,10 +20,9 @@ from api.web.errors import BadRequestError, InternalError, MethodNotAllowedError
 from api.web.headers import METHODS, REQUEST_ID, CommonHeaders
 from api.web.responses import Refusals, refuse
 from api.web.routes import Route, preflight
-from api.web.sending import Streamed, Whole
+from api.web.sending import EventStream, Streamed, Whole
 from api.web.taking import Taking, TooSlowError
 
-_ALLOWED: Final = frozenset(METHODS.split(", "))
 _UNKNOWN_ROUTE: Final = "unknown"
 # Java's client offers HTTP/2 on each connection; RFC 9110 lets a server go on in HTTP/1.1.
 IGNORED_UPGRADE: Final = "h2c"
@@ -76,6 +75,13 @@ class Site:
         if self._ending.is_asked and not request.protocol.has_more:  # type: ignore[attr-defined]
             response.force_close()
         kind = type(response)  # isinstance is slow with the classes of aiohttp
+        if kind is EventStream:
+            self._metrics.request(run.name, response.status, perf_counter() - run.started)
+            try:
+                await response.send(request, Taking(request, self._budget))  # type: ignore[attr-defined]
+            finally:
+                response.stream.close()  # type: ignore[attr-defined]
+            return response
         if kind is Streamed:
             await response.send(request, holding, Taking(request, self._budget))  # type: ignore[attr-defined]
         self._metrics.request(run.name, response.status, perf_counter() - run.started)
@@ -106,7 +112,7 @@ class Site:
         """Return the response, with the common headers."""
         response: web.StreamResponse
         try:
-            response = await _checked(route, request)(request, question)
+            response = await _checked(route, request).answer(request, question)
             if type(response) is Streamed:
                 question.room.begin()
         except self._expected as error:
@@ -178,9 +184,9 @@ def _checked(route: Route | None, request: web.Request) -> Route:
     if request.version < HttpVersion10 or request.version > HttpVersion11:
         raise BadRequestError("This version of HTTP is not spoken here")
     if request.method == hdrs.METH_OPTIONS:  # also where nothing is, so that a page may read that
-        return preflight
+        return preflight(METHODS if route is None else route.methods)
     if route is None:
         raise NotFoundError
-    if request.method not in _ALLOWED:
-        raise MethodNotAllowedError(METHODS)
+    if request.method not in route.methods.split(", "):
+        raise MethodNotAllowedError(route.methods)
     return route

@@ -7,12 +7,14 @@ from typing import Any, Final, NamedTuple
 import msgpack
 
 from projector.errors import BucketMissingError, BucketSealedError
+from projector.operating.progress import Show, silent
 from projector.store.calls import Script
 from projector.store.keys import keys_by_bucket
 from schemas.event_time import unix_seconds
 from schemas.job_event import DETAIL_NAMES
 from schemas.lifecycle import STAGE_NAMES
 from schemas.redis_layout import (
+    CHANGES,
     FLOOR,
     HEARTBEATS,
     IDENTITY_FIELDS,
@@ -35,7 +37,7 @@ JOBS_PER_STEP: Final = 100
 STEP_BYTES: Final = 512 * 1024
 
 _NAMES: Final = (IDENTITY_FIELDS, INDEXES, STAGE_NAMES, (*DETAIL_NAMES, NEWS), JOB, FLOOR, SIFT)
-_KEYS: Final = (META, POSITIONS, HEARTBEATS, REFUSED, REFUSED_TIMES)
+_KEYS: Final = (META, POSITIONS, HEARTBEATS, REFUSED, REFUSED_TIMES, CHANGES)
 # Lua counts from 1, and to the last one.
 _PLACES: Final = tuple(place for time in (STAGE_TIME, DETAIL_TIME) for place in ((time.start or 0) + 1, time.stop))
 
@@ -51,11 +53,20 @@ class Mode(Enum):
     MAKE_ROOM = "make room"
 
 
+class Gone(NamedTuple):
+    """Who a job was that went."""
+
+    owner: str
+    agreement_id: str
+    job_id: str
+
+
 class Step(NamedTuple):
-    """How many jobs were looked at, and how many of these are too old."""
+    """How many jobs were looked at, how many of these are too old, and who went."""
 
     jobs: int
     old: int
+    went: tuple[Gone, ...] = ()
 
 
 class OldJobs:
@@ -91,10 +102,22 @@ class OldJobs:
             raise BucketMissingError("the bucket is gone or was replaced")
         if answer[0] == b"sealed":
             raise BucketSealedError("a switch of generations is under way")
-        return (None, 0) if answer[0] == b"behind" else (Step(answer[1], answer[2]), answer[3])
+        return (None, 0) if answer[0] == b"behind" else (Step(answer[1], answer[2], _gone(answer[4])), answer[3])
 
 
-async def count_all(redis: AnyRedis, prefix: str, pointer: Pointer, cutoff: str) -> Step:
-    """Return how many jobs a generation has, and how many of these are too old; raises as `steps` does."""
-    steps = [step async for step in OldJobs(redis, prefix, pointer).steps(cutoff, Mode.COUNT) if step]
-    return Step(sum(step.jobs for step in steps), sum(step.old for step in steps))
+def _gone(flat: Sequence[bytes]) -> tuple[Gone, ...]:
+    texts = iter(value.decode(errors="replace") for value in flat)
+    return tuple(map(Gone, texts, texts, texts))
+
+
+async def count_all(redis: AnyRedis, prefix: str, pointer: Pointer, cutoff: str, show: Show = silent) -> Step:
+    """Return how many jobs a generation has, and how many of these are too old; raises as `steps` does.
+
+    How many there will be is not known before, so that only how many were looked at is shown.
+    """
+    jobs = old = 0
+    async for step in OldJobs(redis, prefix, pointer).steps(cutoff, Mode.COUNT):
+        if step:
+            jobs, old = jobs + step.jobs, old + step.old
+            show({"jobs": jobs}, {})
+    return Step(jobs, old)

@@ -5,6 +5,7 @@ from itertools import chain
 from typing import Any, Final
 
 import msgpack
+import structlog
 
 from projector.errors import BatchTooLargeError, DamagedKeyError, PositionMovedError
 from projector.fold.batch import Batch, Span
@@ -20,6 +21,7 @@ from schemas.job_hash import URL_DETAILS, details_in_hash, stages_in_hash
 from schemas.lifecycle import STAGE_NAMES, STAGES
 from schemas.redis_layout import (
     CARRIED,
+    CHANGES,
     FINGERPRINT,
     IDENTITY_FIELDS,
     INDEXES,
@@ -60,6 +62,8 @@ _NAMES: Final = (
     _RULES,
 )
 
+_log = structlog.get_logger(__name__)
+
 # A job in the form that the script takes: what lua/apply.lua says of one.
 EncodedJob = list[object]
 
@@ -89,7 +93,9 @@ class ApplyStep:
         incarnation = self._buckets.pointer.incarnations[bucket]
         base = self._buckets.base(bucket)
         argument = _pack(base, incarnation, spans, jobs, sift, refused=refused, is_first=bucket == 0)
-        answer = await self._apply(self._buckets.keys(bucket, META, POSITIONS, REFUSED, REFUSED_TIMES), [argument])
+        answer = await self._apply(
+            self._buckets.keys(bucket, META, POSITIONS, REFUSED, REFUSED_TIMES, CHANGES), [argument]
+        )
         if answer[0] == b"moved":
             raise _moved(answer, spans)
         if answer[0] == b"damaged":
@@ -98,6 +104,8 @@ class ApplyStep:
             raise BatchTooLargeError
         check(answer)
         changed: int = answer[1]
+        if answer[2]:
+            _log.error("removed, for it was damaged", key=self._buckets.base(bucket) + CHANGES)
         return changed
 
 

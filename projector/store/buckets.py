@@ -10,6 +10,7 @@ import structlog
 from projector.store.bucket_fields import incarnation_in
 from projector.store.calls import Script, limited, understood
 from schemas.redis_layout import (
+    CHANGES,
     FINGERPRINT,
     FLOOR,
     HEARTBEATS,
@@ -54,7 +55,7 @@ class Buckets:
         self.pointer = pointer
         self._at_once = asyncio.Semaphore(BUCKETS_AT_ONCE)
         self._begin, self._raise_floor, self._mend, self._unseal = (
-            Script(redis, name) for name in ("begin", "raise_floor", "mend", "unseal")
+            Script(redis, f"bucket/{name}") for name in ("begin", "raise_floor", "mend", "unseal")
         )
 
     @property
@@ -115,7 +116,7 @@ class Buckets:
         """Make a bucket with these floors and other fields, as this incarnation or a new one, unless it is there."""
         said = [text for pair in (fields or {}).items() for text in pair]
         arguments = [incarnation or secrets.token_hex(8), INCARNATION, *_floor_arguments(floors), *said]
-        answer = await self._begin(self.keys(bucket, *_BESIDE_JOBS), arguments)
+        answer = await self._begin(self.keys(bucket, *_BESIDE_JOBS, CHANGES), arguments)
         with understood():
             return Begun(answer[0].decode(), bool(answer[1]), None if answer[2] is None else number_in(answer[2]))
 

@@ -10,7 +10,7 @@ from tests.support.seeding import Projection
 TARGETS = [f"{STATUS}?owner=0x1", STATUS, "/nothing", "/livez", "/readyz", "/metrics", "/openapi.json", "/"]
 EXPOSED = {
     "ETag", "Link", "Retry-After", "X-Request-Id", "Projection-Lag", "Projection-Heartbeat", "Projection-Held",
-    "Projection-Generation",
+    "Projection-Generation", "Projection-Cursor", "Projection-Position",
     "WWW-Authenticate",
 }  # fmt: skip
 

@@ -10,19 +10,24 @@ from unittest.mock import create_autospec
 import jsonschema_rs
 import pytest
 
-from api.app import routes
+from api.app import routes, stream_routes
+from api.asking.applied import Applied
 from api.asking.credentials import Credentials
-from api.asking.query import MAX_LIMIT, MAX_VALUE_CHARACTERS, PARAMETERS, parse_query
+from api.asking.query import FILTERS, MAX_LIMIT, MAX_VALUE_CHARACTERS, PARAMETERS, parse_query
+from api.asking.telling import Timelines
 from api.ending import Ending
 from api.metrics import Metrics
 from api.projection.lookup import Place
 from api.projection.projection import Projection as ApiProjection
+from api.streams.query import MAX_CHARACTERS
+from api.streams.query import PARAMETERS as STREAM_PARAMETERS
+from api.streams.streams import Streams
 from api.web.status_page import CLIENT_PATH, EMBED_PATH, status_page
 from schemas import job_event
-from schemas.diagnosis.limits import limits_of
 from schemas.documents import asyncapi, openapi
 from service.version import __version__
-from tests.support.client import STATUS, TIMELINE, Client, StartApi
+from tests.support.client import STATUS, STREAM, TICKET, TIMELINE, Client, StartApi
+from tests.support.event_source import event_source
 from tests.support.markdown import PROJECT
 from tests.support.seeding import FINISHED_JOB, Projection
 
@@ -31,6 +36,8 @@ pytestmark = pytest.mark.xdist_group("openapi")
 DOCUMENT = openapi(__version__)
 COMPONENTS = DOCUMENT["components"]
 LISTS = (STATUS, TIMELINE)
+# Asked with GET, and answered at once.
+PLAIN = [path for path in DOCUMENT["paths"] if path not in {STREAM, TICKET}]
 DOCUMENTS = ("/openapi.json", "/asyncapi.json", "/schemas/job-event.json")
 
 
@@ -51,17 +58,23 @@ def validate(schema: Mapping[str, Any], value: Any) -> None:
 def responses() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """Yield path, status and response of everything that is described."""
     for path, operations in DOCUMENT["paths"].items():
-        for status, response in operations["get"]["responses"].items():
-            yield path, status, resolved(response)
+        for operation in operations.values():
+            for status, response in operation["responses"].items():
+                yield path, status, resolved(response)
 
 
 def test_every_route_is_described_and_every_description_is_a_route() -> None:
     """The paths of the document are those of the code, but for the files that the page is made of."""
     known = routes(
-        Credentials((), is_required=False), create_autospec(ApiProjection), Metrics(), Ending(), limits_of("")
+        Credentials((), is_required=False),
+        create_autospec(ApiProjection),
+        Metrics(),
+        Ending(),
+        timelines=create_autospec(Timelines),
+        applied=create_autospec(Applied),
     )
     files = status_page().keys() - {"/", CLIENT_PATH, EMBED_PATH}
-    assert set(DOCUMENT["paths"]) == known.keys() - files
+    assert set(DOCUMENT["paths"]) == {*known, *stream_routes(create_autospec(Streams))} - files
 
 
 def test_parameters_are_those_of_the_code() -> None:
@@ -69,6 +82,10 @@ def test_parameters_are_those_of_the_code() -> None:
     for path in LISTS:
         described = [resolved(parameter) for parameter in DOCUMENT["paths"][path]["get"]["parameters"]]
         assert [item["name"] for item in described if item["in"] == "query"] == list(PARAMETERS)
+    described = [resolved(parameter) for parameter in DOCUMENT["paths"][STREAM]["get"]["parameters"]]
+    names = [item["name"] for item in described if item["in"] == "query"]
+    assert names == [*FILTERS, "dates", *STREAM_PARAMETERS]
+    assert COMPONENTS["parameters"]["lastEventId"]["schema"]["maxLength"] == MAX_CHARACTERS
     assert COMPONENTS["parameters"]["limit"]["schema"]["maximum"] == MAX_LIMIT
     for name in ("owner", "agreementId", "jobId", "cursor"):
         assert COMPONENTS["parameters"][name]["schema"]["maxLength"] == MAX_VALUE_CHARACTERS
@@ -140,10 +157,12 @@ async def test_answers_have_the_headers_that_are_described(
     always = {"server", "date", "content-type", "content-length", "connection", "x-content-type-options",
               "access-control-allow-origin", "access-control-expose-headers", "transfer-encoding",
               "content-security-policy", "referrer-policy"}  # fmt: skip
-    answers = [(path, await api.get(f"{path}?owner=0x1111&limit=1")) for path in DOCUMENT["paths"]]
+    answers = [(path, await api.get(f"{path}?owner=0x1111&limit=1")) for path in PLAIN]
     answers += [(path, await api.get(f"{path}?x=1")) for path in LISTS]
     answers += [(path, await api.get(f"{path}?x=1", Authorization="Bearer x")) for path in LISTS]
-    answers += [(path, await api.request("POST", path)) for path in DOCUMENT["paths"]]
+    answers += [(path, await api.request("POST", path)) for path in (*PLAIN, STREAM)]
+    answers += [(STREAM, await api.get(f"{STREAM}?x=1"))]
+    answers.append((TIMELINE, await api.get(f"{TIMELINE}?jobId=unknown")))
     answers += [(path, await unready.get(f"{path}?owner=0x1")) for path in (*LISTS, "/readyz")]
     answers += [(path, await api.get(f"{path}?owner=0x1111", If_None_Match="*")) for path in (*LISTS, "/", *DOCUMENTS)]
     for path, answer in answers:
@@ -166,3 +185,25 @@ async def test_a_document_is_served(api: Client, path: str, document: dict[str, 
     assert answer.headers["Content-Type"] == "application/json"
     assert (await api.get(path, If_None_Match=answer.headers["ETag"])).status == 304
     assert (await api.get(path, Accept_Encoding="gzip")).headers["Content-Encoding"] == "gzip"
+
+
+async def test_a_ticket_is_as_described(api: Client) -> None:
+    """What gives out tickets answers as the document says."""
+    answer = await api.request("POST", f"{TICKET}?owner=0x1111")
+    described = DOCUMENT["paths"][TICKET]["post"]["responses"]["200"]
+    validate(described["content"]["application/json"]["schema"], answer.json())
+    assert (await api.get(TICKET)).headers["Allow"] in COMPONENTS["headers"]["Allow"]["schema"]["enum"]
+
+
+async def test_what_a_stream_tells_is_as_described(api: Client, projection: Projection) -> None:
+    """Each event meets the schema of the items, and its data the schema that stands beside its name."""
+    await projection.put([FINISHED_JOB])
+    schema = DOCUMENT["paths"][STREAM]["get"]["responses"]["200"]["content"]["text/event-stream"]["itemSchema"]
+    kinds = {kind["properties"]["event"]["const"]: kind for kind in COMPONENTS["schemas"]["StreamEvent"]["oneOf"]}
+    async with event_source(api, "jobId=3333&lastEventId=none") as source:
+        await source.closed()
+    assert {"reset", "snapshot", "end"} <= set(source.names)
+    for name, data, at in source.events:
+        item = {"event": name, "data": json.dumps(data)} | ({"id": at} if at else {})
+        validate(schema, item)
+        validate(kinds[name]["properties"]["data"]["contentSchema"], data)

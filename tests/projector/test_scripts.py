@@ -123,14 +123,14 @@ async def test_a_fault_of_ours_is_no_damage(
             await redis.eval(script, 1, f"{prefix}:text")
 
 
-@pytest.mark.parametrize("script", ["raise_floor", "unseal"])
+@pytest.mark.parametrize("script", ["bucket/raise_floor", "bucket/unseal"])
 async def test_a_stored_number_that_is_none_is_damage(redis: Redis, prefix: str, script: str) -> None:
     """A script that has to compute with something else says that it is damaged."""
     fields: dict[Any, Any] = {"sealed": "rubbish", FLOOR + "t/0": "rubbish"}
     await redis.hset(f"{prefix}:meta", mapping=fields)
     with pytest.raises(DamagedBucketError):
         await calls.Script(redis, script)(
-            [f"{prefix}:meta"], [FLOOR + "t/0", "1"] if script == "raise_floor" else ["1"]
+            [f"{prefix}:meta"], [FLOOR + "t/0", "1"] if script == "bucket/raise_floor" else ["1"]
         )
 
 

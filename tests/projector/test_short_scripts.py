@@ -106,7 +106,7 @@ async def test_joining_a_batch_in_is_short(scene: Scene, reports: Callable[[int]
 
 @pytest.mark.parametrize(("again", "more"), [("2020-10-01T01:00:00Z", 0), ("2020-10-01T02:00:00Z", LARGE)])
 async def test_a_repeated_stage_costs_one_look_at_its_job(scene: Scene, again: str, more: int) -> None:
-    """What is known already is found out by one command for each job; a sign of life takes another one."""
+    """What is known already is found out by one command for each job, and a sign of life takes another one."""
     first = "2020-10-01T01:00:00Z"
     await scene.apply([event("finished", job=f"job-{number}", time=first) for number in range(LARGE)])
     await scene.redis.config_resetstat()

@@ -14,6 +14,8 @@ from yarl import URL
 
 STATUS = "/api/v1/operator/status"
 TIMELINE = "/api/v1/operator/status/timeline"
+STREAM = "/api/v1/operator/status/events"
+TICKET = "/api/v1/operator/status/events/ticket"
 _SECONDS = 30
 
 

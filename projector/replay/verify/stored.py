@@ -12,6 +12,7 @@ from projector.errors import BucketMissingError, BucketSealedError, DamagedKeyEr
 from projector.replay.verify.judgement import Mend, StoredMember, StoredRefused
 from projector.store.calls import Script
 from schemas.redis_layout import (
+    CHANGES,
     FINGERPRINT,
     FLOOR,
     IDENTITY_FIELDS,
@@ -32,7 +33,7 @@ ANSWER_BYTES: Final = 1024 * 1024
 _FINGERPRINT: Final = re.compile(rb"\d{1,15}:[0-9a-f]{8}")
 _ENTRIES_PER_STEP: Final = 2_000  # that a script looks at: some milliseconds
 _NAMES: Final = (IDENTITY_FIELDS, INDEXES, JOB)
-_KEYS: Final = (META, POSITIONS, REFUSED, REFUSED_TIMES)
+_KEYS: Final = (META, POSITIONS, REFUSED, REFUSED_TIMES, CHANGES)
 
 
 class Asked(NamedTuple):

@@ -2,12 +2,14 @@
 --
 -- Follows jobs/job_hash.lua: changes_of(stored, batch, rules, job_id), is_recorded_later(old, new).
 -- Follows jobs/identifiers.lua: stored_identifier(text).
+-- Follows feed.lua: note_changes(key, salt, jobs, gone).
 -- Follows refused.lua: remember_refused(by_job, by_time, entries, of_job, of_all).
 --
 -- KEYS[1]  meta of the bucket (hash)
 -- KEYS[2]  positions of the bucket (hash)
 -- KEYS[3]  refused events of the bucket that name a job, by that (sorted set)
 -- KEYS[4]  the same, by when they were recorded (sorted set)
+-- KEYS[5]  the feed of the bucket (stream)
 -- ARGV[1]  msgpack array:
 --   1 base         what every key of the bucket starts with
 --   2 incarnation  the one the caller knows the bucket by
@@ -22,7 +24,8 @@
 --   7 refused      flat array, of each refused event that names a job the member of that, milliseconds, its entry
 --   8 limits       array of {refused events that are remembered of a job, and of all}
 -- Positions are decimal text. Answers an array whose first element is the reason:
---   applied {jobs changed}, moved {partition, stored position}, missing {}, sealed {epoch}, damaged {key, member},
+--   applied {jobs changed, 1 when the feed was damaged and begun anew}, moved {partition, stored position}, missing {},
+--   sealed {epoch}, damaged {key, member},
 --   large {}: what these jobs hold already is more than may be looked at in one step; fewer of them will do
 --
 -- Everything is checked before the first write, and positions are written last: Redis keeps the writes of a script that
@@ -181,14 +184,14 @@ local function write_job(at, values, need)
 end
 
 local applied, known = {}, {}
-local changed_jobs = 0
+local changed = {}
 at = 1
 for _, need in ipairs(needs) do
   local tally = known
   values, counts, after = places(at)
   if need ~= NOTHING then
     write_job(at, values, need)
-    tally, changed_jobs = applied, changed_jobs + 1
+    tally, changed[#changed + 1] = applied, jobs[at]
   end
   for i = counts, after - 1, 2 do tally[jobs[i]] = (tally[jobs[i]] or 0) + jobs[i + 1] end
   at = after
@@ -196,7 +199,8 @@ end
 
 remember_refused(KEYS[3], KEYS[4], payload[7], payload[8][1], payload[8][2])
 
-for _, partition in ipairs(partitions) do
+local reached = {}
+for i, partition in ipairs(partitions) do
   local name, index = partition[1], partition[7]
   local sums = {applied[index] or 0, known[index] or 0, partition[5], partition[6]}
   for i, suffix in ipairs(ledger) do
@@ -204,5 +208,7 @@ for _, partition in ipairs(partitions) do
   end
   if partition[4] ~= '' then call('HSET', KEYS[2], name .. fingerprint, partition[4]) end
   call('HSET', KEYS[2], name, partition[3])
+  reached[i] = name .. ' ' .. partition[3]
 end
-return {'applied', changed_jobs}
+local was_damaged = #changed > 0 and note_changes(KEYS[5], table.concat(reached, ' '), changed, '')
+return {'applied', #changed, was_damaged and 1 or 0}

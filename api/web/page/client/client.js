@@ -1,11 +1,12 @@
 // Follows jobs of Operator status: by its stream of changes, or by asking again where there is no stream.
 import { Asking, Refusal } from "./asking.js";
 import { Changes } from "./changes.js";
-import { identityOf, Jobs } from "./jobs.js";
+import { Jobs } from "./jobs.js";
 
 const LIMIT_JOBS = 1000; // the newest ones are followed
 const LEAST_SECONDS = 1, IDLE_SECONDS = 5, HIDDEN_SECONDS = 30, FAILED_SECONDS = 2, LONGEST_PAUSE_SECONDS = 30;
-const CHECK_SECONDS = 30; // a connection can be dead without a sign of it, so an open stream is checked
+const JOBS_A_SECOND = 200; // who asks for many jobs asks less often
+const CHECK_SECONDS = 15; // a connection can be dead without a sign of it, so an open stream is checked
 const LOST_SECONDS = 30; // contact that has been missing for so long is called lost, and tried on
 const TOGETHER_SECONDS = 0.25, SINGLE_TIMELINES = 4, MANY_SECONDS = 5; // what changed within a moment is explained at once
 
@@ -15,8 +16,6 @@ export function follow({ api = new URL(".", import.meta.url).href, limit = LIMIT
   following.run();
   return () => following.stop();
 }
-
-export { identityOf };
 
 class Following {
   constructor(question, listeners) {
@@ -46,8 +45,9 @@ class Following {
   }
 
   seen() {
-    if (this.isHidden) this.changes.close(); // a browser has few connections, for all of its tabs
-    else this.wake?.();
+    if (!this.isHidden) this.wake?.();
+    else this.changes.close(); // a browser has few connections, for all of its tabs
+    this.tell();
   }
 
   async run() {
@@ -56,7 +56,7 @@ class Following {
       if (!this.isStopped && !this.fault) await this.stream();
       this.tell();
       if (pause === null) return;
-      await this.sleep(this.changes.source ? CHECK_SECONDS : pause);
+      await this.sleep(this.changes.source && !this.asking.freshness.stale ? CHECK_SECONDS : pause);
     }
   }
 
@@ -89,7 +89,8 @@ class Following {
 
   succeed(seconds) {
     Object.assign(this, { fault: null, answered: new Date().toISOString() });
-    return Math.max(seconds || IDLE_SECONDS, this.isHidden || this.isEnded ? HIDDEN_SECONDS : LEAST_SECONDS);
+    const least = this.isHidden || this.isEnded ? HIDDEN_SECONDS : LEAST_SECONDS;
+    return Math.max(seconds || IDLE_SECONDS, least, this.jobs.entries.size / JOBS_A_SECOND);
   }
 
   // Returns the seconds until it pays to ask again; null when it never does.
@@ -121,7 +122,10 @@ class Following {
     }
     if (name === "status") this.explain([this.jobs.put(data)]);
     if (name === "gone") this.jobs.remove(data);
-    if (name === "stale") this.asking.freshness = { ...this.asking.freshness, lag: data.lag, stale: { since: data.since } };
+    if (name === "stale") {
+      this.asking.freshness = { ...this.asking.freshness, lag: data.lag, stale: { since: data.since } };
+      this.wake?.(); // the answer says why, and how far it is
+    }
     if (name === "fresh") this.asking.freshness = { ...this.asking.freshness, stale: null };
     if (name === "end") {
       this.isEnded = true;

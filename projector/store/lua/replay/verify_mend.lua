@@ -1,11 +1,13 @@
 -- Makes right what was found to differ in a bucket, if nothing was applied since it was compared.
 --
+-- Follows feed.lua: note_changes(key, salt, jobs, gone).
 -- Follows lists.lua: set_fields(key, list, first).
 --
 -- KEYS[1]  meta of the bucket (hash)
 -- KEYS[2]  positions of the bucket (hash)
 -- KEYS[3]  refused events of the bucket that name a job, by that (sorted set)
 -- KEYS[4]  the same, by when they were recorded (sorted set)
+-- KEYS[5]  the feed of the bucket (stream)
 -- ARGV[1]  msgpack array:
 --   1 base         what every key of the bucket starts with
 --   2 incarnation  the one the caller knows the bucket by
@@ -48,13 +50,17 @@ for _, entry in ipairs(gone) do
   delete_unless_index(base .. entry[1])
   call('ZREM', base .. entry[1], entry[2])
 end
-for _, job in ipairs(jobs) do
+local mended = {}
+for i, job in ipairs(jobs) do
   local key = base .. job_name .. job[1]
   call('DEL', key)
   if #job[2] > 0 then call('HSET', key, unpack(job[2])) end
+  mended[i] = job[1]
 end
+for _, entry in ipairs(entries) do mended[#mended + 1] = entry[2] end
 set_fields(KEYS[2], positions, 1)
 set_fields(KEYS[1], meta, 1)
+if #mended > 0 then note_changes(KEYS[5], table.concat(mended, ' '), mended, '') end
 if refused then
   for _, key in ipairs({KEYS[3], KEYS[4]}) do call('DEL', key) end
   for i = 1, #refused, 2 do

@@ -4,19 +4,27 @@
 -- KEYS[2]  positions of the bucket (hash)
 -- KEYS[3]  heartbeats of the bucket (hash)
 -- KEYS[4]  refused events of the bucket that name a job, by that (sorted set)
+-- KEYS[5]  the feed of the bucket (stream, see projector/store/lua/feed.lua)
 -- ARGV[1]  base: what every key of the bucket starts with
 -- ARGV[2]  name of a job's key, to be followed by its member
 -- ARGV[3]  how many fields of a job are wanted, n
 -- ARGV[4 .. 3 + n]  their names
 -- ARGV[4 + n]  the most bytes of rows in a reply; one row may go beyond it
 -- ARGV[5 + n]  the lookups, a line for each, in fields with a tab between them (identifiers hold no control characters):
---   number of jobs wanted, 1 when the refused events of each are wanted too (else 0), score and member to go on after (both empty for the start; only the member empty for the
---   start of that score), then the names of the indexes, all of which must have a job (none: there is nothing to find)
--- Answers {milliseconds of Redis' clock, meta, positions, heartbeats, answer, answer ...}; the three hashes are flat
--- arrays, positions without what follows '#'. An answer, one for each lookup, begins with its reason:
+--   number of jobs wanted, 1 when the refused events of each are wanted too (else 0), score and member to go on after
+--   (both empty for the start; only the member empty for the start of that score), then the names of the indexes, all of
+--   which must have a job (none: there is nothing to find);
+--   or, of what changed: number of entries wanted, 0, id of the entry to go on after ('0-0' where there was no feed), its
+--   check and how many jobs of the next entry are known, with a space between, '#changes', and the names of the indexes
+-- Answers {milliseconds of Redis' clock, meta, positions, heartbeats, last entry, answer, answer ...}; the three hashes
+-- are flat arrays, positions without what follows '#'; the last entry of the feed is {id, check}, empty where there is
+-- none. An answer, one for each lookup, begins with its reason:
 --   all {rows, looked at}                  there are no more; how many members were looked at for these rows
 --   more {rows, looked at, score, member}  there may be more after these; perhaps none was looked at yet
 --   damaged {key}                          the key of an index is of a wrong type
+--   changed {rows, gone, id, check, jobs known of the next entry, 1 when there are no more entries, 1 when the jobs were
+--     too many to be named}                jobs as they are now, each once; gone is as in the entries
+--   lost {}                                the entry to go on after is not there, so nobody knows what came after it
 -- A row is the fields in the order given (nil where the job has none; all of them where no job is stored or its key is of
 -- a wrong type), then the refused events that name the job, a line for each (nil where there are none or they are not
 -- wanted, '' where their key is of a wrong type), then score and member.
@@ -27,6 +35,7 @@
 local WORK, MINIMUM_SHARE, SEARCH_SHARE = 2000, 40, 600
 local PIECE = 64 -- bytes
 local LOOKUP_COST, ROW_COST, EXAMINED_AT_ONCE = 4, 6, 200
+local CHANGES, NO_ENTRY = '#changes', '0-0'
 
 local call, pcall = redis.call, redis.pcall
 local byte, find, gmatch, match = string.byte, string.find, string.gmatch, string.match
@@ -153,6 +162,56 @@ local function look_up(names, wanted, with_refused, score, member, share)
   return {'more', rows, rank - first, score, member}
 end
 
+-- Whether a job is in every one of the indexes.
+local function is_in_all(indexes, member)
+  for _, name in ipairs(indexes) do
+    local score = pcall('ZSCORE', base .. name, member)
+    if not score or type(score) == 'table' then return false end
+  end
+  work = work - #indexes
+  return true
+end
+
+-- Adds the jobs of an entry that were not added yet, but for the first `known`; answers how many of its jobs were looked
+-- at when the work or the bytes ran out before the last.
+local function add_jobs(rows, seen, indexes, members, known)
+  local count = 0
+  for member in gmatch(members, '[^ ]+') do
+    if count >= known and not seen[member] then
+      if work <= 0 or bytes <= 0 then return count end
+      seen[member], work = true, work - 1
+      if is_in_all(indexes, member) then
+        rows[#rows + 1] = fetch(member, '0', false)
+        work = work - ROW_COST
+      end
+    end
+    count = count + 1
+  end
+end
+
+local function look_up_changes(indexes, wanted, id, check, known, last)
+  if id == NO_ENTRY and not last[1] then return {'changed', {}, {}, id, check, 0, 1, 0} end
+  local entries = pcall('XRANGE', KEYS[5], id, '+', 'COUNT', wanted + 1)
+  local first = not entries.err and entries[1]
+  if not first or first[1] ~= id or first[2][2] ~= check then return {'lost'} end
+  local rows, gone, seen = {}, {}, {}
+  for i = 2, #entries do
+    local entry = entries[i][2]
+    if (entry[4] or '*') == '*' then return {'changed', {}, {}, last[1], last[2], 0, 1, 1} end
+    local looked_at = add_jobs(rows, seen, indexes, entry[4], known)
+    if looked_at then return {'changed', rows, gone, id, check, looked_at, 0, 0} end
+    if (entry[6] or '') ~= '' then gone[#gone + 1] = entry[6] end
+    id, check, known = entries[i][1], entry[2], 0
+  end
+  return {'changed', rows, gone, id, check, 0, #entries <= wanted and 1 or 0, 0}
+end
+
+local function last_entry()
+  local entries = pcall('XREVRANGE', KEYS[5], '+', '-', 'COUNT', 1)
+  if entries.err or not entries[1] then return {} end
+  return {entries[1][1], entries[1][2][2] or ''}
+end
+
 local function without_ledger(flat)
   local plain = {}
   for i = 1, #flat, 2 do
@@ -172,14 +231,17 @@ for line in gmatch(ARGV[field_count + 5], '[^\n]+') do
   lookups[#lookups + 1] = {names, tonumber(wanted), with_refused == '1', score, member}
 end
 
-local time = call('TIME')
+local time, last = call('TIME'), last_entry()
 local reply = {
   string.format('%d%03d', time[1], floor(time[2] / 1000)),
-  call('HGETALL', KEYS[1]), without_ledger(call('HGETALL', KEYS[2])), call('HGETALL', KEYS[3]),
+  call('HGETALL', KEYS[1]), without_ledger(call('HGETALL', KEYS[2])), call('HGETALL', KEYS[3]), last,
 }
 for i, lookup in ipairs(lookups) do
   local names, wanted, with_refused, score, member = unpack(lookup)
-  if work > 0 and bytes > 0 then
+  if names[1] == CHANGES then
+    local check, known = match(member, '^(%S*) (%d+)$')
+    reply[#reply + 1] = look_up_changes({unpack(names, 2)}, wanted, score, check, tonumber(known), last)
+  elseif work > 0 and bytes > 0 then
     local share = max(MINIMUM_SHARE, floor(work / (#lookups - i + 1)))
     reply[#reply + 1] = look_up(names, wanted, with_refused, score, member, share)
   else

@@ -1,0 +1,1 @@
+"""Streams: what one client is told, from its snapshot to its end. Knows no HTTP."""
