@@ -47,7 +47,7 @@ acceptance: $(INSTALLED) ## Hold 100,000 simulated jobs against an independent c
 
 torture: $(INSTALLED) ## Break everything, again and again: make torture MINUTES=60 SEED=1
 	CRASH_POINT_STRIDE=1 $(BIN)/python -m pytest tests/crash_points --ignore=tests/crash_points/test_commands.py
-	COMMAND_POINT_STRIDE=9 $(BIN)/python -m pytest tests/crash_points/test_commands.py
+	COMMAND_POINT_STRIDE=9 COMMAND_POINT_FIRST=$$(( $(or $(SEED),0) % 9 + 1 )) $(BIN)/python -m pytest tests/crash_points/test_commands.py
 	SPOOL_STRIDE=1 $(BIN)/python -m pytest tests/worker/test_spool_faults.py
 	STORM_ROUNDS=50 $(BIN)/python -m pytest tests/projector/test_process_faults.py
 	BROKER_ROUNDS=5 BROKER_PAUSED_SECONDS=60 BROKER_AWAY_SECONDS=300 $(BIN)/python -m pytest tests/projector/test_brokers.py

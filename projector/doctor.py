@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from projector.errors import ProjectorError
 from projector.letters.reader import count_letters
 from projector.log.consumer import LogRange, partition_ranges
-from projector.log.topics import LETTERS_CONFIG, LOG_CONFIG, topic_setting
+from projector.log.topics import LETTERS_CONFIG, LOG_CONFIG, check_not_hidden, topic_setting
 from projector.settings import ProjectorSettings
 from projector.store.catalog import State
 from projector.store.generation import Generation
@@ -34,7 +34,7 @@ from schemas.redis_layout import (
 )
 from service.diagnosis.redis import lasting_fault
 from service.errors import ServiceUnavailableError
-from service.kafka import admin_client
+from service.kafka import admin_client, told_by
 from service.redis import REDIS_FAULTS, AnyRedis, address, connect, read_hash
 
 READ_TIMEOUT_SECONDS: Final = 5.0
@@ -91,12 +91,20 @@ async def _kafka(settings: ProjectorSettings) -> list[Finding]:
                 if topic in existing:
                     findings += await _topic(admin, topic, config)
                 else:
-                    findings.append(
-                        Finding("topic", f"{topic} does not exist", "create it: python -m projector topics create")
-                    )
+                    findings.append(await _absent(admin, settings, topic))
     except ServiceUnavailableError as error:
         return [Finding("kafka", "cannot be used", str(error))]
     return findings
+
+
+async def _absent(admin: AIOKafkaAdminClient, settings: ProjectorSettings, topic: str) -> Finding:
+    """Return the finding about a topic that is in no list: it is missing, or this user may not see it."""
+    try:
+        await check_not_hidden(admin, [topic])
+    except TopicAuthorizationFailedError as error:
+        if fault := told_by(settings, error):
+            return Finding("topic", f"{topic} is not shown: {fault.cause}", fault.remedy)
+    return Finding("topic", f"{topic} does not exist", "create it: python -m projector topics create")
 
 
 async def _topic(admin: AIOKafkaAdminClient, topic: str, config: dict[str, str]) -> list[Finding]:

@@ -20,6 +20,7 @@ __all__ = [
     "diagnosed",
     "quiet_connection_attempts",
     "start_client",
+    "told_by",
     "unreachable",
     "why_unusable",
 ]

@@ -38,6 +38,8 @@ _REFUSED: Final = "it refuses access"
 # command that a script calls and its user may not.
 _ALSO_REFUSED: Final = re.compile("unauthenticated|can't run this command")
 _WHAT_TO_GRANT: Final = "give the user in REDIS_URL the rights that docs/operations.md lists for the API"
+_LACKS_A_COMMAND: Final = re.compile("unknown (?:redis )?command", re.IGNORECASE)
+_WHAT_TO_HAVE: Final = "have Redis know the commands that docs/operations.md lists for the API, by their own names"
 _REASONS: Final = (
     ((TimeoutError, RedisTimeoutError), NO_ANSWER_IN_TIME),
     (BusyLoadingError, "it is loading its data"),
@@ -45,7 +47,7 @@ _REASONS: Final = (
     ((RedisConnectionError, RedisClusterException, OSError), "no connection"),
 )
 # What a server says that has no scripts that only read (before Redis 7), or does not let this user run them.
-_NO_READING_SCRIPTS: Final = re.compile("unknown command|no permissions to run the 'evalsha_ro'", re.IGNORECASE)
+_NO_READING_SCRIPTS: Final = re.compile("unknown command|no permissions to run the 'eval(?:sha)?_ro'", re.IGNORECASE)
 _log = structlog.get_logger(__name__)
 
 
@@ -80,18 +82,24 @@ class Store:
 
     async def _run(self, script: Script, keys: Sequence[str], argv: Sequence[str | int]) -> Sequence[Any]:
         """Run a script as one that only reads, for which the right to read is enough, where Redis has that."""
-        has_them, redis = self._has_reading_scripts, self._redis
-        evalsha, eval_ = (redis.evalsha_ro, redis.eval_ro) if has_them else (redis.evalsha, redis.eval)
+        has_them = self._has_reading_scripts
         try:
-            return await evalsha(script.name, len(keys), *keys, *argv)  # type: ignore[no-any-return]
-        except NoScriptError:
-            return await eval_(script.text, len(keys), *keys, *argv)  # type: ignore[no-any-return]
+            return await self._call(script, keys, argv)
         except ResponseError as error:
             refused = isinstance(error, NoPermissionError)  # of the other kind as well: rights may be given any time
             self._has_reading_scripts = refused if not has_them else not _NO_READING_SCRIPTS.search(str(error))
             if not has_them or self._has_reading_scripts:
                 raise
             return await self._run_as_writer(error, script, keys, argv)
+
+    async def _call(self, script: Script, keys: Sequence[str], argv: Sequence[str | int]) -> Sequence[Any]:
+        """Run a script by its name, or by its text where Redis does not know it."""
+        redis = self._redis
+        evalsha, eval_ = (redis.evalsha_ro, redis.eval_ro) if self._has_reading_scripts else (redis.evalsha, redis.eval)
+        try:
+            return await evalsha(script.name, len(keys), *keys, *argv)  # type: ignore[no-any-return]
+        except NoScriptError:
+            return await eval_(script.text, len(keys), *keys, *argv)  # type: ignore[no-any-return]
 
     async def _run_as_writer(
         self, refusal: ResponseError, script: Script, keys: Sequence[str], argv: Sequence[str | int]
@@ -121,6 +129,12 @@ class Store:
         self._metrics.redis_error(reason)
         if not self._is_away:
             self._is_away = True
-            fix = {"fix": _WHAT_TO_GRANT} if reason == _REFUSED else {}
-            _log.warning("the store cannot be read", reason=reason, error=str(error), **fix)
+            _log.warning("the store cannot be read", reason=reason, error=str(error), **_fix(reason, error))
         return StoreUnavailableError(reason)
+
+
+def _fix(reason: str, error: Exception) -> dict[str, str]:
+    """Return what an operator can do, for the log, where the error tells."""
+    if reason == _REFUSED:
+        return {"fix": _WHAT_TO_GRANT}
+    return {"fix": _WHAT_TO_HAVE} if _LACKS_A_COMMAND.search(str(error)) else {}

@@ -1,6 +1,8 @@
 """How a response goes out: in one piece, or piece by piece and whole or not at all."""
 
 import asyncio
+import socket
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import aclosing, suppress
@@ -32,6 +34,9 @@ _HEADERS: Final = CIMultiDict(
     }
 )
 CACHE_CONTROL: Final = "no-cache, no-transform"
+# What SO_LINGER takes: whether it counts, and for how many seconds a close waits; with none the connection is reset.
+_RESET: Final = struct.pack("ii", 1, 0)
+_END: Final = struct.pack("ii", 0, 0)
 _log = structlog.get_logger(__name__)
 
 
@@ -107,6 +112,7 @@ class Streamed(web.StreamResponse):
     """A response that is too long to be held in memory.
 
     When it cannot be finished the connection is cut without the final chunk, so that nobody takes a part for the whole.
+    HTTP/1.0 has no chunks, and a proxy may speak it: there the connection is reset, until all of it was written.
     """
 
     def __init__(self, headers: Headers, pieces: Pieces, *, is_gzip: bool) -> None:
@@ -121,6 +127,9 @@ class Streamed(web.StreamResponse):
         writer = await self.prepare(request)
         if not isinstance(writer, StreamWriter) or request.method == hdrs.METH_HEAD:
             return
+        has_end = request.version >= HttpVersion11  # with a final chunk; else the end is that of the connection
+        if not has_end:
+            _reset_when_closed(request, _RESET)
         try:
             async with aclosing(self._packed()) as pieces:
                 async for piece in pieces:
@@ -128,6 +137,8 @@ class Streamed(web.StreamResponse):
                     for part in slices(piece):
                         await writer.write(part, drain=False)
                         await taking.wait(writer)
+            if not has_end:
+                _reset_when_closed(request, _END)
         except TooSlowError:
             _log.warning("a client took too little and was cut", request_id=self.headers[REQUEST_ID])
             raise
@@ -211,6 +222,11 @@ class TransportOutlet:
         """Cut the connection when what is left is not taken soon."""
         if self._transport is not None and self.unsent_bytes:
             asyncio.get_running_loop().call_later(LEAVING_SECONDS, self._transport.abort)
+
+
+def _reset_when_closed(request: web.BaseRequest, linger: bytes) -> None:
+    """Choose what the other side is told when the connection is closed: that it was reset, or that it has ended."""
+    _transport(request).get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
 
 def slices(body: bytes) -> Iterator[bytes]:

@@ -67,13 +67,10 @@ async def _within(settings: KafkaSettings, spool: Spool, limit_seconds: float) -
 
 
 async def _watch(settings: KafkaSettings, spool: Spool) -> None:
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        if task:
-            loop.add_signal_handler(number, task.cancel)
+    is_asked_to_end = _asked_to_end()
     told = ""
     with suppress(asyncio.CancelledError):
-        while True:
+        while not is_asked_to_end.is_set():
             if spool.has_left():
                 try:
                     delivered = await _send_left(settings, spool)
@@ -87,6 +84,20 @@ async def _watch(settings: KafkaSettings, spool: Spool) -> None:
                     if delivered:
                         say(f"{delivered} reports delivered")
             await asyncio.sleep(LOOK_SECONDS)
+
+
+def _asked_to_end() -> asyncio.Event:
+    """Return what SIGTERM and SIGINT set; they cancel what is under way too, which a client that closes may swallow."""
+    is_asked, loop, task = asyncio.Event(), asyncio.get_running_loop(), asyncio.current_task()
+
+    def ask() -> None:
+        is_asked.set()
+        if task:
+            task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ask)
+    return is_asked
 
 
 async def _send_left(settings: KafkaSettings, spool: Spool) -> int:

@@ -14,7 +14,7 @@ from operator_status.kafka_access import KafkaAccess
 
 # What a refusal is about, and which rights there are to it.
 _REFUSALS: Final = {
-    TopicAuthorizationFailedError: ("a topic", "Read, Write, Describe or DescribeConfigs on it"),
+    TopicAuthorizationFailedError: ("a topic", "Read, Write, Create, Describe or DescribeConfigs on it"),
     GroupAuthorizationFailedError: ("the consumer group", "Read on the group KAFKA_GROUP_ID"),
     ClusterAuthorizationFailedError: (
         "the cluster",

@@ -1,6 +1,7 @@
 """The command that passes over events which are gone or cannot be read: `python -m projector skip`."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from projector.assignment.gaps import Gap, pass_over
@@ -8,35 +9,23 @@ from projector.letters.headers import Decision
 from projector.letters.writer import DeadLetterWriter, new_producer
 from projector.log.consumer import LogRange, partition_ranges
 from projector.log.topics import cluster_of, require_topics
-from projector.running import as_command_errors
 from projector.settings import ProjectorSettings
 from projector.store.catalog import Catalog
 from projector.store.generation import Generation
 from projector.store.live import Live, LogIdentity
-from projector.store.memory import require_redis
 from schemas.redis_layout import partition_name
-from service.errors import CommandError
+from service.errors import CommandError, StoppedError
 from service.kafka import start_client
-from service.redis import AnyRedis, connect
+from service.redis import AnyRedis
 
 
-async def skip(settings: ProjectorSettings, partition: int | None, to: int | None) -> list[Gap]:
+async def skip(settings: ProjectorSettings, redis: AnyRedis, partition: int | None, to: int | None) -> list[Gap]:
     """Move a partition to the offset `to`, or every partition (or that one) to the start of the log.
 
-    Raises CommandError when there is nothing to skip or the offset is not in the log, ServiceUnavailableError when
-    Kafka or Redis refuses.
+    Raises CommandError when there is nothing to skip or the offset is not in the log, ServiceUnavailableError or
+    ProjectorError when Kafka or Redis refuses, and StoppedError, which tells what was passed over, when told to end.
     """
     await require_topics(settings)
-    redis = connect(settings)
-    try:
-        await require_redis(redis, settings)
-        with as_command_errors(settings):
-            return await _skip(settings, redis, partition, to)
-    finally:
-        await redis.aclose()
-
-
-async def _skip(settings: ProjectorSettings, redis: AnyRedis, partition: int | None, to: int | None) -> list[Gap]:
     ranges = await partition_ranges(settings)
 
     async def ends() -> dict[str, int]:
@@ -49,10 +38,24 @@ async def _skip(settings: ProjectorSettings, redis: AnyRedis, partition: int | N
     if not gaps:
         raise CommandError("nothing to skip: every position is at or beyond that offset")
     catalog = Catalog(redis, settings.redis_prefix)
+    passed: list[Gap] = []
     async with _letters(settings) as letters:
         for gap in gaps:
-            await pass_over(gap, store.generation, catalog, letters, Decision.COMMAND)
+            try:
+                await pass_over(gap, store.generation, catalog, letters, Decision.COMMAND)
+            except asyncio.CancelledError:
+                raise _stopped(passed, gap) from None
+            passed.append(gap)
     return gaps
+
+
+def _stopped(passed: Sequence[Gap], gap: Gap) -> StoppedError:
+    """Return what is left by who was told to end in the middle of a gap: each of its steps is a right state."""
+    done = "; ".join(map(str, passed)) or "nothing was skipped before that"
+    return StoppedError(
+        f"stopped at {gap.partition}: {done}; whether offsets {gap.start} to {gap.to - 1} of {gap.partition} are "
+        "skipped is told by `python -m projector doctor`, and the same command goes on"
+    )
 
 
 def _only(ranges: dict[str, LogRange], name: str) -> dict[str, LogRange]:

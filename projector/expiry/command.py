@@ -8,7 +8,8 @@ import click
 import orjson
 
 from projector.expiry.walk import count_all
-from projector.running import run_on_redis
+from projector.operating.progress import progress
+from projector.operating.running import run_on_redis
 from projector.settings import ProjectorSettings
 from projector.store.catalog import Catalog
 from schemas.event_time import iso_seconds, sortable_time, sortable_timestamp
@@ -77,7 +78,8 @@ async def _expire(catalog: Catalog, cutoff: str) -> tuple[str, dict[str, Any]]:
 
 async def _rehearse(redis: AnyRedis, prefix: str, live: Pointer, cutoff: str) -> tuple[str, dict[str, Any]]:
     """Count them; return what would be done, in words and as an object."""
-    jobs, old = await count_all(redis, prefix, live, cutoff)
+    with progress("expire --dry-run", "jobs") as show:
+        jobs, old = await count_all(redis, prefix, live, cutoff, show)
     time = iso_seconds(cutoff)
     return f"{old} of {jobs} jobs have no news since {time} and would go", {"before": time, "old": old, "jobs": jobs}
 

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 import msgpack
 
 from projector.errors import BucketMissingError, BucketSealedError
+from projector.operating.progress import Show, silent
 from projector.store.calls import Script
 from projector.store.keys import keys_by_bucket
 from schemas.event_time import unix_seconds
@@ -95,7 +96,14 @@ class OldJobs:
         return (None, 0) if answer[0] == b"behind" else (Step(answer[1], answer[2]), answer[3])
 
 
-async def count_all(redis: AnyRedis, prefix: str, pointer: Pointer, cutoff: str) -> Step:
-    """Return how many jobs a generation has, and how many of these are too old; raises as `steps` does."""
-    steps = [step async for step in OldJobs(redis, prefix, pointer).steps(cutoff, Mode.COUNT) if step]
-    return Step(sum(step.jobs for step in steps), sum(step.old for step in steps))
+async def count_all(redis: AnyRedis, prefix: str, pointer: Pointer, cutoff: str, show: Show = silent) -> Step:
+    """Return how many jobs a generation has, and how many of these are too old; raises as `steps` does.
+
+    How many there will be is not known before, so that only how many were looked at is shown.
+    """
+    jobs = old = 0
+    async for step in OldJobs(redis, prefix, pointer).steps(cutoff, Mode.COUNT):
+        if step:
+            jobs, old = jobs + step.jobs, old + step.old
+            show({"jobs": jobs}, {})
+    return Step(jobs, old)

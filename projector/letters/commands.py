@@ -1,5 +1,6 @@
 """Commands for dead letters: `python -m projector dead-letters COMMAND`."""
 
+import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import asdict
@@ -10,10 +11,13 @@ import click
 import orjson
 
 from projector.letters.headers import Decision
-from projector.letters.reader import Filter, find_letter, read_letters, redrive
+from projector.letters.reader import Filter, Redriven, find_letter, read_letters, redrive
+from projector.operating.progress import progress
+from projector.operating.running import run_until_told
 from projector.settings import ProjectorSettings
 from schemas.decode import Reason
 from service.command_line import Group, json_option, run_async, settings_options
+from service.errors import StoppedError
 from service.logs import configure_logs
 from service.moments import typed_moment
 
@@ -127,12 +131,22 @@ def redrive_letters(settings: ProjectorSettings, wanted: Filter, *, dry_run: boo
     configure_logs(settings.log_format)
 
     async def main() -> None:
-        outcome = await redrive(settings, wanted, is_rehearsal=dry_run)
+        outcome = Redriven()
+        try:
+            with progress("redrive", "letters") as show:
+                await redrive(settings, wanted, outcome, show, is_rehearsal=dry_run)
+        except asyncio.CancelledError:
+            raise StoppedError(f"stopped: {_told(outcome, dry_run)} by then; to send one twice is harmless") from None
         if as_json:
             click.echo(orjson.dumps({**asdict(outcome), "dry_run": dry_run}))
             return
         for place in outcome.places:
             click.echo(place)
-        click.echo(f"{outcome.good} {'would be sent' if dry_run else 'sent'} again, {outcome.still_bad} not understood")
+        click.echo(_told(outcome, dry_run))
 
-    run_async(main())
+    run_until_told(main())
+
+
+def _told(outcome: Redriven, is_rehearsal: bool) -> str:  # noqa: FBT001 - a word of the sentence depends on it
+    done = "would be sent" if is_rehearsal else "sent"
+    return f"{outcome.good} {done} again, {outcome.still_bad} not understood"

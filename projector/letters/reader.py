@@ -16,6 +16,7 @@ from projector.fold.record import Record
 from projector.letters.headers import HEADER_PREFIX
 from projector.letters.writer import new_producer, write_letter
 from projector.log.topics import require_topics
+from projector.operating.progress import Show, silent
 from projector.settings import ProjectorSettings
 from schemas.decode import RefusedEventError, decode
 from service.errors import CommandError
@@ -93,8 +94,11 @@ class Redriven:
     places: list[str] = field(default_factory=list)
 
 
-async def read_letters(settings: ProjectorSettings, wanted: Filter) -> AsyncIterator[Letter]:
-    """Yield every wanted letter that is in the topic now, once each, oldest first in each partition."""
+async def read_letters(settings: ProjectorSettings, wanted: Filter, show: Show = silent) -> AsyncIterator[Letter]:
+    """Yield every wanted letter that is in the topic now, once each, oldest first in each partition.
+
+    Shown is how much of the topic was read.
+    """
     await require_topics(settings)
     consumer = AIOKafkaConsumer(
         settings.dead_letter_topic,
@@ -105,8 +109,13 @@ async def read_letters(settings: ProjectorSettings, wanted: Filter) -> AsyncIter
     await start_client(consumer, settings)
     seen: set[str] = set()
     try:
-        ends = await _ends(consumer)
-        while any([await consumer.position(item) < end for item, end in ends.items()]):
+        starts, ends = await _ends(consumer)
+        totals = {_name(item): end - starts[item] for item, end in ends.items()}
+        while True:
+            places = {item: await consumer.position(item) for item in ends}
+            show({_name(item): place - starts[item] for item, place in places.items()}, totals)
+            if all(places[item] >= end for item, end in ends.items()):
+                break
             polled = await consumer.getmany(timeout_ms=_POLL_MILLISECONDS)
             for record in (record for records in polled.values() for record in records):
                 letter = _letter(record)
@@ -122,7 +131,7 @@ async def count_letters(settings: ProjectorSettings, since: datetime) -> int:
     consumer = AIOKafkaConsumer(settings.dead_letter_topic, **settings.kafka_client_options())
     await start_client(consumer, settings)
     try:
-        ends = await _ends(consumer)
+        _, ends = await _ends(consumer)
         milliseconds = int(since.timestamp() * 1000)
         firsts = await consumer.offsets_for_times(dict.fromkeys(ends, milliseconds)) if ends else {}
         return sum(ends[item] - first.offset for item, first in firsts.items() if first)
@@ -130,28 +139,29 @@ async def count_letters(settings: ProjectorSettings, since: datetime) -> int:
         await consumer.stop()
 
 
-async def redrive(settings: ProjectorSettings, wanted: Filter, *, is_rehearsal: bool) -> Redriven:
+async def redrive(
+    settings: ProjectorSettings, wanted: Filter, outcome: Redriven, show: Show = silent, *, is_rehearsal: bool
+) -> None:
     """Send the wanted letters that are understood by now to the log again; a rehearsal only counts them.
 
-    To send one twice is harmless: the same event changes nothing.
+    The outcome is right at each moment, also when this is cancelled. To send one twice is harmless: the same event
+    changes nothing.
     """
-    outcome = Redriven()
     producer = new_producer(settings)
     await start_client(producer, settings)
     try:
-        async for letter in read_letters(settings, wanted):
+        async for letter in read_letters(settings, wanted, show):
             try:
                 decode(letter.value, letter.headers, letter.timestamp)
             except RefusedEventError:
                 outcome.still_bad += 1
                 continue
-            outcome.good += 1
-            outcome.places.append(letter.place)
             if not is_rehearsal:
                 await write_letter(producer, settings.kafka_topic, letter.key, letter.value, list(letter.headers))
+            outcome.good += 1
+            outcome.places.append(letter.place)
     finally:
         await producer.stop()
-    return outcome
 
 
 async def find_letter(settings: ProjectorSettings, place: str) -> Letter:
@@ -184,8 +194,12 @@ def _moment(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(max(0, milliseconds) / 1000, UTC)
 
 
-async def _ends(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
-    """Return the end of every partition that holds something."""
+def _name(item: TopicPartition) -> str:
+    return f"{item.topic}/{item.partition}"
+
+
+async def _ends(consumer: AIOKafkaConsumer) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
+    """Return start and end of every partition that holds something."""
     partitions = list(consumer.assignment())
     starts, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
-    return {item: ends[item] for item in partitions if ends[item] > starts[item]}
+    return starts, {item: ends[item] for item in partitions if ends[item] > starts[item]}

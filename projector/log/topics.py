@@ -63,11 +63,11 @@ async def _missing_topics(admin: AIOKafkaAdminClient, settings: ProjectorSetting
     """Return which topics the broker asked does not know, or, of the log, not its settings."""
     existing = set(await admin.list_topics())
     missing = [topic for topic in (settings.kafka_topic, settings.dead_letter_topic) if topic not in existing]
-    await _check_not_hidden(admin, missing)
+    await check_not_hidden(admin, missing)
     return missing or [topic for topic in [settings.kafka_topic] if await _settings_of(admin, topic) == {}]
 
 
-async def _check_not_hidden(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> None:
+async def check_not_hidden(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> None:
     """Raise TopicAuthorizationFailedError for a topic that this user may not see: it is in no list."""
     for topic in topics:
         request = MetadataRequest([topic], allow_auto_topic_creation=False)
@@ -138,6 +138,8 @@ async def create_topics(settings: ProjectorSettings, partitions: int | None, rep
                     [*await _differing(admin, topic, config), *await _other_partitions(admin, topic, asked_for)]
                 )
                 sentences.append(f"{topic}: exists" + (f", but {differing}" if differing else ""))
+            elif code == TopicAuthorizationFailedError.errno:
+                raise TopicAuthorizationFailedError(topic)
             elif code:
                 raise CommandError(f"the topic {topic} cannot be created: {message or for_code(code).__name__}")
             else:

@@ -14,9 +14,14 @@ from service.settings import RedisSettings
 
 NAMES: Final = Names("REDIS_URL", "ssl_ca_certs in REDIS_URL", "ssl_certfile and ssl_keyfile in REDIS_URL")
 _USER: Final = "user and password in REDIS_URL (redis://user:password@host:port/0)"
-# What an error says, what that means and what to change; the first that fits counts.
+_COMMANDS: Final = "take away its rename-command; docs/operations.md lists the commands that are needed"
 _RIGHTS: Final = "grant it, as docs/operations.md lists them"
+# What an error says, what that means and what to change; the first that fits counts.
 _TEXTS: Final = (
+    ("unknown command 'hello'", "it does not know version 3 of the protocol", "write protocol=2 in REDIS_URL"),
+    ("unknown command `hello`", "it does not know version 3 of the protocol", "write protocol=2 in REDIS_URL"),
+    ("unknown command", "it does not know a command that is needed, or not by its name", _COMMANDS),
+    ("unknown redis command", "it does not know a command that our scripts call, or not by its name", _COMMANDS),
     ("can't run this command", "a right is missing to a command that our scripts call", _RIGHTS),
     ("noperm", "a right is missing", _RIGHTS),  # within what else it says, such as of a transaction
     ("exec without multi", "a right is missing to MULTI", _RIGHTS),
@@ -36,8 +41,6 @@ _TEXTS: Final = (
     ("cluster support disabled", "it is no cluster", "write redis:// or rediss:// in REDIS_URL"),
     ("moved ", "it is a node of a cluster", "write redis+cluster:// in REDIS_URL"),
     ("protected mode", "it answers only to its own machine", "give it a password, or set protected-mode no"),
-    ("unknown command 'hello'", "it does not know version 3 of the protocol", "write protocol=2 in REDIS_URL"),
-    ("unknown command `hello`", "it does not know version 3 of the protocol", "write protocol=2 in REDIS_URL"),
 )
 
 

@@ -244,6 +244,21 @@ async def test_a_stream_that_cannot_be_finished_is_cut(crowded: Client, crowd: s
         await projection.begin()
 
 
+async def test_a_stream_in_http_1_0_ends_or_is_reset(api: Client, projection: Projection) -> None:
+    """Where the end of the connection is that of the answer, as for many a proxy, one that was cut does not end so."""
+    asked = f"GET {STATUS}?owner=0x1 HTTP/1.0\r\n\r\n".encode()
+    await projection.put_many_alike(Job("0x1"), (f"job-{number}" for number in range(2_000)))
+    assert (await api.raw(asked, 30)).endswith(b"}]")
+    await projection.put_many_alike(Job("0x1"), (f"job-{number}" for number in range(40_000)))
+    reader, writer = await asyncio.open_connection(api.host, api.port)
+    writer.write(asked)
+    assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
+    await projection.redis.delete(projection.key(META))
+    with pytest.raises(ConnectionResetError):
+        await reader.read()
+    writer.close()
+
+
 async def test_many_long_answers_at_once(api: Client, projection: Projection) -> None:
     """Long answers that share round trips are each whole: one that had no turn yet is not taken for an empty one."""
     await projection.put(numbered(900, seconds=9))

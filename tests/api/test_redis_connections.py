@@ -23,8 +23,9 @@ READS = ("cmdstat_hgetall", "cmdstat_evalsha_ro")
 
 @pytest.fixture
 def strict_redis(tmp_path: Path) -> Iterator[RedisProcess]:
-    """A Redis that closes idle connections after a second, and knows no HELLO."""
-    with RedisProcess(tmp_path, "--timeout", "1", "--rename-command", "HELLO", "") as process:
+    """A Redis that closes idle connections after a second, and knows neither HELLO nor EVAL_RO."""
+    hidden = [word for name in ("HELLO", "EVAL_RO") for word in ("--rename-command", name, "")]
+    with RedisProcess(tmp_path, "--timeout", "1", *hidden) as process:
         yield process
 
 

@@ -10,9 +10,10 @@ _STEPS: Final = frozenset({"projector.fold", "projector.log", "projector.letters
 ROOMS_OF_PROJECTOR: Final = {
     "projector.fold": frozenset[str](),
     "projector.log": _LEAVES | {"projector.fold"},
-    "projector.letters": _LEAVES | {"projector.fold", "projector.log"},
+    "projector.letters": _LEAVES | {"projector.fold", "projector.log", "projector.operating"},
+    "projector.operating": _LEAVES | {"projector.store"},
     "projector.store": _LEAVES | {"projector.fold"},
-    "projector.assignment": _LEAVES | _STEPS | {"projector.running"},
+    "projector.assignment": _LEAVES | _STEPS | {"projector.operating"},
     # What a person types: it may use whatever there is.
     "projector.commands": _LEAVES
     | _STEPS
@@ -21,9 +22,10 @@ ROOMS_OF_PROJECTOR: Final = {
         "projector.assignment",
         "projector.doctor",
         "projector.expiry",
+        "projector.operating",
         "projector.replay",
     },
-    "projector.expiry": _LEAVES | {"projector.store", "projector.running"},
+    "projector.expiry": _LEAVES | {"projector.store", "projector.operating"},
     "projector.replay": _LEAVES
     | _STEPS
     | {
@@ -33,6 +35,6 @@ ROOMS_OF_PROJECTOR: Final = {
         "projector.expiry",
         "projector.metrics",
         "projector.projector",
-        "projector.running",
+        "projector.operating",
     },
 }

@@ -1,5 +1,7 @@
 """What a projection of any size costs, told from one of a measured size: `.venv/bin/python -m tests.bench.model`."""
 
+import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -12,12 +14,12 @@ import click
 
 from tests.bench.catch_up import LIMIT_SECONDS, WORKLOAD, CatchUp, load
 from tests.support.deployment import Deployment
-from tests.support.processes import run as run_module
 from tests.support.services import running_services
 
 EVENTS: Final = 100_000_000
 JOBS: Final = 20_000_000
 SETTLE_SECONDS: Final = 2.0
+MOST_SECONDS_FOR_A_JOB: Final = 0.003
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,32 @@ def used_bytes(place: Deployment) -> int:
     return int(cast("dict[str, int]", place.redis.info("memory"))["used_memory"])
 
 
-def seconds_of(place: Deployment, *command: str) -> float:
-    """Run a command to its end; return how long it took."""
+@dataclass(frozen=True)
+class Ran:
+    """How long a command took, how long its first line of progress, and the most memory of one of its processes."""
+
+    seconds: float
+    first_line_seconds: float | None
+    peak_bytes: int
+
+    def __str__(self) -> str:
+        first = "" if self.first_line_seconds is None else f"its first line after {self.first_line_seconds:.1f} s, "
+        return f"{'':30} {first}{self.peak_bytes / 2**20:.0f} MiB at most in one process"
+
+
+def ran(place: Deployment, *command: str) -> Ran:
+    """Run a command to its end, with the start of Python."""
     began = time.perf_counter()
-    done = run_module("projector", command, place.environment, place.directory, LIMIT_SECONDS)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return time.perf_counter() - began
+    words = [sys.executable, "-m", "projector", *command]
+    with subprocess.Popen(words, env=place.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        assert process.stderr
+        told = process.stderr.readline()
+        first = time.perf_counter() - began if told else None
+        told += process.stderr.read()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, told
+    return Ran(time.perf_counter() - began, first, used.ru_maxrss * 1024)
 
 
 def disk_bytes(directory: Path, topic: str) -> int:
@@ -62,32 +84,40 @@ def measure(run: CatchUp, jobs: int, directory: Path, say: Callable[[str], None]
     """Measure each cost once, and say what it is for one and for many."""
     place = run.deployment
     events = load(run, jobs)
+    limit_seconds = LIMIT_SECONDS + jobs * MOST_SECONDS_FOR_A_JOB
 
     def tell(what: str, unit: str, total: float, *, of_events: bool) -> None:
         count, wanted = (events, EVENTS) if of_events else (jobs, JOBS)
         say(str(Cost(what, unit, total, count, wanted)))
 
+    def tell_of(command: str, *options: str, of_events: bool, what: str = "") -> float:
+        done = ran(place, *command.split(), *options)
+        tell(what or command, "s", done.seconds, of_events=of_events)
+        say(str(done))
+        return done.seconds
+
     say(f"{events} events of {jobs} jobs ({WORKLOAD}); for {EVENTS:,} events and {JOBS:,} jobs:")
     tell("log, lz4, on disk", "B", disk_bytes(directory, place.topic), of_events=True)
     before, began = used_bytes(place), time.perf_counter()
     process = place.start_projector()
-    place.wait_until_applied(LIMIT_SECONDS)
+    place.wait_until_applied(limit_seconds)
     tell("fill an empty Redis", "s", time.perf_counter() - began, of_events=True)
     place.stop(process)
     tell("Redis", "B", used_bytes(place) - before, of_events=False)
-    filled = seconds_of(place, "rebuild")
-    tell("rebuild", "s", filled, of_events=True)
-    tell("generations list", "s", seconds_of(place, "generations", "list"), of_events=False)
+    verified = tell_of("verify", of_events=True)
+    filled = tell_of("rebuild", of_events=True)
+    say(f"  a verify takes {verified / filled:.1f} times as long as a rebuild of the same log")
+    tell_of("generations list", of_events=False)
+    tell_of("generations drop", "1", "--wait", "0", of_events=False)
     archive = place.directory / "archive.zst"
-    tell("export --zstd", "s", seconds_of(place, "export", "--zstd", "--output", str(archive)), of_events=False)
+    tell_of("export --zstd", "--output", str(archive), of_events=False)
     tell("archive, zstd", "B", archive.stat().st_size, of_events=False)
     place.forget()
     time.sleep(SETTLE_SECONDS)
-    imported = seconds_of(place, "import", str(archive))
-    tell("import", "s", imported, of_events=False)
+    imported = tell_of("import", str(archive), of_events=False)
     say(f"  import is {filled / imported:.1f} times as fast as a rebuild of the same log")
     place.command("projector", "expire", "--before", "1s", "--yes")
-    tell("rebuild, all jobs expired", "s", seconds_of(place, "rebuild"), of_events=True)
+    tell_of("rebuild", of_events=True, what="rebuild, all jobs expired")
 
 
 @click.command()

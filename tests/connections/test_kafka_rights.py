@@ -9,12 +9,14 @@ import pytest
 
 from tests.support.deployment import Deployment, wait_for
 from tests.support.events import event
+from tests.support.markdown import DOCS, code_spans, table
 from tests.support.secured_kafka import PASSWORDS, Operation, Resource, Right, SecuredKafka
 from tests.support.services import Services
 
 pytestmark = [pytest.mark.server, pytest.mark.xdist_group("secured-kafka"), pytest.mark.long(30)]
 
 PROJECTOR, WORKER = "bob", "alice"
+OPERATIONS = {"".join(map(str.capitalize, operation.name.split("_"))): operation for operation in Operation}
 
 
 def projector_rights(name: str) -> dict[str, Right]:
@@ -105,34 +107,61 @@ def test_letters_that_may_not_be_written_hold_their_partition(guarded: Deploymen
     assert guarded.positions().get("0", 0) <= 1
 
 
-def rights_of(command: str, name: str) -> list[Right]:
-    """Return what docs/operations.md lists for a command."""
-    log, letters = ((Resource.TOPIC, topic) for topic in (name, f"dlq.{name}"))
-    listed = {
-        "verify": [Right(Operation.READ, *log), Right(Operation.DESCRIBE, *letters)],
-        "rebuild": [Right(Operation.READ, *log), Right(Operation.DESCRIBE, *letters)],
-        "dead-letters": [Right(Operation.READ, *letters), Right(Operation.DESCRIBE, *log)],
-        "topics": [
-            Right(operation, *topic)
-            for topic in (log, letters)
-            for operation in (Operation.CREATE, Operation.DESCRIBE_CONFIGS)
-        ],
-        "doctor": [
-            Right(operation, *topic)
-            for topic in (log, letters)
-            for operation in (Operation.READ, Operation.DESCRIBE_CONFIGS)
-        ],
-    }
-    return listed[command]
+def listed(process: str, name: str) -> list[Right]:
+    """Return the rights that docs/operations.md lists for a process, on the topics of a test."""
+    rights: list[Right] = []
+    processes = ""
+    for first, resource, operations in table(DOCS / "operations.md", "Rights in Kafka"):
+        processes = first or processes
+        if f"`{process}`" in processes and resource != "none":
+            kind, called = resource.strip("`").split(" `")
+            on_it = (Resource[kind.upper()], called.replace("job-events", name))
+            rights += [Right(OPERATIONS[operation], *on_it) for operation in code_spans(operations)]
+    return rights
 
 
-def test_the_listed_rights_of_commands_are_enough(guarded: Deployment, secured_kafka: SecuredKafka) -> None:
-    """Each command works as a user that has what is listed for it, and nothing else."""
+COMMANDS = (
+    "topics create",
+    "doctor",
+    "dead-letters list",
+    "dead-letters redrive",
+    "verify",
+    "generations list",
+    "rebuild",
+    "generations rollback",
+    "rebuild --accept-refusals",
+    "export",
+    "import",
+    "expire",
+    "skip",
+)
+WORDS = {
+    "export": "export --output {archive}",
+    "import": "import {archive}",
+    "expire": "expire --before 2000-01-01",
+    "skip": "skip --partition 0 --to 3",
+}
+
+
+def test_the_listed_rights_of_commands_are_enough_and_needed(guarded: Deployment, secured_kafka: SecuredKafka) -> None:
+    """Each command works as a user that has what is listed for it and nothing else, and names what is missing."""
     secured_kafka.grant(PROJECTOR, projector_rights(guarded.topic).values())
-    guarded.publish([(b"k", json.dumps(event()).encode(), []), (b"k", b"rubbish", [])])
-    guarded.start_projector(**as_user(secured_kafka, PROJECTOR))
+    good = json.dumps(event()).encode()
+    guarded.publish([(b"k", good, []), (b"k", b"rubbish", [])])
+    projector = guarded.start_projector(**as_user(secured_kafka, PROJECTOR))
     guarded.wait_until_applied()
     wait_for(guarded.heartbeats, "the projector confirms how far it is")
-    for words in (("doctor",), ("topics", "create"), ("dead-letters", "list"), ("verify",), ("rebuild",)):
-        secured_kafka.grant(WORKER, rights_of(words[0], guarded.topic))
+    for command in COMMANDS:
+        words = WORDS.get(command, command).format(archive=guarded.directory / "archive").split()
+        rights = listed(command, guarded.topic)
+        if command == "skip":  # what nobody has applied
+            guarded.stop(projector)
+            guarded.publish([(b"k", good, [])])
+        if rights:
+            secured_kafka.grant(WORKER, rights[1:])
+            code = 1 if command == "doctor" else 75
+            said = guarded.command("projector", *words, code=code, **as_user(secured_kafka, WORKER))
+            assert "the user 'alice' lacks a right on a topic: " in said, said
+            assert "as docs/operations.md lists them" in said, said
+        secured_kafka.grant(WORKER, rights)
         guarded.command("projector", *words, **as_user(secured_kafka, WORKER))

@@ -137,3 +137,12 @@ async def test_a_number_of_a_database_of_a_cluster(cluster_node: RedisProcess) -
     text = await sentence(cluster_node.url.replace("/0", "/3"))
     assert "it is a node of a cluster" in text
     assert "write redis+cluster:// in REDIS_URL" in text
+
+
+async def test_a_command_that_is_hidden(tmp_path: Path) -> None:
+    """A server that was told to forget the name of a command we need is told so at once, and not taken for away."""
+    with RedisProcess(tmp_path, "--rename-command", "INFO", "") as process:
+        text = await sentence(process.url)
+    assert text.startswith("Redis cannot be used at ")
+    assert "it does not know a command that is needed, or not by its name: unknown command 'INFO'" in text
+    assert "take away its rename-command" in text

@@ -17,17 +17,17 @@ import pytest
 
 from devstack import Kafka
 from projector.assignment.skip import skip
+from projector.operating.progress import silent
+from projector.operating.running import as_command_errors
 from projector.replay.archive.export import export
 from projector.replay.archive.importing import import_archive
 from projector.replay.archive.stream import ArchiveReader, ArchiveWriter, archive_sink, archive_source
 from projector.replay.generations import lease
 from projector.replay.generations.drop import drop
 from projector.replay.generations.rollback import roll_back
-from projector.replay.progress import silent
 from projector.replay.rebuild.rebuild import Options, rebuild
 from projector.replay.verify.comparison import verify
 from projector.replay.verify.moment import Options as VerifyOptions
-from projector.running import as_command_errors
 from projector.settings import ProjectorSettings
 from projector.store import catalog
 from schemas.redis_layout import HEARTBEATS, JOB, LEASE, bucket_prefix, pointer_key
@@ -38,8 +38,10 @@ from tests.support.redis_process import RedisProcess
 from tests.support.services import Services
 from tests.support.stopped import Ended, run_stopped
 
-# 1 takes every point of each pair (as `make torture` does, with a stride); 0, as `make test` does, one point of a few.
+# 1 takes every point of each pair (`make torture` takes every ninth, from one that its seed chooses); 0, as `make test`
+# does, one point of a few.
 STRIDE: Final = int(os.environ.get("COMMAND_POINT_STRIDE", "0"))
+FIRST: Final = int(os.environ.get("COMMAND_POINT_FIRST", "1"))
 JOBS: Final = 12
 BEFORE: Final = "2021-01-01T00:00:00.000000"
 STATUS: Final = "/api/v1/operator/status?owner=0x1111"
@@ -129,13 +131,18 @@ COMMANDS: Final[dict[str, Command]] = {
     "export": _export,
     "import": _import,
     "expire": lambda scene, redis: catalog.Catalog(redis, scene.deployment.prefix).raise_cutoff(BEFORE),
-    "skip": lambda scene, _: skip(scene.settings, 0, 1),
+    "skip": lambda scene, redis: skip(scene.settings, redis, 0, 1),
 }
 
 
 def kill(_: Scene, process: int) -> None:
     """End the command at once."""
     os.kill(process, signal.SIGKILL)
+
+
+def tell_to_end(_: Scene, process: int) -> None:
+    """Tell the command to end, as Ctrl-C does."""
+    os.kill(process, signal.SIGINT)
 
 
 def fill(scene: Scene, _: int) -> None:
@@ -191,6 +198,7 @@ def lose_kafka(scene: Scene, _: int) -> None:
 
 FAULTS: Final[dict[str, Fault]] = {
     "kill": kill,
+    "told to end": tell_to_end,
     "Redis full": fill,
     "Redis flushed": flush,
     "failover": fail_over,
@@ -206,6 +214,7 @@ CHOSEN: Final = (
     ("rollback", "Redis flushed", 30),
     ("import", "failover", 20),
     ("skip", "kill", 12),
+    ("skip", "told to end", 30),
     ("export", "disk full", 6),
 )
 ALL: Final = tuple((command, fault, 0) for command in COMMANDS for fault in FAULTS)
@@ -283,7 +292,7 @@ def test_a_fault_at_any_step_of_a_command(scene: Scene, command: str, fault: str
         assert scene.faults_done == 1
         return
     points = scene.run(command).points
-    for wanted in range(1, points + 1, STRIDE):
+    for wanted in range(FIRST, points + 1, STRIDE):
         check(scene, command, fault, wanted)
         if fault == "topic made anew":  # once and for all
             break

@@ -106,7 +106,7 @@ def test_letters_are_told_to_programs(deployment: Deployment) -> None:
     for nowhere in ("nope", f"{deployment.topic}/x", "/0"):
         assert "--where takes" in deployment.command("projector", "dead-letters", "list", "--where", nowhere, code=2)
     rehearsed = deployment.command("projector", "dead-letters", "redrive", "--json", "--dry-run")
-    assert json.loads(rehearsed) == {"good": 0, "still_bad": 4, "places": [], "dry_run": True}
+    assert json.loads(rehearsed.splitlines()[0]) == {"good": 0, "still_bad": 4, "places": [], "dry_run": True}
 
 
 def test_a_letter_that_is_understood_by_now_is_applied(deployment: Deployment) -> None:
@@ -116,8 +116,9 @@ def test_a_letter_that_is_understood_by_now_is_applied(deployment: Deployment) -
     assert good is not None
     repeat_letter(deployment, b"mended", good, 7, "unknown-type")
     rehearsal = deployment.command("projector", "dead-letters", "redrive", "--dry-run")
-    assert rehearsal.splitlines()[-1] == "1 would be sent again, 3 not understood"
+    assert "1 would be sent again, 3 not understood" in rehearsal.splitlines()
+    assert "redrive: 4 of 4 letters" in rehearsal
     assert sum(deployment.log_ends().values()) == 3
     done = deployment.command("projector", "dead-letters", "redrive")
-    assert done.splitlines() == [f"{deployment.topic}/0/7", "1 sent again, 3 not understood"]
+    assert done.splitlines()[:2] == [f"{deployment.topic}/0/7", "1 sent again, 3 not understood"]
     wait_for(lambda: list(deployment.redis.scan_iter(match=f"{deployment.prefix}:*jobid:mended")), "it is applied")

@@ -12,8 +12,8 @@ LIMIT_SECONDS = 60.0
 
 def test_commands_tell_programs(deployment: Deployment) -> None:
     """With --json each line is an object, and the last one of `verify` is the summary."""
-    deployment.publish_event(event())
-    deployment.start_projector()
+    deployment.publish_event(event(), 0)
+    projector = deployment.start_projector()
     deployment.wait_until_applied()
     wait_for(deployment.heartbeats, "the projector has confirmed where it stands")
 
@@ -30,3 +30,13 @@ def test_commands_tell_programs(deployment: Deployment) -> None:
     assert [generation["generation"] for generation in told("generations")] == [1]
     assert told("generations", "list")[0].keys() == told("generations")[0].keys()
     assert told("dead-letters", "list") == []
+    nothing = {"good": 0, "still_bad": 0, "places": [], "dry_run": True}
+    assert told("dead-letters", "redrive", "--dry-run") == [nothing]
+    archive = str(deployment.directory / "archive")
+    assert told("export", "--output", archive) == [{"exported": 1, "jobs": 1, "caught_up": True}]
+    assert told("import", archive) == [{"imported": 2, "live": 1, "jobs": 1}]
+    assert told("generations", "drop", "2", "--wait", "0")[0]["gone"] == 2
+    deployment.stop(projector)
+    deployment.publish_event(event(), 0)
+    skipped = {"partition": f"{deployment.topic}/0", "start": 1, "to": 2}
+    assert told("skip", "--partition", "0", "--to", "2") == [{"skipped": [skipped]}]

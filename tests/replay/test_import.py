@@ -15,10 +15,10 @@ import zstandard
 from redis.asyncio import Redis
 
 from projector.errors import LeaseLostError
+from projector.operating.progress import progress
 from projector.replay.archive.importing import import_archive
 from projector.replay.archive.lines import ArchiveError
 from projector.replay.archive.stream import ArchiveReader, archive_source
-from projector.replay.progress import progress
 from projector.settings import ProjectorSettings
 from projector.store.catalog import Catalog
 from projector.store.live import Live, LogIdentity

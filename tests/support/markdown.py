@@ -39,8 +39,9 @@ def code_spans(text: str) -> list[str]:
 
 
 def table(page: Path, heading: str) -> list[list[str]]:
-    """Return the rows, as cells, of the first table under a heading, without its head."""
-    section = page.read_text().split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    """Return the rows, as cells, of the tables under a heading, without the first one's head."""
+    marks, rest = re.split(rf"^(#+) {re.escape(heading)}$", page.read_text(), maxsplit=1, flags=re.MULTILINE)[1:]
+    section = re.split(rf"^#{{1,{len(marks)}}} ", rest, maxsplit=1, flags=re.MULTILINE)[0]
     lines = [line for line in section.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
 

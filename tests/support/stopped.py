@@ -17,6 +17,7 @@ from tests.support.points import Driven, Points
 from tests.support.processes import fork_server
 
 LIMIT_SECONDS: Final = 60.0
+TOLD_TO_END: Final = "it was told to end, and did"
 _POLL_SECONDS: Final = 0.01
 
 
@@ -68,6 +69,8 @@ def _outcome(main: Callable[[], Coroutine[Any, Any, Any]], points: Points) -> tu
         asyncio.run(driven())
     except CommandError as error:
         return points.passed, str(error), ""
+    except KeyboardInterrupt:
+        return points.passed, TOLD_TO_END, ""
     except BaseException:  # noqa: BLE001 - whatever it is, the test is told
         return points.passed, "", traceback.format_exc()
     return points.passed, "", ""

@@ -1,7 +1,7 @@
 // Why a job is where it is: each cause the API found, as a sentence, with what to do and whose turn it is.
 import { element } from "./dom.js";
 import { duration } from "./standing.js";
-import { now, time } from "./times.js";
+import { now } from "./times.js";
 
 // What the API's own sentence is about. A code that is not here is shown as it is.
 const TITLES = {
@@ -20,14 +20,14 @@ export function causes(diagnosis) {
 }
 
 function cause({ code, since, evidence, hint, actor, retriable }) {
-  const age = since ? element("span", { className: "dim" }, " for ", lasting(since), ", since ", time(since)) : "";
+  const age = since ? element("span", { className: "dim" }, " for ", lasting(since)) : "";
   const line = element("p", {}, element("strong", {}, TITLES[code] ?? code), age);
   const turn = element("span", { className: "turn" }, TURNS[actor] ?? actor ?? "");
   const waiting = retriable === undefined ? "" : retriable ? "Waiting can help." : "Waiting does not help.";
   const facts = Object.entries(evidence ?? {}).filter(([, value]) => value !== null).map(([name, value]) => `${name}: ${plain(value)}`);
   const shown = facts.filter(fact => fact.length <= LONGEST_FACT);
   return element(
-    "li", { className: URGENT.test(code) ? "urgent" : "" }, line,
+    "li", { className: code === "JOB:FAILED" ? "bad" : URGENT.test(code) ? "urgent" : "" }, line,
     element("p", {}, hint ?? ""),
     element("p", { className: "dim" }, turn, ` ${waiting} `, element("code", {}, code), shown.length ? ` — ${shown.join(", ")}` : ""),
   );
@@ -39,5 +39,5 @@ function plain(value) {
 }
 
 function lasting(since) {
-  return element("span", { "data-since": since, textContent: duration((now() - Date.parse(since)) / 1000) });
+  return element("span", { "data-since": since, title: since, textContent: duration((now() - Date.parse(since)) / 1000) });
 }

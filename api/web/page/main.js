@@ -1,6 +1,6 @@
 // The page: what is asked stands in its address, and what is shown follows from it.
 import { clearState, showState, showTitle } from "./banner.js";
-import { follow, identityOf } from "./client/client.js";
+import { follow } from "./client/client.js";
 import { at, element, write } from "./dom.js";
 import { Job } from "./job/job.js";
 import { List } from "./list/list.js";
@@ -52,7 +52,7 @@ function followJobs(names) {
 function shown(filters, entries, page) {
   if (!entries.length && !page.next) {
     showAbsent(filters, page.absent);
-  } else if (filters.jobId && new Set(entries.map(entry => identityOf(entry.job))).size === 1) {
+  } else if (filters.jobId && new Set(entries.map(entry => entry.identity)).size === 1) {
     job.show(entries, asked.get("attempt"));
     show("job");
   } else {
@@ -67,7 +67,7 @@ function shown(filters, entries, page) {
 
 // Nothing matches: said with what was looked for, and looked for on.
 function showAbsent(filters, absent) {
-  const named = Object.entries(filters).map(([name, value]) => `${WORDS[name] ?? "anything"} ${cut(value)}`.toLowerCase().replace(cut(value).toLowerCase(), cut(value)));
+  const named = Object.entries(filters).map(([name, value]) => (name === "q" ? `“${cut(value)}”` : `${WORDS[name].toLowerCase()} ${cut(value)}`));
   write(at("absent-title"), absent?.isGone ? "This job was let go" : `No job matches ${named.join(" and ")}`);
   write(at("absent-text"), absent?.isGone ? absent.text : "Was it ever reported? This page goes on looking and shows it as soon as it is.");
   showTitle(null, "No job");

@@ -1,7 +1,7 @@
 // Names of owners, agreements and jobs: shown short, copied whole.
 import { at, element } from "./dom.js";
 
-const LONG = 20, HEAD = 10, TAIL = 6;
+const LONG = 26, HEAD = 12, TAIL = 8;
 const TOLD_MILLISECONDS = 1500;
 
 /** Return a name cut in its middle, where it says least. */

@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 from typing import Final
 
 from projector.errors import BucketMissingError
+from projector.operating.outcome import Outcome
+from projector.operating.progress import Show
 from projector.replay.archive.lines import FORMAT, VERSION, Header, Resumption, line_of
 from projector.replay.archive.stream import ArchiveWriter
 from projector.replay.generations.choice import TO_EXPORT, choose
 from projector.replay.generations.size import sizes_of
-from projector.replay.progress import Show
 from projector.replay.stored_jobs import stored_jobs, stored_refused
 from projector.replay.whole import require_whole
 from projector.store.calls import limited
@@ -46,7 +47,7 @@ _IF_DAMAGED: Final = (
 Hash = Mapping[bytes, bytes]
 
 
-async def export(redis: AnyRedis, prefix: str, number: int | None, writer: ArchiveWriter, show: Show) -> str:
+async def export(redis: AnyRedis, prefix: str, number: int | None, writer: ArchiveWriter, show: Show) -> Outcome:
     """Write the live generation, or the one named, as an archive; return what to say of it.
 
     Raises CommandError or ProjectorError.
@@ -73,7 +74,8 @@ async def export(redis: AnyRedis, prefix: str, number: int | None, writer: Archi
     writer.end(after.youngest)
     is_whole = all(before.smallest.get(partition, 0) >= floor for partition, floor in before.floors.items())
     rest = "" if is_whole else "; it was catching up, so it is older than what was shown before"
-    return f"{writer.jobs} jobs of {name} exported{rest}"
+    facts = {"exported": chosen.pointer.number, "jobs": writer.jobs, "caught_up": is_whole}
+    return Outcome(f"{writer.jobs} jobs of {name} exported{rest}", facts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,14 +15,14 @@ from projector.closing import to_the_end
 from projector.errors import BucketMissingError, LeaseLostError, ProjectorError, StoreUnavailableError
 from projector.log.consumer import LogRange, partition_ranges
 from projector.log.topics import cluster_of, require_topics
+from projector.operating.outcome import Outcome
+from projector.operating.progress import Show
 from projector.replay.archive.lines import ArchiveError, End, Header
 from projector.replay.archive.stream import ArchiveReader
 from projector.replay.generations.change import Change, changing, patiently
 from projector.replay.generations.joining import join
 from projector.replay.generations.making import begin_buckets, make, remove
 from projector.replay.generations.size import require_room
-from projector.replay.outcome import Outcome
-from projector.replay.progress import Show
 from projector.settings import ProjectorSettings
 from projector.store.calls import Script
 from projector.store.catalog import State

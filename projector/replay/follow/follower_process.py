@@ -19,10 +19,10 @@ from projector.closing import close, end
 from projector.errors import LeaseLostError, PositionMovedError, StoreUnavailableError
 from projector.letters.writer import DeadLetterWriter, new_producer
 from projector.metrics import Metrics
+from projector.operating.running import as_command_errors
 from projector.projector import Projector
 from projector.replay.follow.filled_generation import FilledGeneration, passed
 from projector.replay.follow.log_up_to_limit import KnownLetters, LogUpToLimit
-from projector.running import as_command_errors
 from projector.settings import ProjectorSettings
 from projector.store.catalog import Catalog, State
 from projector.store.generation import Generation

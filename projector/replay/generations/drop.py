@@ -2,10 +2,10 @@
 
 from typing import Final
 
+from projector.operating.outcome import Outcome
+from projector.operating.progress import Show, silent
 from projector.replay.generations.change import changing
 from projector.replay.generations.making import remove
-from projector.replay.outcome import Outcome
-from projector.replay.progress import Show, silent
 from projector.settings import ProjectorSettings
 from service.errors import CommandError
 from service.redis import AnyRedis

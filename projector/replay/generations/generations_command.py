@@ -3,12 +3,12 @@
 import click
 import orjson
 
+from projector.operating.progress import progress
+from projector.operating.running import run_on_redis
 from projector.replay.follow.follower_pool import MAX_PROCESSES
 from projector.replay.generations.drop import QUIET_SECONDS, drop
 from projector.replay.generations.listing import as_table, list_generations
 from projector.replay.generations.rollback import roll_back, roll_back_now
-from projector.replay.progress import progress
-from projector.running import run_on_redis
 from projector.settings import ProjectorSettings
 from service.command_line import Group, json_option, settings_options
 from service.redis import AnyRedis

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Final
 
 from projector.fold.batch import move
+from projector.operating.progress import Show, Stage, silent
 from projector.replay.generations.change import Change
 from projector.replay.generations.size import sizes_of
-from projector.replay.progress import Show, Stage, silent
 from projector.store.buckets import Offsets
 from projector.store.calls import limited
 from projector.store.keys import keys_by_bucket

@@ -3,11 +3,11 @@
 from typing import Any
 
 from projector.log.topics import cluster_of, require_topics
+from projector.operating.outcome import Outcome
+from projector.operating.progress import Show, silent
 from projector.replay.generations.change import Change, changing
 from projector.replay.generations.choice import TO_ROLL_BACK_TO, choose, live_of
 from projector.replay.generations.switch import Switch
-from projector.replay.outcome import Outcome
-from projector.replay.progress import Show, silent
 from projector.settings import ProjectorSettings
 from projector.store.live import LogIdentity, check_is_ours
 from schemas.redis_layout import FOLD_VERSION

@@ -17,13 +17,13 @@ from typing import Final
 
 from projector.errors import StoreUnavailableError
 from projector.log.consumer import partition_ranges
+from projector.operating.progress import Show, Stage
 from projector.replay.follow.follower_pool import FollowerPool, following
 from projector.replay.follow.follower_process import Task
 from projector.replay.generations.change import Change, patiently
 from projector.replay.generations.making import go_to_start
 from projector.replay.generations.sealing import floors_of, seal, take_heartbeats
 from projector.replay.generations.size import require_room
-from projector.replay.progress import Show, Stage
 from projector.settings import ProjectorSettings
 from projector.store.buckets import Offsets
 from projector.store.generation import Standing

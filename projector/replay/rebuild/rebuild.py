@@ -14,6 +14,8 @@ from typing import Final
 
 from projector.log.consumer import LogRange, partition_ranges
 from projector.log.topics import cluster_of, require_topics
+from projector.operating.outcome import Outcome
+from projector.operating.progress import Show, Stage, silent
 from projector.replay.generations.change import Change, changing
 from projector.replay.generations.choice import live_of
 from projector.replay.generations.drop import QUIET_SECONDS
@@ -21,8 +23,6 @@ from projector.replay.generations.making import begin_buckets, go_to_start, make
 from projector.replay.generations.size import require_room, sizes_of
 from projector.replay.generations.switch import Switch
 from projector.replay.lost import lost_ranges
-from projector.replay.outcome import Outcome
-from projector.replay.progress import Show, Stage, silent
 from projector.replay.rebuild.carry import carry_over
 from projector.replay.rebuild.refusals import RefusalsError, require_known_refusals
 from projector.replay.verify.comparison import verify

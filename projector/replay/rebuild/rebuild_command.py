@@ -4,11 +4,11 @@ from typing import Any
 
 import click
 
+from projector.operating.progress import progress
+from projector.operating.running import run_on_redis
 from projector.replay.follow.follower_pool import MAX_PROCESSES
 from projector.replay.generations.making import MAX_BUCKETS
-from projector.replay.progress import progress
 from projector.replay.rebuild.rebuild import Options, rebuild
-from projector.running import run_on_redis
 from projector.settings import ProjectorSettings
 from service.command_line import SettingsCommand, json_option, settings_options
 from service.redis import AnyRedis

@@ -16,9 +16,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from projector.log.topics import cluster_of, require_topics
+from projector.operating.progress import Show, Stage, silent
 from projector.replay.generations.change import changing
 from projector.replay.generations.choice import LIVE, TO_VERIFY, choose
-from projector.replay.progress import Show, Stage, silent
 from projector.replay.verify.bucket_check import BucketCheck
 from projector.replay.verify.difference import Difference, Findings
 from projector.replay.verify.moment import Found, Moments, Options

@@ -11,11 +11,11 @@ from typing import IO
 import click
 import orjson
 
-from projector.replay.progress import progress
+from projector.operating.progress import progress
+from projector.operating.running import run_on_redis
 from projector.replay.verify.comparison import verify
 from projector.replay.verify.difference import Difference
 from projector.replay.verify.moment import Options
-from projector.running import run_on_redis
 from projector.settings import ProjectorSettings
 from service.command_line import SettingsCommand, json_option, settings_options
 from service.errors import CommandError, StoppedError

@@ -9,7 +9,6 @@ from playwright.async_api import BrowserContext, Page, expect
 from devstack import free_port
 from schemas.redis_layout import FLOOR, META
 from tests.support.api_process import server
-from tests.support.client import Client
 from tests.support.page import Heartbeat, opened, search
 from tests.support.seeding import PARTITION, Job, Projection
 
@@ -65,7 +64,7 @@ async def test_while_nobody_projects(page: Page, projection: Projection, heartbe
         re.compile("no projector has confirmed it.*Last confirmed 1 min")
     )
     await expect(page.locator("body")).to_have_class(DOUBTFUL)
-    Heartbeat(projection)
+    heartbeat.start()
     await is_trusted(page)
 
 
@@ -98,10 +97,10 @@ async def test_an_api_that_is_killed_and_started_again(
                 await is_trusted(page)
 
 
-async def test_what_is_no_answer_of_the_api(page: Page, api: Client, projection: Projection) -> None:
+async def test_what_is_no_answer_of_the_api(page: Page, projection: Projection) -> None:
     """Something between that answers instead of the API is no answer: what is shown stays, and is doubted."""
+    await page.route("**/status/events?**", lambda route: route.abort())
     await shows_a_job(page, projection)
-    del api
     await page.route("**/status?**", lambda route: route.fulfill(status=200, body="<html>not the API</html>"))
     await expect(page.get_by_role("alert")).to_contain_text("cannot be reached")
     await page.unroute("**/status?**")

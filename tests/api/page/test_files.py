@@ -56,4 +56,4 @@ async def test_the_modules_for_other_pages_are_one_file_each(api: Client) -> Non
         assert "import " not in answer.body.decode().replace("import.meta", "")
     declared = (await api.get("/client.d.ts")).body.decode()
     exported = {line.split("(")[0] for line in declared.splitlines() if line.startswith("export function")}
-    assert exported == {"export function follow", "export function identityOf"}
+    assert exported == {"export function follow"}

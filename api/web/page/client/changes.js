@@ -1,6 +1,10 @@
 // The stream of changes: what it says, and when it is opened again.
 const AGAIN_SECONDS = 1, LONGEST_SECONDS = 60;
+// A browser opens six connections to a server that speaks HTTP/1.1, for all of its tabs; who finds no place here asks.
+const MOST_STREAMS = 2;
 const SAID = ["snapshot", "status", "gone", "reset", "stale", "fresh", "end", "bye"];
+
+let streams = 0;
 
 /** At most one open stream; what it says is told to `hear(name, data)`, that it ended by itself to `onBreak()`. */
 export class Changes {
@@ -10,10 +14,11 @@ export class Changes {
 
   /** Whether there is somewhere to go on from, and it is time to. */
   get isDue() {
-    return !this.source && Boolean(this.lastId) && Boolean(globalThis.EventSource) && Date.now() >= this.openAt;
+    return !this.source && streams < MOST_STREAMS && Boolean(this.lastId) && Boolean(globalThis.EventSource) && Date.now() >= this.openAt;
   }
 
   open(url) {
+    streams++;
     this.parts = [];
     this.source = new EventSource(url);
     this.source.onopen = () => {
@@ -26,6 +31,7 @@ export class Changes {
   }
 
   close() {
+    if (this.source) streams--;
     this.source?.close();
     Object.assign(this, { source: null, isOpen: false });
   }

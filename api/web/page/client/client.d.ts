@@ -23,6 +23,8 @@ export interface Question {
 export interface Entry {
   /** The same for as long as the attempt is followed. */
   readonly key: string;
+  /** The same for all attempts of a job. */
+  readonly identity: string;
   readonly attempt: number;
   readonly job: Job;
   /** How it got there; null while that is not known, and for a moment of an earlier state than `job`. */
@@ -122,6 +124,3 @@ export interface State {
 
 /** Follow jobs; returns what ends it. */
 export function follow(question: Question): () => void;
-
-/** Return whom a job belongs to and what it is called, which is the same for all of its attempts. */
-export function identityOf(job: Pick<Job, "owner" | "agreementId" | "jobId">): string;

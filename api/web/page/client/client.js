@@ -1,7 +1,7 @@
 // Follows jobs of Operator status: by its stream of changes, or by asking again where there is no stream.
 import { Asking, Refusal } from "./asking.js";
 import { Changes } from "./changes.js";
-import { identityOf, Jobs } from "./jobs.js";
+import { Jobs } from "./jobs.js";
 
 const LIMIT_JOBS = 1000; // the newest ones are followed
 const LEAST_SECONDS = 1, IDLE_SECONDS = 5, HIDDEN_SECONDS = 30, FAILED_SECONDS = 2, LONGEST_PAUSE_SECONDS = 30;
@@ -15,8 +15,6 @@ export function follow({ api = new URL(".", import.meta.url).href, limit = LIMIT
   following.run();
   return () => following.stop();
 }
-
-export { identityOf };
 
 class Following {
   constructor(question, listeners) {
@@ -56,7 +54,7 @@ class Following {
       if (!this.isStopped && !this.fault) await this.stream();
       this.tell();
       if (pause === null) return;
-      await this.sleep(this.changes.source ? CHECK_SECONDS : pause);
+      await this.sleep(this.changes.source && !this.asking.freshness.stale ? CHECK_SECONDS : pause);
     }
   }
 
@@ -121,7 +119,10 @@ class Following {
     }
     if (name === "status") this.explain([this.jobs.put(data)]);
     if (name === "gone") this.jobs.remove(data);
-    if (name === "stale") this.asking.freshness = { ...this.asking.freshness, lag: data.lag, stale: { since: data.since } };
+    if (name === "stale") {
+      this.asking.freshness = { ...this.asking.freshness, lag: data.lag, stale: { since: data.since } };
+      this.wake?.(); // the answer says why, and how far it is
+    }
     if (name === "fresh") this.asking.freshness = { ...this.asking.freshness, stale: null };
     if (name === "end") {
       this.isEnded = true;

@@ -27,8 +27,8 @@ export class Jobs {
 
   /** Take one that is new or changed; returns its key. */
   put(entry, before = this.entries) {
-    const key = identityOf(entry.job) + entry.attempt, old = before.get(key);
-    const made = { key, attempt: entry.attempt, job: entry.job, timeline: entry.timeline ?? old?.timeline ?? null };
+    const identity = entry.identity ?? identityOf(entry.job), key = identity + entry.attempt, old = before.get(key);
+    const made = { key, identity, attempt: entry.attempt, job: entry.job, timeline: entry.timeline ?? old?.timeline ?? null };
     this.entries.set(key, old && isEqual(old.job, made.job) && isEqual(old.timeline, made.timeline) ? old : made);
     return key;
   }

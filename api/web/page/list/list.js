@@ -1,6 +1,5 @@
 // The list: a row for each job, its earlier attempts below it. Rows change in place; new ones wait until they are wanted.
 import { showTitle } from "../banner.js";
-import { identityOf } from "../client/client.js";
 import { at, element, part, write } from "../dom.js";
 import { now } from "../times.js";
 import { isChosen, ordered, summary, worst } from "./choice.js";
@@ -91,7 +90,7 @@ export class List {
 
   /** Show these entries. */
   show(entries, next) {
-    const byIdentity = Map.groupBy ? Map.groupBy(entries, entry => identityOf(entry.job)) : grouped(entries);
+    const byIdentity = grouped(entries);
     for (const identity of this.groups.keys()) if (!byIdentity.has(identity)) this.drop(identity);
     for (const [identity, attempts] of byIdentity) {
       if (!this.groups.has(identity)) this.groups.set(identity, new Group(identity));
@@ -153,8 +152,8 @@ export class List {
 function grouped(entries) {
   const groups = new Map();
   for (const entry of entries) {
-    const identity = identityOf(entry.job);
-    groups.set(identity, [...(groups.get(identity) ?? []), entry]);
+    if (groups.has(entry.identity)) groups.get(entry.identity).push(entry);
+    else groups.set(entry.identity, [entry]);
   }
   return groups;
 }

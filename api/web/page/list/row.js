@@ -21,7 +21,7 @@ export class Row {
     const bar = element("span", { className: "bar", "aria-hidden": "true" }, ...this.steps);
     this.line = part(
       "row", "row", this.look,
-      part("rowheader", "cell-job", this.link, copying(job.jobId, `Copy job ${job.jobId}`), this.attempt),
+      part("rowheader", "cell-job", element("span", { className: "named" }, this.link, copying(job.jobId, `Copy job ${job.jobId}`)), this.attempt),
       part("cell", "cell-agreement", copied(job.agreementId, "Agreement")),
       part("cell", "cell-steps", bar, this.text, " ", this.inStep),
       this.total, part("cell", "cell-started", this.started),
@@ -37,7 +37,7 @@ export class Row {
     const skipped = steps.filter(step => step === "skipped").length;
     write(this.text, entry.job.statusText + (skipped ? ` (${skipped} ${skipped === 1 ? "step" : "steps"} never reported)` : ""));
     write(this.attempt, `attempt ${entry.attempt}`);
-    this.attempt.hidden = entry.attempt === 1;
+    this.attempt.classList.toggle("first", entry.attempt === 1);
     this.link.href = addressOf(entry);
     setTime(this.started, entry.job.dateCreated);
     this.tick();

@@ -2,8 +2,8 @@
 
 import pytest
 
-from projector.replay import progress
-from projector.replay.progress import Stage
+from projector.operating import progress
+from projector.operating.progress import Stage
 
 
 def test_lines_begin_at_once_and_with_each_stage(capsys: pytest.CaptureFixture[str]) -> None:
@@ -26,7 +26,7 @@ def test_a_line_now_and_then_has_rate_and_remaining_time(
 ) -> None:
     """What was done before the first look counts for no rate, nor does what begins anew."""
     now = 100.0
-    monkeypatch.setattr("projector.replay.progress.time.monotonic", lambda: now)
+    monkeypatch.setattr("projector.operating.progress.time.monotonic", lambda: now)
     with progress.progress("rebuild") as show:
         show({"t/0": 50}, {"t/0": 100})
         capsys.readouterr()
@@ -39,6 +39,13 @@ def test_a_line_now_and_then_has_rate_and_remaining_time(
         now = 125.0
         show({"t/0": 50}, {"t/0": 100})
         assert capsys.readouterr().err == "rebuild: 50 of 100 records, 10/s, 5 s left (t/0 50 of 100)\n"
+
+
+def test_where_nobody_knows_how_much_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without totals a line tells how much is done, and nothing of what is left."""
+    with progress.progress("expire --dry-run", "jobs") as show:
+        show({"jobs": 5}, {})
+    assert capsys.readouterr().err.splitlines()[0] == "expire --dry-run: 5 jobs, 0/s"
 
 
 def test_many_parts_are_not_all_named(capsys: pytest.CaptureFixture[str]) -> None:

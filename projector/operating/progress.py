@@ -38,7 +38,10 @@ class Show(Protocol):
     """Shows how far it is."""
 
     def __call__(self, done: Counts, totals: Counts, stage: Stage | None = None) -> None:
-        """Show it now; totals may grow and names may be added. Without a stage it is the command's first one."""
+        """Show it now; totals may grow and names may be added, and have none where nobody knows how much there is.
+
+        Without a stage it is the command's first one.
+        """
 
 
 def silent(done: Counts, totals: Counts, stage: Stage | None = None) -> None:
@@ -90,13 +93,14 @@ class _Bars:
         if (now := stage or self._first) != self._stage:
             self._stage = now
             self._tasks = {}  # the bars of the stage before stay as they are
-        for name, total in totals.items():
+        for name in totals or done:
+            total = totals.get(name)
             if name not in self._tasks:
-                self._tasks[name] = self._bars.add_task(f"{now} {name}", rate=""), _Rate()
+                self._tasks[name] = self._bars.add_task(f"{now} {name}", rate="", total=total), _Rate()
             task, rate = self._tasks[name]
             count = done.get(name, 0)
             told = f"{rate.of(count):,.0f} {now.unit}/s"
-            self._bars.update(task, completed=min(count, total), total=total, rate=told)
+            self._bars.update(task, completed=count if total is None else min(count, total), total=total, rate=told)
 
 
 class _Lines:
@@ -124,11 +128,12 @@ class _Lines:
 
     def say(self) -> None:
         self._said_at = time.monotonic()
-        if not self._totals:
-            click.echo(str(self._stage), err=True)
-            return
         done, total = sum(self._done.values()), sum(self._totals.values())
         rate = self._rate.of(done)
+        if not self._totals:
+            counted = f": {done} {self._stage.unit}, {rate:.0f}/s" if self._done else ""
+            click.echo(f"{self._stage}{counted}", err=True)
+            return
         left = (
             "nothing left" if done >= total else f"{(total - done) / rate:.0f} s left" if rate else "time left unknown"
         )

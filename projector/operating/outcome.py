@@ -14,6 +14,6 @@ class Outcome:
     sentence: str
     facts: dict[str, Any]
 
-    def tell(self, *, as_json: bool) -> None:
-        """Print it."""
-        click.echo(orjson.dumps(self.facts) if as_json else self.sentence)
+    def tell(self, *, as_json: bool, beside: bool = False) -> None:
+        """Print it, on standard error where something else has standard output."""
+        click.echo(orjson.dumps(self.facts) if as_json else self.sentence, err=beside)

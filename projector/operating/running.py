@@ -47,7 +47,12 @@ def run_on_redis(settings: ProjectorSettings, main: Callable[[AnyRedis], Awaitab
         finally:
             await redis.aclose()
 
-    run_async(_until_told(connected()))
+    run_until_told(connected())
+
+
+def run_until_told(command: Coroutine[Any, Any, None]) -> None:
+    """Run a command to its end, or until SIGTERM or SIGINT: it is cancelled then, and may say what became of it."""
+    run_async(_until_told(command))
 
 
 async def _until_told(command: Coroutine[Any, Any, None]) -> None:
