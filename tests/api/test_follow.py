@@ -53,7 +53,7 @@ async def link(api: Client) -> AsyncIterator[Link]:
 @pytest.fixture
 async def follower(link: Link, tmp_path: Path) -> AsyncIterator[Follower]:
     """The page's code, which asks at the link for the job that it names."""
-    [code] = [block.text for block in blocks(DOCS / "http.md") if block.language == "js"]
+    [code] = [it.text for it in blocks(DOCS / "http.md") if it.language == "js" and ADDRESS in it.text]
     assert ADDRESS in code
     with (tmp_path / "printed").open("wb") as output:
         process = await asyncio.create_subprocess_exec(
