@@ -81,7 +81,10 @@ class Jobs:
             listed = await read_page(scan, query.limit, render, question.room)
             if listed.met:
                 self._metrics.limit_met(listed.met)
-        return Answer(listed.body, self._headers(query, caller, scan, listed))
+        headers = self._headers(query, caller, scan, listed)
+        if listed.body == _NOTHING and listed.next is None:
+            await self._telling.check_found(query, scan, headers)
+        return Answer(listed.body, headers)
 
     async def _scan(self, query: Query, wanted: int) -> Scan:
         try:
@@ -104,8 +107,6 @@ class Jobs:
             headers[HELD] = ", ".join(sorted(held))
         if listed.has_unfinished:
             headers[_RETRY_AFTER] = str(UNFINISHED_RETRY_SECONDS)
-        if listed.body == _NOTHING and listed.next is None:
-            self._telling.check_found(query, scan, headers)
         if listed.next is not None:
             # Relative to the request, so that it is right behind whatever a proxy puts in front of the path.
             headers[_LINK] = f'<?{query.going_on(listed.next)}>; rel="next"'

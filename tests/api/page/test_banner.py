@@ -71,6 +71,7 @@ async def test_while_nobody_projects(page: Page, projection: Projection, heartbe
 async def test_while_events_wait(page: Page, projection: Projection, heartbeat: Heartbeat) -> None:
     """How many events are not shown yet is said beside what is shown."""
     heartbeat.end = 3
+    await projection.stand({PARTITION: 1}, {PARTITION: 3})
     await shows_a_job(page, projection)
     await expect(page.locator("#state")).to_contain_text("2 events behind")
 
