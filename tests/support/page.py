@@ -97,6 +97,10 @@ class Heartbeat:
     def __init__(self, projection: Projection) -> None:
         self._projection = projection
         self.end = 1  # of the log, which is folded up to 1
+        self.start()
+
+    def start(self) -> None:
+        """Go on after `stop`."""
         self._task = asyncio.create_task(self._beat())
 
     async def stop(self) -> None:

@@ -64,7 +64,7 @@ async def test_while_nobody_projects(page: Page, projection: Projection, heartbe
         re.compile("no projector has confirmed it.*Last confirmed 1 min")
     )
     await expect(page.locator("body")).to_have_class(DOUBTFUL)
-    Heartbeat(projection)
+    heartbeat.start()
     await is_trusted(page)
 
 
