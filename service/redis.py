@@ -2,9 +2,10 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar, cast
+from urllib.parse import urlsplit, urlunsplit
 
 from redis.asyncio import Redis
-from redis.asyncio.cluster import RedisCluster
+from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -14,7 +15,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 from operator_status.diagnosis.fault import Fault
 from service.diagnosis.redis import told_by, untold
 from service.redis_sentinel import SENTINEL_SUFFIX, through_sentinels
-from service.redis_url import address_in
+from service.redis_url import address_in, servers_in
 from service.settings import RedisSettings
 
 AnyRedis = Redis | RedisCluster
@@ -65,8 +66,13 @@ def connect(settings: RedisSettings, *, node_seconds: float = NODE_SECONDS, node
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),
     }
     if CLUSTER_SUFFIX in url.split(":", 1)[0]:
+        (host, port), *_ = nodes = servers_in(url)
+        parts = urlsplit(url.replace(CLUSTER_SUFFIX, "", 1))
+        user, at, _ = parts.netloc.rpartition("@")
+        first = parts._replace(netloc=f"{user}{at}[{host}]:{port}" if ":" in host else f"{user}{at}{host}:{port}")
         return _Cluster.from_url(
-            url.replace(CLUSTER_SUFFIX, "", 1),
+            urlunsplit(first),
+            startup_nodes=[ClusterNode(*node) for node in nodes],
             socket_timeout=node_seconds,
             socket_connect_timeout=node_seconds,
             retry=Retry(NoBackoff(), node_retries),

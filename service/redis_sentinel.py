@@ -8,7 +8,7 @@ from redis.asyncio.connection import parse_url
 from redis.asyncio.sentinel import Sentinel
 
 from service.redis_tls import TLS_OPTIONS
-from service.redis_url import PROTOCOL_OPTION, SENTINEL_PASSWORD, SENTINEL_USER, sentinels_in
+from service.redis_url import PROTOCOL_OPTION, SENTINEL_PASSWORD, SENTINEL_USER, servers_in
 
 SENTINEL_SUFFIX: Final = "+sentinel"
 
@@ -26,7 +26,7 @@ class _PrimaryOfSentinels(Redis):
 def through_sentinels(url: str, sentinel_seconds: float, **options: Any) -> Redis:
     """Return a client of the primary that sentinels name; each of these gets so long to answer."""
     parts = urlsplit(url)
-    servers = sentinels_in(url)
+    servers = servers_in(url)
     name, _, number = parts.path.strip("/").partition("/")
     user, _, _ = parts.netloc.rpartition("@")
     scheme = parts.scheme.replace(SENTINEL_SUFFIX, "", 1)

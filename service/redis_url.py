@@ -60,26 +60,30 @@ def _fault_of_options(url: str, others: frozenset[str]) -> str | None:
 
 
 def address_in(url: str) -> str:
-    """Return host and port, or those of all sentinels, without credentials, of a URL that has no fault."""
+    """Return host and port, or those of all sentinels or nodes, without credentials, of a URL that has no fault."""
     return ",".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in _endpoints(url))
 
 
 def endpoint_in(url: str) -> tuple[str, int]:
-    """Return host and port, or those of the first sentinel, of a URL that has no fault."""
+    """Return host and port, or those of the first sentinel or node, of a URL that has no fault."""
     return _endpoints(url)[0]
 
 
-def sentinels_in(url: str) -> list[tuple[str, int]]:
-    """Return host and port of each sentinel; ValueError when one of them cannot be read."""
+def servers_in(url: str) -> list[tuple[str, int]]:
+    """Return host and port of each sentinel, or of each node of a cluster; ValueError when one cannot be read."""
+    port = DEFAULT_SENTINEL_PORT if url.startswith(_SENTINEL) else DEFAULT_PORT
     servers = urlsplit(url).netloc.rpartition("@")[2].split(",")
-    return [_endpoint(urlsplit(f"//{server.strip()}"), DEFAULT_SENTINEL_PORT) for server in servers]
+    return [_endpoint(urlsplit(f"//{server.strip()}"), port) for server in servers]
 
 
 def _endpoints(url: str) -> list[tuple[str, int]]:
-    return sentinels_in(url) if url.startswith(_SENTINEL) else [_endpoint(urlsplit(url), DEFAULT_PORT)]
+    is_list = url.startswith((*_SENTINEL, *_CLUSTER))
+    return servers_in(url) if is_list else [_endpoint(urlsplit(url), DEFAULT_PORT)]
 
 
 def _endpoint(parts: SplitResult, port: int) -> tuple[str, int]:
+    if parts.port == 0:
+        raise ValueError
     return parts.hostname or "", parts.port or port
 
 
@@ -90,8 +94,7 @@ def has_tls(url: str) -> bool:
 
 def _is_readable(url: str) -> bool:
     try:
-        parts = urlsplit(url)
-        return bool(parts.hostname) and parts.port != 0 and _PATH.fullmatch(parts.path) is not None
+        return all(host for host, _ in _endpoints(url)) and _PATH.fullmatch(urlsplit(url).path) is not None
     except ValueError:  # the port is not one, or a bracket is missing
         return False
 
@@ -99,6 +102,6 @@ def _is_readable(url: str) -> bool:
 def _names_sentinels(url: str) -> bool:
     try:
         is_named = _NAME_AND_NUMBER.fullmatch(urlsplit(url).path) is not None
-        return is_named and all(host for host, _ in sentinels_in(url))
+        return is_named and all(host for host, _ in servers_in(url))
     except ValueError:
         return False

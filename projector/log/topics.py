@@ -6,7 +6,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import Final
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
     GroupCoordinatorNotAvailableError,
@@ -24,6 +24,8 @@ from service.errors import CommandError, ServiceUnavailableError
 from service.kafka import admin_client
 
 DEFAULT_PARTITIONS: Final = 4
+# Kafka makes at most 10,000 changes for one request, of which each partition is one: more of them are added in steps.
+MOST_AT_ONCE: Final = 5_000
 _PAUSE_SECONDS: Final = 0.2
 UNLIMITED: Final = "-1"
 KEPT_FOR_EVER: Final = {"cleanup.policy": "delete", "retention.ms": UNLIMITED, "retention.bytes": UNLIMITED}
@@ -129,7 +131,9 @@ async def create_topics(settings: ProjectorSettings, partitions: int | None, rep
         for topic, (asked_for, config) in wanted.items():
             count = asked_for or defaults[topic]
             try:
-                response = await admin.create_topics([NewTopic(topic, count, replicas, topic_configs=config)])
+                response = await admin.create_topics(
+                    [NewTopic(topic, min(count, MOST_AT_ONCE), replicas, topic_configs=config)]
+                )
             except KafkaError as error:
                 raise CommandError(f"the topic {topic} cannot be created: {error}") from error
             code, message = response.topic_errors[0][1:3]
@@ -143,8 +147,21 @@ async def create_topics(settings: ProjectorSettings, partitions: int | None, rep
             elif code:
                 raise CommandError(f"the topic {topic} cannot be created: {message or for_code(code).__name__}")
             else:
+                await _add_partitions(admin, topic, count)
                 sentences.append(f"{topic}: created with {count} partition{'s' if count > 1 else ''}")
     return sentences
+
+
+async def _add_partitions(admin: AIOKafkaAdminClient, topic: str, count: int) -> None:
+    """Add what a topic lacks that was created with as many partitions as one request takes."""
+    for total in range(2 * MOST_AT_ONCE, count + MOST_AT_ONCE, MOST_AT_ONCE):
+        try:
+            await admin.create_partitions({topic: NewPartitions(min(total, count))})
+        except TopicAuthorizationFailedError:
+            raise
+        except KafkaError as error:
+            there = total - MOST_AT_ONCE
+            raise CommandError(f"the topic {topic} has {there} partitions and gets no more: {error}") from error
 
 
 async def _other_partitions(admin: AIOKafkaAdminClient, topic: str, wanted: int | None) -> list[str]:

@@ -2,6 +2,9 @@
 
 import pytest
 
+from projector.log import topics
+from projector.settings import ProjectorSettings
+from service.kafka import admin_client
 from tests.support.deployment import Deployment
 
 
@@ -22,3 +25,13 @@ def test_another_number_of_partitions_is_told(deployment: Deployment, partitions
     log, letters = deployment.command("projector", "topics", "create", *asked_for, KAFKA_TOPIC=topic).splitlines()
     assert log == f"{topic}: exists" + (f", but {said.format(topic=topic)}" if said else "")
     assert letters == f"dlq.{topic}: exists"
+
+
+async def test_more_partitions_than_one_request_takes(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A topic gets all its partitions, though Kafka refuses to make as many for one request."""
+    monkeypatch.setattr(topics, "MOST_AT_ONCE", 2)
+    topic = f"{deployment.topic}-5"
+    settings = ProjectorSettings.load(deployment.environment | {"KAFKA_TOPIC": topic})
+    assert (await topics.create_topics(settings, 5, 1))[0] == f"{topic}: created with 5 partitions"
+    async with admin_client(settings) as admin:
+        assert len((await admin.describe_topics([topic]))[0]["partitions"]) == 5
