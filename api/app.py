@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 
 from api.access_log import AccessLog
+from api.asking.applied import Applied
 from api.asking.checks import check_projection
 from api.asking.continuing import CONTINUING_HEADERS
 from api.asking.credentials import Credentials
@@ -21,6 +22,7 @@ from api.ending import Ending
 from api.following.follower import Follower
 from api.metrics import Metrics
 from api.projection.buckets import Buckets
+from api.projection.gone import GoneJobs
 from api.projection.live import Live
 from api.projection.projection import Projection
 from api.projection.reader import Reader
@@ -39,7 +41,7 @@ from api.web.routes import Route, asked, document, giving, handled, streaming
 from api.web.server import address_of, listen, serving
 from api.web.site import Site
 from api.web.status_page import status_page
-from schemas.diagnosis.limits import Limits, limits_of
+from schemas.diagnosis.limits import limits_of
 from schemas.documents import STATUS_PATH, STREAM_PATH, TICKET_PATH, TIMELINE_PATH
 from schemas.redis_layout import pointer_key
 from service.diagnosis.redis import diagnose
@@ -92,9 +94,12 @@ async def running(
     follower = Follower(live, reader, metrics)
     common = CommonHeaders(settings.cors_origins(), (*FRESHNESS_HEADERS, *CONTINUING_HEADERS))
     credentials = Credentials(settings.admin_tokens(), is_required=settings.api_auth == "required")
+    timelines = Timelines(limits_of(settings.stage_limits), GoneJobs(store, settings.redis_prefix))
     access_log = AccessLog(settings.api_access_log, credentials.role)
     streams = _streams(settings, follower, Reading(projection, reader), metrics.streams, credentials)
-    paths = routes(credentials, projection, metrics, ending, limits_of(settings.stage_limits)) | stream_routes(streams)
+    applied = Applied(follower, settings.api_after_seconds)
+    answered = routes(credentials, projection, metrics, ending, timelines=timelines, applied=applied)
+    paths = answered | stream_routes(streams)
     site = Site(paths, REFUSALS, common, metrics, access_log=access_log, ending=ending)
     telling = asyncio.create_task(_tell_why_unusable(redis, settings))
     following = asyncio.create_task(follower.run())
@@ -121,7 +126,13 @@ async def _tell_why_unusable(redis: AnyRedis, settings: ApiSettings) -> None:
 
 
 def routes(
-    credentials: Credentials, projection: Projection, metrics: Metrics, ending: Ending, limits: Limits
+    credentials: Credentials,
+    projection: Projection,
+    metrics: Metrics,
+    ending: Ending,
+    *,
+    timelines: Timelines,
+    applied: Applied,
 ) -> dict[str, Route]:
     """Return everything there is, by path."""
     checks: dict[str, Check] = {
@@ -131,8 +142,8 @@ def routes(
     }
     health = {route.path: handled(route.handler) for route in health_routes(checks, metrics.registry)}
     return {
-        STATUS_PATH: asked(Jobs(projection, credentials, metrics, Statuses()).answer),
-        TIMELINE_PATH: asked(Jobs(projection, credentials, metrics, Timelines(limits)).answer),
+        STATUS_PATH: asked(Jobs(projection, credentials, metrics, Statuses(), applied).answer),
+        TIMELINE_PATH: asked(Jobs(projection, credentials, metrics, timelines, applied).answer),
         "/openapi.json": document(openapi_document()),
         "/asyncapi.json": document(asyncapi_document()),
         "/schemas/job-event.json": document(event_schema_document()),

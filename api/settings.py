@@ -45,6 +45,9 @@ class ApiSettings(RedisSettings):
         5, ge=0, le=300, description="After SIGTERM `/readyz` says 503 for so long before nobody listens any more."
     )
     api_access_log: Mode = Field("errors", description="Of which requests the log has a line: off, errors or all.")
+    api_after_seconds: float = Field(
+        2, gt=0, le=30, description="How long an answer waits until what `after` names is applied."
+    )
     api_streams: int = Field(2000, ge=0, le=MAX_STREAMS, description="Streams of one process at most.")
     api_streams_per_address: int = Field(
         200, ge=0, description="Streams from one client address at most, in one process; see `API_PROXIES`."

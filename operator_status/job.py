@@ -18,6 +18,11 @@ class Acknowledgement(NamedTuple):
     partition: int
     offset: int  # -1 when Kafka knows the record already and has forgotten where it is
 
+    @property
+    def position(self) -> str | None:
+        """What the API takes as `after`, to answer with this report in it; None when nobody knows where it is."""
+        return f"{self.topic}/{self.partition}:{self.offset}" if self.offset >= 0 else None
+
 
 class Details(TypedDict, total=False):
     """What a report of any stage may carry. Of each URL and message the latest stage's latest report counts."""

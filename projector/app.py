@@ -14,6 +14,7 @@ from projector import cycles, upkeep
 from projector.assignment.assignment import Assignment
 from projector.assignment.gaps import Gap, pass_over
 from projector.closing import close, end
+from projector.diagnosing.census import Census
 from projector.errors import ForeignProjectionError
 from projector.expiry.collector import Collector
 from projector.heartbeat import Heartbeat
@@ -30,6 +31,7 @@ from projector.store.live import Live, LogIdentity
 from projector.store.memory import EvictionWatch, require_primary
 from projector.upkeep import Duty
 from projector.watchdog import Watchdog
+from schemas.diagnosis.limits import limits_of
 from service.errors import ServiceUnavailableError
 from service.health import Check, Remark, health_routes
 from service.kafka import start_client, why_unusable
@@ -72,13 +74,15 @@ async def run_projector(settings: ProjectorSettings) -> None:
             Duty(30, upkeep.free_cycles),
         ]
         collector = Collector(redis, settings.redis_prefix, store, metrics.jobs_collected)
+        limits = limits_of(settings.stage_limits)
+        census = Census(redis, settings.redis_prefix, store, limits, metrics, is_due=lambda: assignment.has_first)
         checks = _checks(projector, heartbeat, assignment, eviction, retention)
         await stack.enter_async_context(_health_server(settings, checks, metrics))
         is_asked_to_end = stop_on_signals()
         cycles.free_only_when_told()
         await _join(log, settings)
         _log.info("projecting", topic=settings.kafka_topic, group=settings.kafka_group_id, version=__version__)
-        beside = (upkeep.keep_up(beats), upkeep.keep_up(duties), collector.run(), retention.run())
+        beside = (upkeep.keep_up(beats), upkeep.keep_up(duties), collector.run(), census.run(), retention.run())
         await _run_together(projector, is_asked_to_end, *beside)
         _log.info("stopped", applied=assignment.applied)
 

@@ -1,7 +1,7 @@
 """Metrics of the projector, for Prometheus."""
 
 from collections import Counter as Counts
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import nan
 from time import time
 
@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from projector.fold.batch import Batch
 from projector.store.ledger import Ledger
 from schemas.decode import Reason
+from schemas.diagnosis.causes import UNFINISHED_CODES
 from schemas.redis_layout import HOLD_CODES
 from service.health import count_tasks
 from service.version import __version__
@@ -70,6 +71,7 @@ class Metrics:
             registry=self.registry,
         )
         self._count_positions()
+        self._count_jobs()
         self._tell_what_runs()
 
     def _count_positions(self) -> None:
@@ -105,6 +107,30 @@ class Metrics:
         self.log_not_kept = Gauge("projector_log_not_kept", may_lose, registry=self.registry)
         self.evicted_keys = EvictedKeys()
         self.registry.register(self.evicted_keys)
+
+    def _count_jobs(self) -> None:
+        self._unfinished = Gauge(
+            "projector_unfinished_jobs", "Jobs that have not finished, as counted last.", [], registry=self.registry
+        )
+        self._diagnosed = Gauge(
+            "projector_diagnosed_jobs",
+            "Jobs that have not finished, by the code of why they are where they are; one may count for several codes.",
+            ["code"],
+            registry=self.registry,
+        )
+        self.forget_jobs()
+
+    def show_jobs(self, unfinished: int, codes: Mapping[str, int]) -> None:
+        """Show how many jobs have not finished, and how many of them each code holds of."""
+        self._unfinished.set(unfinished)
+        for code in UNFINISHED_CODES:
+            self._diagnosed.labels(code).set(codes.get(code, 0))
+
+    def forget_jobs(self) -> None:
+        """Show that it is not known here how many jobs there are, until it is shown again."""
+        self._unfinished.set(nan)
+        for code in UNFINISHED_CODES:
+            self._diagnosed.labels(code).set(nan)
 
     def _tell_what_runs(self) -> None:
         Info("projector_build", "What runs.", registry=self.registry).info({"version": __version__})

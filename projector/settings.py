@@ -1,9 +1,10 @@
 """Settings of the projector."""
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from schemas.diagnosis.limits import DEFAULT_LIMITS, LIMITS_MEANING, checked_limits
 from service.settings import MAX_TOPIC_CHARACTERS, Host, KafkaSettings, Port, RedisSettings, TopicName
 
 DEAD_LETTER_PREFIX = "dlq."
@@ -26,6 +27,7 @@ class ProjectorSettings(KafkaSettings, RedisSettings):
         description="Address on which health and metrics are served; 0.0.0.0 for every one, :: for those of IPv6 too.",
     )
     metrics_port: Port = Field(9464, description="Port on which health and metrics are served; 0 picks a free one.")
+    stage_limits: Annotated[str, AfterValidator(checked_limits)] = Field(DEFAULT_LIMITS, description=LIMITS_MEANING)
 
     @model_validator(mode="after")
     def _has_room_for_the_prefix(self) -> Self:

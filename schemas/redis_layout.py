@@ -24,6 +24,10 @@ its indexes, its positions. A bucket holds:
 | `began`, `starts` | of the live generation, as in `KeptGeneration` |
 | `switched` | the epoch of the switch by which the live generation became that; not there when it was the first |
 | `cutoff` | time in sortable form; a job without news since then is not shown |
+| `cutoff-raised` | when that was set, in milliseconds of Redis' clock |
+| `kept-for` | the age in seconds that was given for it: so long without news a job is kept, if that goes on |
+
+Beside them `<prefix>:{gone}:jobs` and `<prefix>:{gone}:times` remember jobs that went (see `gone_job`).
 """
 
 import re
@@ -71,6 +75,8 @@ LEASE: Final = "lease"
 KEPT: Final = "generation:"
 SKIPPED: Final = "skipped:"
 CUTOFF: Final = "cutoff"
+CUTOFF_RAISED: Final = "cutoff-raised"
+KEPT_FOR: Final = "kept-for"
 BEGAN: Final = "began"
 SWITCHED: Final = "switched"
 STARTS: Final = "starts"

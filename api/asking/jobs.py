@@ -5,6 +5,7 @@ from typing import Final
 
 from multidict import istr
 
+from api.asking.applied import Applied, are_applied
 from api.asking.continuing import say_where
 from api.asking.credentials import Caller, Credentials
 from api.asking.freshness import HELD, freshness_headers, refusal_headers
@@ -45,11 +46,13 @@ class Jobs:
         credentials: Credentials,
         metrics: Metrics,
         telling: Telling,
+        applied: Applied,
     ) -> None:
         self._projection = projection
         self._credentials = credentials
         self._metrics = metrics
         self._telling = telling
+        self._applied = applied
 
     async def answer(self, question: Question) -> Answer:
         """Answer a question: one page, every match in one body, or a stream of them.
@@ -66,7 +69,11 @@ class Jobs:
         query = parse_query(question.raw_query)
         view = _view(caller.is_admin, query.dates, query.as_of)
 
-        scan = await self._scan(query, first_wanted(query.limit, question.room))
+        wanted = first_wanted(query.limit, question.room)
+        scan = await self._scan(query, wanted)
+        if query.after and not are_applied(query.after, scan.standings):
+            await self._applied.wait(query.after, query.search.digest)
+            scan = await self._scan(query, wanted)
         render = self._telling.renderer(scan, view)
         if query.limit is None:
             listed = await read_list(scan, render, question.room)
@@ -74,7 +81,10 @@ class Jobs:
             listed = await read_page(scan, query.limit, render, question.room)
             if listed.met:
                 self._metrics.limit_met(listed.met)
-        return Answer(listed.body, self._headers(query, caller, scan, listed))
+        headers = self._headers(query, caller, scan, listed)
+        if listed.body == _NOTHING and listed.next is None:
+            await self._telling.check_found(query, scan, headers)
+        return Answer(listed.body, headers)
 
     async def _scan(self, query: Query, wanted: int) -> Scan:
         try:
@@ -97,8 +107,6 @@ class Jobs:
             headers[HELD] = ", ".join(sorted(held))
         if listed.has_unfinished:
             headers[_RETRY_AFTER] = str(UNFINISHED_RETRY_SECONDS)
-        if listed.body == _NOTHING and listed.next is None:
-            self._telling.check_found(query, scan, headers)
         if listed.next is not None:
             # Relative to the request, so that it is right behind whatever a proxy puts in front of the path.
             headers[_LINK] = f'<?{query.going_on(listed.next)}>; rel="next"'

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple, cast
 from urllib.parse import unquote_to_bytes, urlencode
 
+from api.asking.applied import AFTER, Record, parse_after
 from api.asking.cursor import decode_cursor, encode_cursor
 from api.asking.errors import BadQueryError
 from api.projection.lookup import Place, Search
@@ -19,7 +20,7 @@ from schemas.job_status import Dates
 from schemas.redis_layout import INDEXES, score_of
 
 FILTERS: Final = ("owner", "agreementId", "jobId")
-PARAMETERS: Final = (*FILTERS, "dates", "limit", "cursor", "asOf")
+PARAMETERS: Final = (*FILTERS, "dates", "limit", "cursor", "asOf", AFTER)
 DATES: Final = ("iso", "unix")
 MAX_LIMIT: Final = 1000
 MAX_VALUE_CHARACTERS: Final = MAX_IDENTIFIER_CHARACTERS
@@ -32,6 +33,8 @@ _KNOWN: Final = frozenset(PARAMETERS)
 _PLAIN: Final = re.compile(rf"[!-$&-*,-~]{{1,{MAX_VALUE_CHARACTERS}}}")
 _BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# Stands in no value, for it is a control character.
+_BETWEEN: Final = "\n"
 _DIGITS: Final = re.compile(r"[0-9]+")
 _TIME: Final = re.compile(RFC3339_PATTERN)
 
@@ -46,6 +49,7 @@ class Query(NamedTuple):
     as_of: str | None
     limit: int | None
     search: Search
+    after: tuple[Record, ...]
     given: Mapping[str, str]
 
     @property
@@ -64,7 +68,8 @@ def parse_query(raw: str) -> Query:
 
 
 def _parse(raw: str) -> Query:
-    given = given_of(raw, _KNOWN)
+    given = given_of(raw, _KNOWN, repeated={AFTER})
+    after = given.pop(AFTER, None)
     owner, agreement_id, job_id = (given.get(name) for name in FILTERS)
     if not (owner or agreement_id or job_id):
         raise BadQueryError(NO_FILTER)
@@ -81,6 +86,7 @@ def _parse(raw: str) -> Query:
             # Newest first: what was created after that moment stands before it.
             after=Place(score_of(unix_seconds(as_of)), "") if as_of else None,
         ),
+        after=() if after is None else parse_after(after.split(_BETWEEN)),
         given=given,
     )
     if "cursor" not in given:
@@ -96,8 +102,15 @@ def _digest(owner: str | None, agreement_id: str | None, job_id: str | None) -> 
     return job_digest(owner, agreement_id, job_id) if owner and agreement_id and job_id else None
 
 
-def given_of(raw: str, known: Collection[str], most_characters: int = MAX_VALUE_CHARACTERS) -> dict[str, str]:
+def given_of(
+    raw: str,
+    known: Collection[str],
+    most_characters: int = MAX_VALUE_CHARACTERS,
+    repeated: Collection[str] = (),
+) -> dict[str, str]:
     """Return the known parameters, decoded; unknown ones are ignored, also when they cannot be decoded.
+
+    The values of one that may be given several times have line breaks between them.
 
     BadQueryError names one that is given twice, empty, or no text of so many characters.
     """
@@ -108,9 +121,11 @@ def given_of(raw: str, known: Collection[str], most_characters: int = MAX_VALUE_
             name = _decoded_name(name)
             if name not in known:
                 continue
-        if name in given:
+        before = given.get(name)
+        if before is not None and name not in repeated:
             raise BadQueryError(f"{name}: given twice")
-        given[name] = value if _PLAIN.fullmatch(value) else _decoded_value(name, value, most_characters)
+        decoded = value if _PLAIN.fullmatch(value) else _decoded_value(name, value, most_characters)
+        given[name] = decoded if before is None else before + _BETWEEN + decoded
     return given
 
 

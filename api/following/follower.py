@@ -115,10 +115,11 @@ class Follower:
         places = tuple(self._places[bucket.number].reached for bucket in asked)
         return Position(self._generation.number, incarnations_of(self._generation), places)
 
-    @property
-    def standings(self) -> list[Standing]:
-        """How each bucket stood when it was asked last; nothing when nobody knows."""
-        return [place.standing for place in self._places]
+    def standings(self, digest: str | None) -> list[Standing]:
+        """Return how the buckets that can hold an answer stood when they were asked last; none when nobody knows."""
+        if self._generation is None:
+            return []
+        return [self._places[bucket.number].standing for bucket in self._generation.asked(digest)]
 
     async def moved(self) -> None:
         """Return when the buckets were asked once more, well or not."""

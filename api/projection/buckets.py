@@ -17,7 +17,7 @@ from api.projection.standing import Standing, freshness, standing
 from api.projection.store import Script, Store
 from schemas.redis_layout import CHANGES, HEARTBEATS, JOB, META, POSITIONS, REFUSED, STORED_FIELDS
 
-_SCRIPT: Final = Script((files("api.projection") / "read.lua").read_text(encoding="utf-8"))
+_SCRIPT: Final = Script((files("api.projection") / "lua" / "read.lua").read_text(encoding="utf-8"))
 _KEYS: Final = (META, POSITIONS, HEARTBEATS, REFUSED, CHANGES)
 _FIELDS: Final = len(STORED_FIELDS)
 _HEAD: Final[tuple[str | int, ...]] = (JOB, _FIELDS, *STORED_FIELDS)

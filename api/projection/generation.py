@@ -5,10 +5,24 @@ from typing import Final, NamedTuple
 
 from api.projection.errors import NotReadyError, UnavailableError
 from schemas.identity import bucket_of
-from schemas.redis_layout import BEGAN, CUTOFF, FOLD_VERSION, SWITCHED, Pointer, bucket_prefix, number_in
+from schemas.redis_layout import (
+    BEGAN,
+    CUTOFF,
+    CUTOFF_RAISED,
+    FOLD_VERSION,
+    KEPT_FOR,
+    SWITCHED,
+    Pointer,
+    bucket_prefix,
+    number_in,
+)
 
+# Longer than there are years to count.
+LONGEST_KEPT_SECONDS: Final = 10**12
 _BEGAN: Final = BEGAN.encode()
 _CUTOFF: Final = CUTOFF.encode()
+_CUTOFF_RAISED: Final = CUTOFF_RAISED.encode()
+_KEPT_FOR: Final = KEPT_FOR.encode()
 _SWITCHED: Final = SWITCHED.encode()
 
 
@@ -25,7 +39,8 @@ class Bucket(NamedTuple):
 class Generation(NamedTuple):
     """The live generation; jobs without news since the cutoff, a sortable time, are not shown. Empty: all are.
 
-    `switched` is the epoch in which it became live, `began` when it was begun, in milliseconds of Redis' clock.
+    `switched` is the epoch in which it became live, `began` when it was begun, in milliseconds of Redis' clock, as is
+    `cutoff_raised`, 0 when that is not known. Jobs are kept without news for `kept_for_seconds`, if that goes on.
     """
 
     number: int
@@ -33,6 +48,8 @@ class Generation(NamedTuple):
     cutoff: bytes = b""
     switched: int = 0
     began: int = 0
+    cutoff_raised: int = 0
+    kept_for_seconds: int | None = None
 
     def asked(self, digest: str | None) -> tuple[Bucket, ...]:
         """Return the buckets that can hold an answer: one when the digest of the job is known, else all."""
@@ -45,7 +62,8 @@ def generation(prefix: str, fields: Mapping[bytes, bytes]) -> Generation:
         raise NotReadyError("There is no projection yet: start the projector")
     try:
         pointer = Pointer.from_fields(fields)
-        switched, began = (number_in(fields.get(name, b"0")) for name in (_SWITCHED, _BEGAN))
+        switched, began, raised = (number_in(fields.get(name, b"0")) for name in (_SWITCHED, _BEGAN, _CUTOFF_RAISED))
+        kept_for = min(number_in(fields[_KEPT_FOR]), LONGEST_KEPT_SECONDS) if _KEPT_FOR in fields else None
     except (KeyError, ValueError):
         raise UnavailableError("The pointer to the live generation is damaged") from None
     if pointer.fold_version != FOLD_VERSION:
@@ -57,7 +75,7 @@ def generation(prefix: str, fields: Mapping[bytes, bytes]) -> Generation:
         Bucket(pointer.number, number, bucket_prefix(prefix, pointer.number, number), incarnation, pointer.buckets)
         for number, incarnation in enumerate(pointer.incarnations)
     )
-    return Generation(pointer.number, buckets, fields.get(_CUTOFF, b""), switched, began)
+    return Generation(pointer.number, buckets, fields.get(_CUTOFF, b""), switched, began, raised, kept_for)
 
 
 class Latest:

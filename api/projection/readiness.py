@@ -13,7 +13,8 @@ from typing import Final
 
 from api.projection.errors import NotReadyError, StaleGenerationError, UnconfirmedError
 from api.projection.generation import Bucket
-from api.projection.standing import HEARTBEAT_AHEAD_MILLISECONDS, Offsets, Standing
+from api.projection.standing import Offsets, Standing
+from schemas.diagnosis.part import HEARTBEAT_AHEAD_MILLISECONDS
 from schemas.event_time import iso_seconds, sortable_timestamp
 from schemas.redis_layout import SIFT_ROUNDS
 

@@ -119,6 +119,11 @@ class Scan:
         return False
 
     @property
+    def standings(self) -> list[Standing]:
+        """How each of its buckets stood when it was asked last."""
+        return [branch.standing for branch in self._branches if branch.standing]
+
+    @property
     def first_feeds(self) -> dict[int, FeedPlace]:
         """By bucket, the last entry of its feed when it was asked first: what is shown has all up to there."""
         return {branch.bucket.number: branch.first_feed or NO_ENTRY for branch in self._branches}

@@ -8,13 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Final, NamedTuple
 
-from schemas.diagnosis.case import Part
-from schemas.event_time import sortable_timestamp
+from schemas.diagnosis.part import HEARTBEAT_AHEAD_MILLISECONDS, HEARTBEAT_VALID_MILLISECONDS
 from schemas.redis_layout import FLOOR, INCARNATION, SEALED, SIFT, Heartbeat, Sift, number_in
-
-HEARTBEAT_VALID_MILLISECONDS: Final = 5000
-# A heartbeat further ahead than this is of another clock, so nobody knows how old it is.
-HEARTBEAT_AHEAD_MILLISECONDS: Final = 1000
 
 _FLOOR: Final = FLOOR.encode()
 _INCARNATION: Final = INCARNATION.encode()
@@ -113,20 +108,6 @@ def confirmed(buckets: Sequence[Standing]) -> Confirmed:
     is_known = is_complete and all(heartbeat.end is not None for heartbeat in known)
     lag = sum(_lag(buckets, name) for name in partitions) if is_known else None
     return Confirmed(lag, oldest, newest, held, is_complete)
-
-
-def part_of(bucket: Standing, partitions: Iterable[str], milliseconds: int) -> Part:
-    """Return how whole these partitions of a bucket are at a time by Redis' clock."""
-    names = [name.encode() for name in partitions]
-    heartbeats = {name: bucket.heartbeats[name] for name in names if name in bucket.heartbeats}
-    held = tuple(sorted({heartbeat.code for heartbeat in heartbeats.values() if heartbeat.code}))
-    times = [heartbeat.milliseconds for heartbeat in heartbeats.values()]
-    if len(times) < len(names) or max(times) - milliseconds > HEARTBEAT_AHEAD_MILLISECONDS:
-        return Part(None, None, is_current=False, held=held)
-    ends = {name: heartbeat.end for name, heartbeat in heartbeats.items() if heartbeat.end is not None}
-    lag = sum(max(0, end - bucket.positions.get(name, 0)) for name, end in ends.items())
-    is_current = milliseconds - min(times) <= HEARTBEAT_VALID_MILLISECONDS
-    return Part(lag if len(ends) == len(names) else None, sortable_timestamp(min(times)), is_current, held)
 
 
 def freshness(buckets: Sequence[Standing], milliseconds: int) -> Freshness:

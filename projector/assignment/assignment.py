@@ -48,6 +48,11 @@ class Assignment:
         self.silence = Silence()
 
     @property
+    def has_first(self) -> bool:
+        """Whether the topic's first partition is ours: what only one projector does is ours then."""
+        return any(item.partition == 0 for item in self.partitions)
+
+    @property
     def holds(self) -> dict[str, str]:
         """The reason of every partition that is held, by its name."""
         return {partition.name: partition.hold.reason for partition in self.partitions.values() if partition.hold}

@@ -23,6 +23,7 @@ import structlog
 from prometheus_client import Counter
 
 from projector.errors import ProjectorError
+from projector.expiry.gone import GoneJobs
 from projector.expiry.walk import Mode, OldJobs
 from projector.store.live import Live
 from projector.store.memory import is_full
@@ -47,6 +48,7 @@ class Collector:
         self._prefix = prefix
         self._store = store
         self._counter = counter
+        self._gone = GoneJobs(redis, prefix)
         # What was walked through last without finding anything, and when.
         self._clean: tuple[Pointer, str] | None = None
         self._cleaned_at = 0.0
@@ -96,6 +98,7 @@ class Collector:
                 if step:
                     collected += step.old
                     self._counter.inc(step.old)
+                    await self._gone.note(step.went)
                 elif await is_full(self._redis):
                     break  # it would be for ever, for nothing catches up without room
                 if not self._store.generation.sifts:  # of which nobody reads

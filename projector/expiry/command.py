@@ -52,7 +52,7 @@ def expire(
         else:
             if age < UNASKED_AGE and not is_sure:
                 _ask(cutoff)
-            sentence, facts = await _expire(catalog, cutoff)
+            sentence, facts = await _expire(catalog, cutoff, before if isinstance(before, timedelta) else None)
         click.echo(orjson.dumps(facts) if as_json else sentence)
 
     run_on_redis(settings, main)
@@ -66,9 +66,9 @@ def _ask(cutoff: str) -> None:
     click.confirm(f"{what}. Is that meant?", abort=True)
 
 
-async def _expire(catalog: Catalog, cutoff: str) -> tuple[str, dict[str, Any]]:
+async def _expire(catalog: Catalog, cutoff: str, age: timedelta | None) -> tuple[str, dict[str, Any]]:
     """Let them go; return what was done, in words and as an object."""
-    in_force = await catalog.raise_cutoff(cutoff)
+    in_force = await catalog.raise_cutoff(cutoff, None if age is None else int(age.total_seconds()))
     if in_force != cutoff:
         raise _too_old(in_force)
     time = iso_seconds(cutoff)
@@ -79,7 +79,7 @@ async def _expire(catalog: Catalog, cutoff: str) -> tuple[str, dict[str, Any]]:
 async def _rehearse(redis: AnyRedis, prefix: str, live: Pointer, cutoff: str) -> tuple[str, dict[str, Any]]:
     """Count them; return what would be done, in words and as an object."""
     with progress("expire --dry-run", "jobs") as show:
-        jobs, old = await count_all(redis, prefix, live, cutoff, show)
+        jobs, old, _ = await count_all(redis, prefix, live, cutoff, show)
     time = iso_seconds(cutoff)
     return f"{old} of {jobs} jobs have no news since {time} and would go", {"before": time, "old": old, "jobs": jobs}
 

@@ -53,11 +53,20 @@ class Mode(Enum):
     MAKE_ROOM = "make room"
 
 
+class Gone(NamedTuple):
+    """Who a job was that went."""
+
+    owner: str
+    agreement_id: str
+    job_id: str
+
+
 class Step(NamedTuple):
-    """How many jobs were looked at, and how many of these are too old."""
+    """How many jobs were looked at, how many of these are too old, and who went."""
 
     jobs: int
     old: int
+    went: tuple[Gone, ...] = ()
 
 
 class OldJobs:
@@ -93,7 +102,12 @@ class OldJobs:
             raise BucketMissingError("the bucket is gone or was replaced")
         if answer[0] == b"sealed":
             raise BucketSealedError("a switch of generations is under way")
-        return (None, 0) if answer[0] == b"behind" else (Step(answer[1], answer[2]), answer[3])
+        return (None, 0) if answer[0] == b"behind" else (Step(answer[1], answer[2], _gone(answer[4])), answer[3])
+
+
+def _gone(flat: Sequence[bytes]) -> tuple[Gone, ...]:
+    texts = iter(value.decode(errors="replace") for value in flat)
+    return tuple(map(Gone, texts, texts, texts))
 
 
 async def count_all(redis: AnyRedis, prefix: str, pointer: Pointer, cutoff: str, show: Show = silent) -> Step:

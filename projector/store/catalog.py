@@ -18,8 +18,10 @@ from projector.store.calls import Script, limited
 from schemas.redis_layout import (
     BEGAN,
     CUTOFF,
+    CUTOFF_RAISED,
     EPOCH,
     KEPT,
+    KEPT_FOR,
     LEASE,
     SKIPPED,
     STARTS,
@@ -145,9 +147,13 @@ class Catalog:
         async with limited():
             await self._redis.hdel(self._key, f"{SKIPPED}{partition}/{noted}")
 
-    async def raise_cutoff(self, cutoff: str) -> str:
-        """Let jobs without news since then go, unless more are let go already; return the cutoff in force."""
-        in_force: bytes = await self._raise_cutoff([self._key], [CUTOFF, cutoff])
+    async def raise_cutoff(self, cutoff: str, age_seconds: int | None = None) -> str:
+        """Let jobs without news since then go, unless more are let go already; return the cutoff in force.
+
+        With the age that it was given as, where it was: so long jobs are kept without news.
+        """
+        age = "" if age_seconds is None else str(age_seconds)
+        in_force: bytes = await self._raise_cutoff([self._key], [CUTOFF, cutoff, CUTOFF_RAISED, KEPT_FOR, age])
         return in_force.decode()
 
     async def take_lease(self, holder: str) -> Lease:

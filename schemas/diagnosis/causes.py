@@ -149,6 +149,8 @@ UNDETERMINED: Final = Cause(
     retriable=True,
 )
 CODES: Final = (*(cause.code for cause in CAUSES), UNDETERMINED.code)
+# Those that an unfinished job can have.
+UNFINISHED_CODES: Final = tuple(code for code in CODES if not code.startswith("JOB:") or code == "JOB:OVERDUE")
 
 
 def diagnose(case: Case) -> list[Diagnosis]:

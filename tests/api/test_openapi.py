@@ -11,8 +11,10 @@ import jsonschema_rs
 import pytest
 
 from api.app import routes, stream_routes
+from api.asking.applied import Applied
 from api.asking.credentials import Credentials
 from api.asking.query import FILTERS, MAX_LIMIT, MAX_VALUE_CHARACTERS, PARAMETERS, parse_query
+from api.asking.telling import Timelines
 from api.ending import Ending
 from api.metrics import Metrics
 from api.projection.lookup import Place
@@ -22,7 +24,6 @@ from api.streams.query import PARAMETERS as STREAM_PARAMETERS
 from api.streams.streams import Streams
 from api.web.status_page import CLIENT_PATH, EMBED_PATH, status_page
 from schemas import job_event
-from schemas.diagnosis.limits import limits_of
 from schemas.documents import asyncapi, openapi
 from service.version import __version__
 from tests.support.client import STATUS, STREAM, TICKET, TIMELINE, Client, StartApi
@@ -65,7 +66,12 @@ def responses() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
 def test_every_route_is_described_and_every_description_is_a_route() -> None:
     """The paths of the document are those of the code, but for the files that the page is made of."""
     known = routes(
-        Credentials((), is_required=False), create_autospec(ApiProjection), Metrics(), Ending(), limits_of("")
+        Credentials((), is_required=False),
+        create_autospec(ApiProjection),
+        Metrics(),
+        Ending(),
+        timelines=create_autospec(Timelines),
+        applied=create_autospec(Applied),
     )
     files = status_page().keys() - {"/", CLIENT_PATH, EMBED_PATH}
     assert set(DOCUMENT["paths"]) == {*known, *stream_routes(create_autospec(Streams))} - files
@@ -156,6 +162,7 @@ async def test_answers_have_the_headers_that_are_described(
     answers += [(path, await api.get(f"{path}?x=1", Authorization="Bearer x")) for path in LISTS]
     answers += [(path, await api.request("POST", path)) for path in (*PLAIN, STREAM)]
     answers += [(STREAM, await api.get(f"{STREAM}?x=1"))]
+    answers.append((TIMELINE, await api.get(f"{TIMELINE}?jobId=unknown")))
     answers += [(path, await unready.get(f"{path}?owner=0x1")) for path in (*LISTS, "/readyz")]
     answers += [(path, await api.get(f"{path}?owner=0x1111", If_None_Match="*")) for path in (*LISTS, "/", *DOCUMENTS)]
     for path, answer in answers:

@@ -7,7 +7,8 @@ import jsonschema_rs
 import pytest
 
 from schemas import job_timeline
-from schemas.redis_layout import CUTOFF, REFUSED, pointer_key
+from schemas.gone_job import gone_entry, gone_keys
+from schemas.redis_layout import CUTOFF, CUTOFF_RAISED, KEPT_FOR, REFUSED, pointer_key
 from tests.support.client import TIMELINE, Client, StartApi, next_page
 from tests.support.seeding import FINISHED_JOB, PARTITION, Job, Projection
 
@@ -169,14 +170,34 @@ async def test_a_job_that_is_named_must_be_known(api: Client, projection: Projec
 
 
 async def test_an_expired_job_is_gone(start_api: StartApi, projection: Projection) -> None:
-    """A job that is hidden since it had no news is a 410 by its name, and in no list."""
+    """A job that is hidden since it had no news is a 410 by its name, says since when, and is in no list."""
     await projection.put([Job(), Job(job_id="4444", stages={"started": "2021-10-01T01:00:00Z"})])
-    await projection.redis.hset(pointer_key(projection.prefix), CUTOFF, "2021-01-01T00:00:00.000000")
+    expired: dict[Any, Any] = {CUTOFF: "2021-01-01T00:00:00.000000", CUTOFF_RAISED: "1700000000000", KEPT_FOR: "86400"}
+    await projection.redis.hset(pointer_key(projection.prefix), mapping=expired)
     api = await start_api(projection.prefix)
     answer = await api.get(f"{TIMELINE}?jobId=3333")
-    assert (answer.status, answer.error) == (410, "The job has expired")
-    assert [job["jobId"] for job in (await api.get(f"{TIMELINE}?owner=0x1111")).json()] == ["4444"]
+    assert (answer.status, answer.error) == (410, "The job has expired: it went at 2023-11-14T22:13:20Z")
+    assert "Retry-After" not in answer.headers
+    [left] = (await api.get(f"{TIMELINE}?owner=0x1111")).json()
+    assert (left["jobId"], left["expiresAt"]) == ("4444", "2021-10-02T01:00:00Z")
     assert await api.jobs("jobId=3333") == []
+
+
+async def test_a_job_that_was_taken_out_is_gone(api: Client, projection: Projection) -> None:
+    """It is remembered by digests alone: only who names it rightly is told that it was there, and when it went."""
+    jobs, times = gone_keys(projection.prefix)
+    entry = gone_entry("0x1111", "0xab", "3333")
+    await projection.redis.zadd(jobs, {entry: 0})
+    await projection.redis.zadd(times, {entry: 1_700_000_000_000})
+    for query in ("jobId=3333", "jobId=3333&owner=0x1111", "jobId=3333&owner=0x1111&agreementId=0xAB"):
+        answer = await api.get(f"{TIMELINE}?{query}")
+        assert (answer.status, answer.error) == (410, "The job has expired: it went at 2023-11-14T22:13:20Z")
+        assert await api.jobs(query) == []
+    for query in ("jobId=333", "jobId=3333&owner=0x2", "jobId=3333&agreementId=0xabc"):
+        assert (await api.get(f"{TIMELINE}?{query}")).status == 404
+    for key in (jobs, times):
+        await projection.redis.set(key, "not ours")
+        assert (await api.get(f"{TIMELINE}?jobId=3333")).status == 404
 
 
 @pytest.mark.parametrize("buckets", [1, 3])

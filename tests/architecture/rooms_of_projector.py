@@ -25,6 +25,7 @@ ROOMS_OF_PROJECTOR: Final = {
         "projector.operating",
         "projector.replay",
     },
+    "projector.diagnosing": _LEAVES | {"projector.metrics", "projector.store"},
     "projector.expiry": _LEAVES | {"projector.store", "projector.operating"},
     "projector.replay": _LEAVES
     | _STEPS

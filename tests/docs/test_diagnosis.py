@@ -1,8 +1,9 @@
 """The page on diagnosis says what the code does: the table of causes, and an example of each."""
 
 import json
+import re
 
-from schemas.diagnosis.causes import CAUSES, CODES, UNDETERMINED
+from schemas.diagnosis.causes import CAUSES, CODES, UNDETERMINED, UNFINISHED_CODES
 from tests.support.diagnosed import diagnosis_of
 from tests.support.markdown import DOCS, blocks, table
 
@@ -14,6 +15,13 @@ def test_the_table_of_causes_is_the_one_of_the_code() -> None:
     told = [(cells[0].strip("`"), *cells[4:]) for cells in table(PAGE, "Causes")]
     known = [(cause.code, cause.actor, "yes" if cause.retriable else "no") for cause in (*CAUSES, UNDETERMINED)]
     assert told == known
+
+
+def test_there_is_an_alarm_for_each_cause_of_an_unfinished_job() -> None:
+    """The operations' page says what to do about each code that jobs are counted by, and of no other one."""
+    page = (DOCS / "operations.md").read_text()
+    alarmed = re.findall(r'^\| `[^`]*projector_diagnosed_jobs\{code="([^"]+)"\}', page, re.MULTILINE)
+    assert sorted(alarmed) == sorted(UNFINISHED_CODES)
 
 
 def test_every_cause_has_an_example_that_holds() -> None:

@@ -12,10 +12,10 @@ import pytest
 from aiokafka.admin import NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from api.projection.standing import HEARTBEAT_VALID_MILLISECONDS
 from devstack import free_port
 from projector.log.topics import LOG_CONFIG
 from projector.store.ledger import ledgers
+from schemas.diagnosis.part import HEARTBEAT_VALID_MILLISECONDS
 from schemas.redis_layout import bucket_prefix
 from tests.support.deployment import Deployment, get, wait_for
 from tests.support.events import event

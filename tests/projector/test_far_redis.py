@@ -66,6 +66,7 @@ def oldest_seconds(deployment: Deployment) -> float:
     return float(seconds + microseconds / 1e6 - min(seen) / 1000)
 
 
+@pytest.mark.alone
 @pytest.mark.long(30)
 def test_what_is_new_is_seen_soon_and_the_lag_is_known(far: tuple[Deployment, int]) -> None:
     """With 200 ms and 1 Mbit/s to Redis and ten buckets, events are seen within about two seconds, also behind many."""

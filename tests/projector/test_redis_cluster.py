@@ -35,6 +35,7 @@ BUCKETS = 4
 JOBS = 150
 LIMIT_BYTES = 100 * 1024 * 1024
 RECOVERY_SECONDS = 45.0
+ANSWER_SECONDS = 20.0
 PAUSE_SECONDS = 0.02
 SLOW_SECONDS = 1.5  # the API's second, and some for the machine
 OK = 200
@@ -88,14 +89,14 @@ class Cluster:
 
     def primary_of(self, key: str) -> RedisServer:
         """Return the node that a key is written to."""
-        with RedisCluster.from_url(self.nodes[-1].url) as client:
+        with RedisCluster.from_url(self.nodes[-1].url, socket_timeout=ANSWER_SECONDS) as client:
             port = client.get_node_from_key(key).port
         return next(node for node in self.nodes if node.port == port)
 
 
 def ask(node: RedisServer, *words: str | int) -> Any:
-    """Ask one node."""
-    with Redis.from_url(node.url) as client:
+    """Ask one node; it fails, and does not hang, when that does not answer."""
+    with Redis.from_url(node.url, socket_timeout=ANSWER_SECONDS) as client:
         return client.execute_command(*words, NEVER_DECODE=True)
 
 

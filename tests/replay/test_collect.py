@@ -8,13 +8,16 @@ import pytest
 from redis.asyncio import Redis
 
 from projector.errors import BucketMissingError, BucketSealedError
-from projector.expiry.walk import Mode, OldJobs, Step, count_all
+from projector.expiry import gone
+from projector.expiry.gone import GoneJobs
+from projector.expiry.walk import Gone, Mode, OldJobs, Step, count_all
 from projector.fold.batch import Batch
 from projector.replay.verify.facts import Facts
 from projector.store.catalog import Catalog
 from projector.store.live import Live
 from schemas.decode import decode
 from schemas.event_time import sortable_timestamp
+from schemas.gone_job import gone_entry, gone_keys
 from schemas.identity import JobIdentity, job_member
 from schemas.lifecycle import STAGE_NAMES
 from schemas.redis_layout import INDEXES, JOB, bucket_prefix
@@ -130,6 +133,29 @@ async def test_exactly_the_old_jobs_go(redis: Redis, prefix: str, seed: int, buc
     assert await collect_all(redis, prefix, store) == 0
 
 
+async def test_who_went_is_remembered_for_a_while(redis: Redis, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs that were taken out are remembered as such, the last of them when they are too many, and none for ever."""
+    store = await opened(redis, prefix)
+    jobs = await apply(store, *generated(1, 300))
+    steps = OldJobs(redis, prefix, store.generation.pointer).steps(CUTOFF, Mode.COLLECT)
+    went = [job for step in [step async for step in steps if step] for job in step.went]
+    assert sorted(went) == sorted(identity[:3] for identity in jobs.keys() - kept(jobs).keys())
+    by_entry, by_time = gone_keys(prefix)
+    await redis.set(by_time, "not ours")
+    await GoneJobs(redis, prefix).note(went)
+    entries = {gone_entry(*job).encode() for job in went}
+    assert set(await redis.zrange(by_entry, 0, -1)) == set(await redis.zrange(by_time, 0, -1)) == entries
+    monkeypatch.setattr(gone, "MAX_GONE", 3)
+    await GoneJobs(redis, prefix).note([Gone("0x1", "0x2", "last")])
+    left: Any = await redis.zrange(by_entry, 0, -1)
+    assert len(left) == await redis.zcard(by_time) == 3
+    assert gone_entry("0x1", "0x2", "last").encode() in left
+    before = next(entry for entry in left if entry.decode() != gone_entry("0x1", "0x2", "last"))
+    await redis.zadd(by_time, {before: 1_000})
+    await GoneJobs(redis, prefix).note([Gone("0x1", "0x2", "last")])
+    assert before not in await redis.zrange(by_entry, 0, -1)
+
+
 async def test_nothing_remains_of_the_last_job(redis: Redis, prefix: str) -> None:
     """An index without members is no key any more, and a job that is not finished goes as well."""
     store = await opened(redis, prefix)
@@ -187,7 +213,7 @@ async def test_a_bucket_that_has_not_caught_up_keeps_its_jobs(redis: Redis, pref
     assert await anext(steps) is None
     assert await dump(redis, prefix, 1) == before
     await redis.hset(bucket_prefix(prefix, 1, 0) + "positions", mapping={"t/0": "2", "t/1": "2"})
-    assert [step async for step in steps] == [Step(1, 1)]
+    assert [step async for step in steps] == [Step(1, 1, (Gone("0x1111", "0x2222", "3333"),))]
     assert await dump(redis, prefix, 1) == {}
 
 
@@ -203,7 +229,7 @@ async def test_a_partition_that_is_held_keeps_its_jobs(redis: Redis, prefix: str
     assert await anext(steps) is None
     assert await dump(redis, prefix, 1) == before
     await heartbeats.beat({"t/0": 1}, await heartbeats.clocks())
-    assert [step async for step in steps] == [Step(1, 1)]
+    assert [step async for step in steps] == [Step(1, 1, (Gone("0x1111", "0x2222", "3333"),))]
 
 
 @pytest.mark.parametrize("name", ["jobid:3333", JOB + job_member(JobIdentity("0x1111", "0x2222", "3333", 1))])

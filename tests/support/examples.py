@@ -84,15 +84,9 @@ def environment(system: System, **others: str) -> dict[str, str]:
 
 
 def shown(system: System, job: str) -> dict[str, Any]:
-    """Return the timeline of a job that has ended, as soon as the API shows it."""
-    address = f"{system.environment['ADDRESS']}/api/v1/operator/status/timeline?jobId={job}"
-
-    def ended() -> dict[str, Any] | None:
-        with urllib.request.urlopen(address, timeout=RUN_SECONDS) as answer:
-            jobs: list[dict[str, Any]] = json.load(answer)
-        return jobs[0] if jobs and jobs[0]["status"] == 5 else None
-
-    found: dict[str, Any] = wait_for(ended, f"{job} is shown finished")
+    """Return the timeline of a job that has ended, as soon as the API shows it, and on the page too if there is one."""
+    wait_for(lambda: statuses(system, job) == "5", f"{job} is shown finished")
+    [found] = _asked(system, f"/timeline?jobId={job}")
     if system.page:
         see(system.page, system.environment["ADDRESS"], found)
     return found
@@ -101,8 +95,8 @@ def shown(system: System, job: str) -> dict[str, Any]:
 def see(page: Page, address: str, job: Mapping[str, Any]) -> None:
     """Look a job up on the page; AssertionError unless that shows the job and its outcome."""
     page.goto(f"{address}/?{urlencode({'jobId': job['jobId']})}")
-    expect(page.locator("body")).to_contain_text(job["jobId"], timeout=PAGE_MILLISECONDS)
-    expect(page.locator("body")).to_contain_text(ON_PAGE[job["outcome"]], timeout=PAGE_MILLISECONDS)
+    row = page.get_by_role("row").filter(has=page.locator(f'[title="{job["jobId"]}"]'))
+    expect(row).to_contain_text(ON_PAGE[job["outcome"]], timeout=PAGE_MILLISECONDS)
 
 
 def runs(system: System, job: str) -> bool:
@@ -112,6 +106,11 @@ def runs(system: System, job: str) -> bool:
 
 def statuses(system: System, job: str) -> str:
     """Return the job's status as a text; empty while nobody knows it."""
-    address = f"{system.environment['ADDRESS']}/api/v1/operator/status?jobId={job}"
+    return "".join(str(one["status"]) for one in _asked(system, f"?jobId={job}"))
+
+
+def _asked(system: System, question: str) -> list[dict[str, Any]]:
+    address = f"{system.environment['ADDRESS']}/api/v1/operator/status{question}"
     with urllib.request.urlopen(address, timeout=RUN_SECONDS) as answer:
-        return "".join(str(one["status"]) for one in json.load(answer))
+        jobs: list[dict[str, Any]] = json.load(answer)
+    return jobs

@@ -135,10 +135,11 @@ class Link:
         try:
             await asyncio.wait(pumps)
         finally:
-            for pump in pumps:
-                pump.cancel()
             self._connections.discard(connection)
             connection.abort()
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
 
     async def _pass(self, size_bytes: int, direction: Direction) -> None:
         """Return when so much has passed a narrow link, on which connections take turns as packets do."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from schemas.lifecycle import STAGE_NAMES
-from schemas.redis_layout import INDEXES, JOB
+from schemas.redis_layout import CHANGES, INDEXES, JOB
 from tests.support.seeding import PARTITION, Job, Projection
 
 CHROMIUM = "/usr/bin/chromium"
@@ -21,7 +21,6 @@ ARGUMENTS = [
 ]  # fmt: skip
 MILLISECONDS = 20_000
 HEARTBEAT_SECONDS = 1
-FEED = "changes"
 # The browser remarks on every refusal, and on every server that is not there.
 EXPECTED = re.compile(r"status of (400|401|404|410|503)|net::ERR_")
 
@@ -81,7 +80,7 @@ class ToldProjection(Projection):
         stored = list(jobs)
         await super().put(stored)
         members = " ".join(job.member for job in stored)
-        await self.redis.xadd(self.key(FEED), {"check": secrets.token_hex(4), "jobs": members, "gone": ""})
+        await self.redis.xadd(self.key(CHANGES), {"check": secrets.token_hex(4), "jobs": members, "gone": ""})
 
     async def remove(self, job: Job) -> None:
         """Let a job go, and note that in the feed."""
@@ -89,7 +88,7 @@ class ToldProjection(Projection):
             await self.redis.zrem(self.key(index + identifier), job.member)
         await self.redis.delete(self.key(JOB + job.member))
         gone = "\t".join((job.owner, job.agreement_id, job.job_id, str(job.attempt)))
-        await self.redis.xadd(self.key(FEED), {"check": secrets.token_hex(4), "jobs": "", "gone": gone})
+        await self.redis.xadd(self.key(CHANGES), {"check": secrets.token_hex(4), "jobs": "", "gone": gone})
 
 
 class Heartbeat:
@@ -98,6 +97,10 @@ class Heartbeat:
     def __init__(self, projection: Projection) -> None:
         self._projection = projection
         self.end = 1  # of the log, which is folded up to 1
+        self.start()
+
+    def start(self) -> None:
+        """Go on after `stop`."""
         self._task = asyncio.create_task(self._beat())
 
     async def stop(self) -> None:

@@ -61,6 +61,7 @@ class Script:
     stays_open: bool = False
     at_connection: dict[int, Callable[[], None]] = field(default_factory=dict)
     is_over: asyncio.Event = field(default_factory=asyncio.Event)
+    tokens: list[str] = field(default_factory=list)
     asked_with: list[str] = field(default_factory=list)
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
@@ -79,6 +80,7 @@ class Script:
 
     async def timeline(self, request: web.Request) -> web.Response:
         """Return the next refusal, else the timelines that the query names, as they stand now."""
+        self.tokens.append(request.headers.get("Authorization", ""))
         if self.refusals:
             code, text = self.refusals.pop(0)
             return web.Response(status=code, text=text, headers={"Retry-After": "0.5"})

@@ -1,8 +1,10 @@
 """Asking again and again: what counts as a fault, what does not, and answers of several pages."""
 
+from pathlib import Path
+
 import pytest
 
-from tests.support.scripted_stream import Heard, Script, timeline, watch
+from tests.support.scripted_stream import Heard, Script, playing, timeline, watch
 from tests.support.seeding import FINISHED_JOB, Job, Projection, numbered
 from worker.watching.asking import api as asking
 from worker.watching.asking.api import connected
@@ -49,6 +51,17 @@ async def test_a_wrong_token() -> None:
     """Without credentials that count nothing is waited for: what to set is told."""
     with pytest.raises(RefusedError, match="refuses with 401: Unknown token: set API_TOKEN"):
         await watch(Script(refusals=[(401, '{"error": "Unknown token"}')]))
+
+
+async def test_a_token_is_sent(tmp_path: Path) -> None:
+    """The token of the settings, also one from a file, goes along as a header."""
+    (tmp_path / "token").write_text("sesame-sesame-16\n")
+    script = Script(timelines=[timeline("3333", 1)])
+    async with playing(script) as address:
+        settings = WatchSettings.load({"API_URL": f"{address}/", "API_TOKEN_FILE": str(tmp_path / "token")})
+        async with connected(settings) as api:
+            await api.timelines(Query(job_id="3333"))
+    assert script.tokens == ["Bearer sesame-sesame-16"]
 
 
 async def test_every_page_is_read(api: str, projection: Projection, monkeypatch: pytest.MonkeyPatch) -> None:

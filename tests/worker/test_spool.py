@@ -1,7 +1,6 @@
 """Reports on disk: what a job could not deliver is delivered later, whatever ends it."""
 
 import asyncio
-import contextlib
 import errno
 import json
 import os
@@ -16,8 +15,7 @@ from typing import Any
 import orjson
 import pytest
 
-from operator_status import JobReporter, KafkaSettings
-from operator_status.commands import deliver as deliver_command
+from operator_status import JobReporter
 from operator_status.delivery.spool import Spool, SpoolFullError
 from operator_status.event import ReportedJob, make_report
 from tests.support.deployment import wait_for
@@ -28,8 +26,7 @@ LIMIT_SECONDS = 60
 # A job in ten steps, each of which it tells.
 STEPS = """
 import sys, time
-from operator_status import JobReporter, KafkaSettings
-from operator_status.commands import deliver as deliver_command
+from operator_status import JobReporter
 with JobReporter(owner="0x1111", agreement_id="0x2222", job_id="3333") as job:
     job.started()
     for step in range(10):
@@ -241,26 +238,6 @@ def test_deliver_watches(kafka: str, topic: str, tmp_path: Path) -> None:
     watching.communicate(timeout=LIMIT_SECONDS)
     assert watching.returncode == 0
     assert len(asyncio.run(delivered(kafka, topic))) == 6
-
-
-async def test_deliver_ends_whatever_swallows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Asked to end while a client closes, which swallows what cancels it, `deliver --watch` ends all the same."""
-    is_closing = asyncio.Event()
-
-    async def closing(*_: Any) -> int:
-        is_closing.set()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.sleep(LIMIT_SECONDS)
-        return 0
-
-    monkeypatch.setattr(deliver_command, "_send_left", closing)
-    spool = Spool(tmp_path, "topic")
-    spool.keep(report())
-    watching = asyncio.create_task(deliver_command._watch(KafkaSettings(), spool))  # noqa: SLF001 - a process could not wait for the moment
-    await is_closing.wait()
-    os.kill(os.getpid(), signal.SIGTERM)
-    async with asyncio.timeout(LIMIT_SECONDS / 2):
-        await watching
 
 
 def test_files_are_events(tmp_path: Path) -> None:

@@ -59,10 +59,11 @@ class Watch:
 
     async def run(self, api: Api, teller: Teller, is_asked_to_end: asyncio.Event) -> Ended:
         """Watch until it is decided; RefusedError when the API refuses the question."""
+        say = _without_repetition(teller.say)
         self._known = [Matches(query, self._changed, teller.told, teller.gone) for query in self._wait.queries]
-        judging = asyncio.create_task(self._judge(teller.say))
+        judging = asyncio.create_task(self._judge(say))
         asked = asyncio.create_task(is_asked_to_end.wait())
-        beside = [asyncio.create_task(work) for work in self._works(api, teller)]
+        beside = [asyncio.create_task(work) for work in self._works(api, teller, say)]
         try:
             return await self._first(judging, asked, beside)
         except LostContactError as error:
@@ -72,11 +73,11 @@ class Watch:
                 task.cancel()
             await asyncio.gather(judging, asked, *beside, return_exceptions=True)
 
-    def _works(self, api: Api, teller: Teller) -> Iterator[Coroutine[Any, Any, None]]:
+    def _works(self, api: Api, teller: Teller, say: Say) -> Iterator[Coroutine[Any, Any, None]]:
         yield _draw(teller)
         for matches in self._known:
-            yield Follower(api, matches, Contact(teller.say, self._wait.max_faults), teller.say).run()
-            yield Explainer(api, matches, Contact(teller.say, self._wait.max_faults)).run()
+            yield Follower(api, matches, Contact(say, self._wait.max_faults), say).run()
+            yield Explainer(api, matches, Contact(say, self._wait.max_faults)).run()
 
     async def _judge(self, say: Say) -> Ended:
         awaited: set[Query] = set()
@@ -112,3 +113,16 @@ async def _draw(teller: Teller) -> None:
     while True:
         teller.draw()
         await asyncio.sleep(DRAW_SECONDS)
+
+
+def _without_repetition(say: Say) -> Say:
+    """Return who says a sentence once, though several who ask meet the same."""
+    latest = ""
+
+    def say_news(sentence: str) -> None:
+        nonlocal latest
+        if sentence != latest:
+            latest = sentence
+            say(sentence)
+
+    return say_news

@@ -13,10 +13,13 @@ const SEARCH_AGAIN_MILLISECONDS = 5000;
 const VIEWS = ["home", "absent", "choices", "list", "job"];
 const CHOICE = ["step", "look", "order"];
 const list = new List(keepChoice), job = new Job();
-let asked = new URLSearchParams(), stop = () => {}, ticks = 0;
+let asked = new URLSearchParams(), stop = () => {}, ticks = 0, isMoved = false;
 
 function show(view) {
   for (const name of VIEWS) at(name).hidden = name !== view;
+  if (!view || !isMoved) return;
+  isMoved = false;
+  at("content").focus({ preventScroll: true }); // what had the focus may be hidden now
 }
 
 function begin() {
@@ -129,6 +132,7 @@ function keepChoice(choice) {
 
 function go(search) {
   if (search !== location.search) history.pushState(null, "", search || location.pathname);
+  isMoved = true;
   begin();
   scrollTo({ top: 0 });
 }

@@ -23,7 +23,7 @@
 --   8 limit        of bytes: after so many were read no further job is looked at
 --   9 before       the cutoff in milliseconds: refused events from before it go too, some at a time
 -- Answers an array whose first element is the reason:
---   done {jobs looked at, of these: too old, keys that are done with}, missing {}, sealed {epoch}, behind {partition}
+--   done {jobs looked at, of these: too old, keys that are done with, owner, agreementId and jobId of each that went}, missing {}, sealed {epoch}, behind {partition}
 --
 -- A job's last news is the greatest time of any of its registers, as in schemas/expiry.py. A job is left alone when it
 -- or an index of it has a wrong type, or its identity is not whole: that is for a repair. Its hash goes last, so that
@@ -98,8 +98,7 @@ if mode ~= 'count' then
   end
 end
 
-local gone = {}
-local looked_at, old, done, size = 0, 0, 0, 0
+local looked_at, old, done, size, went, gone = 0, 0, 0, 0, {}, {}
 for _, key in ipairs(keys) do
   if size >= limit then break end
   done = done + 1
@@ -114,6 +113,7 @@ for _, key in ipairs(keys) do
         local member = sub(key, #base + #job_prefix + 1)
         for _, index in ipairs(indexes) do call('ZREM', index, member) end
         call('DEL', key)
+        for i = 1, #index_names do went[#went + 1] = job[i] end
         local attempt = job[#identity_fields] or ''
         gone[#gone + 1] = table.concat(job, '\t', 1, #identity_fields - 1) .. '\t' .. attempt
       end
@@ -121,4 +121,4 @@ for _, key in ipairs(keys) do
   end
 end
 if #gone > 0 then note_changes(KEYS[6], table.concat(gone, '\n'), {}, table.concat(gone, '\n')) end
-return {'done', looked_at, old, done}
+return {'done', looked_at, old, done, went}

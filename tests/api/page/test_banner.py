@@ -64,13 +64,14 @@ async def test_while_nobody_projects(page: Page, projection: Projection, heartbe
         re.compile("no projector has confirmed it.*Last confirmed 1 min")
     )
     await expect(page.locator("body")).to_have_class(DOUBTFUL)
-    Heartbeat(projection)
+    heartbeat.start()
     await is_trusted(page)
 
 
 async def test_while_events_wait(page: Page, projection: Projection, heartbeat: Heartbeat) -> None:
     """How many events are not shown yet is said beside what is shown."""
     heartbeat.end = 3
+    await projection.stand({PARTITION: 1}, {PARTITION: 3})
     await shows_a_job(page, projection)
     await expect(page.locator("#state")).to_contain_text("2 events behind")
 

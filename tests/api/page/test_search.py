@@ -117,6 +117,7 @@ async def test_the_keyboard_suffices(page: Page, projection: Projection) -> None
     await expect(page.get_by_role("link", name="older")).to_be_focused()
     await page.keyboard.press("Enter")
     await expect(page.locator("#job-name")).to_have_text("older")
+    await expect(page.locator("#content")).to_be_focused()
 
 
 async def test_a_name_is_copied_whole(page: Page, projection: Projection) -> None:

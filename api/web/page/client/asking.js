@@ -3,6 +3,7 @@ const STATUS = "api/v1/operator/status", TIMELINE = `${STATUS}/timeline`, EVENTS
 const FILTERS = ["owner", "agreementId", "jobId"];
 const PAGES = 20; // answers that one question may take, for a page may end early
 const ANSWER_SECONDS = 15;
+const TOLD_SECONDS = 10; // how jobs of an unchanged list got there is asked less often
 const TEMPORARY = [408, 425, 429];
 const GONE = 410, UNKNOWN = 404, UNCHANGED = 304;
 
@@ -34,29 +35,42 @@ export class Asking {
     this.known = new Map();
     try {
       const list = await this.all(STATUS, known);
-      const timelines = list.jobs.length ? await this.all(TIMELINE, known).catch(whenGone) : { jobs: [] };
-      return { ...list, timelines: timelines.jobs, absent: list.jobs.length ? null : await this.absence() };
+      const timelines = list.jobs.length ? await this.allTold(list, known) : [];
+      return { ...list, timelines, absent: list.jobs.length ? null : await this.absence() };
     } catch (error) {
       this.known = known;
       throw error;
     }
   }
 
+  async allTold(list, known) {
+    if (list.isUnchanged && this.told && Date.now() < this.toldAt + 1000 * TOLD_SECONDS) {
+      for (const url of this.toldUrls) this.known.set(url, known.get(url));
+      return this.told;
+    }
+    const { jobs, urls } = await this.all(TIMELINE, known).catch(whenGone);
+    Object.assign(this, { told: jobs, toldUrls: urls, toldAt: Date.now() });
+    return jobs;
+  }
+
   /** Ask for everything anew the next time. */
   forget() {
+    this.told = null;
     this.known.clear();
   }
 
   async all(path, known) {
-    const jobs = [];
-    let page = null, url = this.address(path);
+    const jobs = [], urls = [];
+    let page = null, url = this.address(path), isUnchanged = true;
     for (let asked = 0; url && jobs.length < this.limit && asked < PAGES; asked++) {
       page = await this.page(url, known.get(url));
       this.known.set(url, page);
       jobs.push(...page.jobs);
+      urls.push(url);
+      isUnchanged &&= page.isUnchanged;
       url = page.next;
     }
-    return { ...page, jobs, next: url && new URL(url).searchParams.get("cursor") };
+    return { ...page, jobs, urls, isUnchanged, next: url && new URL(url).searchParams.get("cursor") };
   }
 
   address(path) {
@@ -69,8 +83,10 @@ export class Asking {
   async page(url, known) {
     const answer = await this.fetch(url, known?.etag ? { "If-None-Match": known.etag } : {});
     const link = /<([^>]*)>;\s*rel="next"/.exec(answer.headers.get("Link") ?? "");
+    const isUnchanged = answer.status === UNCHANGED;
     return {
-      jobs: answer.status === UNCHANGED ? known.jobs : await answer.json(),
+      isUnchanged,
+      jobs: isUnchanged ? known.jobs : await answer.json(),
       etag: answer.headers.get("ETag"),
       next: link && new URL(link[1], url).href, // a page can get a next one without changing itself
       seconds: Number(answer.headers.get("Retry-After")),
@@ -141,5 +157,5 @@ export class Asking {
 // A job can go between two questions.
 function whenGone(error) {
   if (error.status !== UNKNOWN && error.status !== GONE) throw error;
-  return { jobs: [] };
+  return { jobs: [], urls: [] };
 }

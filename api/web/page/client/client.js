@@ -5,7 +5,8 @@ import { Jobs } from "./jobs.js";
 
 const LIMIT_JOBS = 1000; // the newest ones are followed
 const LEAST_SECONDS = 1, IDLE_SECONDS = 5, HIDDEN_SECONDS = 30, FAILED_SECONDS = 2, LONGEST_PAUSE_SECONDS = 30;
-const CHECK_SECONDS = 30; // a connection can be dead without a sign of it, so an open stream is checked
+const JOBS_A_SECOND = 200; // who asks for many jobs asks less often
+const CHECK_SECONDS = 15; // a connection can be dead without a sign of it, so an open stream is checked
 const LOST_SECONDS = 30; // contact that has been missing for so long is called lost, and tried on
 const TOGETHER_SECONDS = 0.25, SINGLE_TIMELINES = 4, MANY_SECONDS = 5; // what changed within a moment is explained at once
 
@@ -44,8 +45,9 @@ class Following {
   }
 
   seen() {
-    if (this.isHidden) this.changes.close(); // a browser has few connections, for all of its tabs
-    else this.wake?.();
+    if (!this.isHidden) this.wake?.();
+    else this.changes.close(); // a browser has few connections, for all of its tabs
+    this.tell();
   }
 
   async run() {
@@ -87,7 +89,8 @@ class Following {
 
   succeed(seconds) {
     Object.assign(this, { fault: null, answered: new Date().toISOString() });
-    return Math.max(seconds || IDLE_SECONDS, this.isHidden || this.isEnded ? HIDDEN_SECONDS : LEAST_SECONDS);
+    const least = this.isHidden || this.isEnded ? HIDDEN_SECONDS : LEAST_SECONDS;
+    return Math.max(seconds || IDLE_SECONDS, least, this.jobs.entries.size / JOBS_A_SECOND);
   }
 
   // Returns the seconds until it pays to ask again; null when it never does.
