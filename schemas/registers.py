@@ -60,7 +60,8 @@ def record_text(partition: str, offset: int, time: str, timestamp: int) -> str:
     place = f"{partition}/{sortable_number(offset)}"
     if not 0 <= timestamp <= LATEST_MILLISECONDS:
         return place
-    return f"{place}{timestamp - unix_seconds(time) * 1000:+d}"
+    delay = timestamp - unix_seconds(time) * 1000
+    return f"{place}+{delay}" if delay >= 0 else f"{place}{delay}"  # a format takes longer
 
 
 def place_in(record: str) -> str:
