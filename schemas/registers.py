@@ -47,7 +47,8 @@ def record_text(partition: str, offset: int, time: str, timestamp: int) -> str:
     """
     if not 0 <= timestamp <= LATEST_MILLISECONDS:
         return f"{partition}/{offset}"
-    return f"{partition}/{offset}{timestamp - unix_seconds(time) * 1000:+d}"
+    delay = timestamp - unix_seconds(time) * 1000
+    return f"{partition}/{offset}+{delay}" if delay >= 0 else f"{partition}/{offset}{delay}"  # a format takes longer
 
 
 def place_in(record: str) -> str:

@@ -30,16 +30,6 @@ CHROMIUM = "/usr/bin/chromium"
 ON_PAGE = {name: re.compile(rf"\b{name}\b", re.IGNORECASE) for name in OUTCOMES}
 
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-BIN = Path(sys.executable).parent
-OUTCOMES = ("succeeded", "failed", "cancelled")
-BUILD_SECONDS = 240
-RUN_SECONDS = 60
-PAGE_MILLISECONDS = 30_000
-CHROMIUM = "/usr/bin/chromium"
-ON_PAGE = {name: re.compile(rf"\b{name}\b", re.IGNORECASE) for name in OUTCOMES}
-
-
 class System(Deployment):
     """A running system, and a page of it in a browser, if one is to be looked at."""
 
