@@ -100,7 +100,7 @@ class Stream:
 
 
 def _stale(since: object, lag: object) -> str:
-    """Return that nobody confirms what is shown, since when, and how many events are missing, as far as that is known."""
+    """Return that nobody confirms what is shown, and since when and how many events are missing, if that is known."""
     known = f" since {since}" if since else ""
     return f"what is shown may be old: nobody has confirmed it{known}" + (
         "" if lag is None else f", {lag} events behind"
