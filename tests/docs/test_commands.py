@@ -15,7 +15,7 @@ from tests.support.deployment import Deployment
 from tests.support.markdown import DOCS, PROJECT, README, Block, blocks
 from tests.support.services import Services
 
-LIMIT_SECONDS = 60
+LIMIT_SECONDS = 150
 ADDRESS = "http://127.0.0.1:8080"
 ADMIN_TOKEN = "example-admin-token"  # noqa: S105 - the one that the page shows
 PROGRAMS = {"sh": ["sh", "-ec"], "python": [sys.executable, "-c"], "js": ["node", "--eval"]}
