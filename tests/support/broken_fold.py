@@ -3,6 +3,7 @@
 The processes that a rebuild starts import their parent's main module, which is this one, so they are as wrong.
 """
 
+import multiprocessing
 import os
 from collections.abc import Callable
 from typing import Any, Final
@@ -10,6 +11,7 @@ from typing import Any, Final
 from projector.__main__ import main
 from projector.fold.batch import Batch
 from projector.fold.job import FoldedJob
+from projector.replay.follow import follower_pool
 from schemas.job_event import JobEvent
 from schemas.registers import STAGE_TIME, detail_stamp, stage_register, value_text
 
@@ -86,6 +88,8 @@ BREAKAGES: Final = {
 
 if breakage := os.environ.get(BROKEN_FOLD):
     BREAKAGES[breakage]()
+    # What is forked from a process that has not imported this module would be right.
+    follower_pool.PROCESSES = multiprocessing.get_context("spawn")
 
 if __name__ == "__main__":
     main()
