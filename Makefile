@@ -8,13 +8,13 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit
 	--python-version 3.11 --no-annotate --no-header --no-emit-index-url
 # Several processes run the same tests: what they import is compiled once, whatever the user's environment says.
 export PYTHONDONTWRITEBYTECODE :=
-# Most tests wait, so that more of them run at a time than there are cores.
-TESTS_AT_ONCE ?= 5
+# Most tests wait, so that more of them run at a time than there are cores; one process has those that measure time.
+TESTS_AT_ONCE ?= 6
 DEALT := --dist loadgroup --no-loadscope-reorder
 # What only tests with servers need takes a second to import, in each process.
-FAST := -m 'not server' --hypothesis-profile=fast -p no:schemathesis \
-	--ignore=tests/api/test_any_request.py --ignore=tests/api/page \
-	--ignore=tests/api/test_behind_nginx.py
+FAST := -m 'not server' --hypothesis-profile=fast -p no:schemathesis -p no:anyio -p no:valkey \
+	--ignore=tests/api/test_any_request.py --ignore=tests/api/page --ignore=tests/api/test_behind_nginx.py \
+	--ignore=tests/examples
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-fast acceptance torture lint format bench lock
@@ -39,7 +39,7 @@ test: $(INSTALLED) ## Run all tests against a real Kafka and a real Redis
 	$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) $(DEALT) --durations=10
 
 test-fast: $(INSTALLED) ## Run the tests that need no server and no browser, with fewer generated examples
-	$(BIN)/python -m pytest -n 3 $(DEALT) $(FAST) --durations=5
+	$(BIN)/python -m pytest -n 2 $(DEALT) $(FAST) --durations=5
 
 acceptance: $(INSTALLED) ## Hold 100,000 simulated jobs against an independent computation, and see the examples' jobs on the page
 	EXAMPLES_ON_PAGE=1 $(BIN)/python -m pytest tests/examples

@@ -12,6 +12,10 @@ Headers = CIMultiDict[str]
 Pieces = AsyncGenerator[bytes, None]
 
 
+class NoRoomError(Exception):
+    """There is no room for more of an answer: clients have left too much lying."""
+
+
 class Room(Protocol):
     """How much of an answer may be in memory, of all that is unfinished in this process."""
 
@@ -22,10 +26,10 @@ class Room(Protocol):
         """Return the turn in which a part of a long answer is to be made; few are made at a time."""
 
     def hold(self, size: int) -> None:
-        """Say how many bytes of this answer are at hand; raises when there is no room, and the answer ends."""
+        """Say how many bytes of this answer are at hand; NoRoomError when there is no room, and the answer ends."""
 
     def begin(self) -> None:
-        """Say that the answer is sent from here on, piece by piece; raises when there is no room."""
+        """Say that the answer is sent from here on, piece by piece; NoRoomError when there is no room."""
 
 
 class Question(NamedTuple):

@@ -20,6 +20,8 @@ from projector.store.live import Live
 from schemas.redis_layout import ENDLESS_CODES, log_seen
 
 SILENT_AFTER_SECONDS: Final = 5.0  # so old is the newest heartbeat of a projection that nobody projects
+# Of more partitions a sentence names the first ones, and says how many there are besides.
+NAMED_PARTITIONS: Final = 8
 
 _log = structlog.get_logger(__name__)
 
@@ -55,7 +57,7 @@ class Heartbeat:
         if not partitions:
             await self._look_for_others()
         if silent:
-            raise TimeoutError(f"Kafka does not say where {', '.join(sorted(silent))} ends")
+            raise TimeoutError(f"Kafka does not say where {_some_of(silent)} ends")
 
     async def _confirm(self, partitions: Mapping[str, Partition]) -> AbstractSet[str]:
         """Write our heartbeats and compare positions; return the partitions whose end Kafka does not say."""
@@ -124,3 +126,9 @@ def _seen(partition: Partition, applied: int) -> str:
     code = partition.code
     is_known = code not in ENDLESS_CODES and applied <= partition.watermark
     return log_seen(partition.watermark if is_known else None, code)
+
+
+def _some_of(names: AbstractSet[str]) -> str:
+    """Return the names for a sentence: a topic may have ten thousand partitions."""
+    shown = ", ".join(sorted(names)[:NAMED_PARTITIONS])
+    return shown if len(names) <= NAMED_PARTITIONS else f"{shown} and {len(names) - NAMED_PARTITIONS} more"

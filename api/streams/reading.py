@@ -12,6 +12,7 @@ from api.following.position import Position, incarnations_of
 from api.following.resets import CATCHING_UP, OTHER_GENERATION, OTHER_INCARNATION, UNKNOWN_ID
 from api.following.subscriptions import Filter
 from api.following.telling import STATUS, array, gone_block, gone_in, item_json, status_item
+from api.projection.errors import DamagedJobError
 from api.projection.generation import Bucket, Generation
 from api.projection.lookup import Changes, FeedPlace, Row
 from api.projection.projection import Projection
@@ -65,6 +66,8 @@ class Reading:
         while True:
             items = await self._items(scan, seen, view)
             number += 1
+            if not (items or scan.is_whole) and number == 1:
+                raise DamagedJobError
             if number == 1 and scan.is_done:
                 yield Part(b"event: snapshot\ndata: %b\n\n" % array(items), is_last=True)
                 return
@@ -126,7 +129,7 @@ class Reading:
                 return 0
             count += len(rows)
             if scan.is_done:
-                return count
+                return count if scan.is_whole else 0
             await scan.fill(CALL_JOBS)
 
 

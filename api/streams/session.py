@@ -15,7 +15,7 @@ from typing import Final
 
 from api.asking.freshness import iso
 from api.asking.query import Query
-from api.exchange import Outlet
+from api.exchange import NoRoomError, Outlet, Room
 from api.following.follower import Follower
 from api.following.frames import RETRY, bookmark, comment, event, with_id
 from api.following.position import encode_id
@@ -24,7 +24,7 @@ from api.following.subscriptions import Kind, Told
 from api.projection.errors import UnavailableError
 from api.projection.generation import Generation
 from api.stream_metrics import StreamMetrics
-from api.streams.endings import END, EXPIRED, LEFT, SLOW, OverError
+from api.streams.endings import END, EXPIRED, LEFT, LIMIT, SLOW, OverError
 from api.streams.joining import JoinedAt, Joining, Places, Start
 from api.streams.reading import Reading, ResetError
 
@@ -53,6 +53,7 @@ class Session:
         self._joining = Joining(follower, reading, metrics, query, kind)
         self._start = start
         self._outlet: Outlet | None = None
+        self._room: Room
         self._is_live = False
         self._is_over = False
         self._must_join = True
@@ -67,9 +68,9 @@ class Session:
         self._failing_since: float | None = None
         self._woken = asyncio.Event()
 
-    async def run(self, outlet: Outlet, seconds: float) -> None:
+    async def run(self, outlet: Outlet, room: Room, seconds: float) -> None:
         """Tell the client what happens, for so long at most."""
-        self._outlet = outlet
+        self._outlet, self._room = outlet, room
         self.send(RETRY)
         self._follower.want()
         self._kind = self._follower.subscriptions.add(self._kind, self)
@@ -171,10 +172,14 @@ class Session:
         """Wait until the client has taken the most of what it was sent; one that takes nothing is cut."""
         if self._outlet is not None:
             try:
+                self._room.hold(self._outlet.unsent_bytes)
                 async with asyncio.timeout(SLOW_SECONDS):
                     await self._outlet.taken()
+                self._room.hold(0)
             except TimeoutError:
                 self.bye(SLOW)
+            except NoRoomError:
+                self.bye(LIMIT)
         if self._is_over:
             raise OverError
 

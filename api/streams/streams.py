@@ -9,7 +9,7 @@ from multidict import CIMultiDict
 
 from api.asking.continuing import binding_of
 from api.asking.credentials import Caller, Credentials
-from api.exchange import Answer, Outlet, Question, StreamQuestion
+from api.exchange import Answer, Outlet, Question, Room, StreamQuestion
 from api.following.follower import Follower
 from api.following.position import decode_id
 from api.following.resets import UNKNOWN_ID
@@ -29,14 +29,15 @@ from schemas.job_status import View
 class Granted:
     """A stream that was granted a place."""
 
-    def __init__(self, session: Session, seconds: float, place: ExitStack) -> None:
+    def __init__(self, session: Session, room: Room, seconds: float, place: ExitStack) -> None:
         self._session = session
+        self._room = room
         self._seconds = seconds
         self._place = place
 
     async def run(self, outlet: Outlet) -> None:
         """Tell the client what happens until the stream ends."""
-        await self._session.run(outlet, self._seconds)
+        await self._session.run(outlet, self._room, self._seconds)
 
     def leave(self) -> None:
         """End it: the client is gone."""
@@ -92,7 +93,7 @@ class Streams:
         place.enter_context(self._metrics.open())
         if self._is_ended:
             session.bye(DRAIN)
-        return Granted(session, self._seconds, place)
+        return Granted(session, question.room, self._seconds, place)
 
     async def give_ticket(self, question: Question) -> Answer:
         """Give out a ticket for a stream of this query; RefusedError when there is none for who asks."""

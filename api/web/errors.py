@@ -1,5 +1,7 @@
 """Why what arrives is no request that anything here answers."""
 
+from api.exchange import NoRoomError
+
 
 class WebError(Exception):
     """A request ends here; the text quotes nothing of it."""
@@ -31,7 +33,7 @@ class InternalError(WebError):
         super().__init__("Internal error")
 
 
-class BusyError(WebError):
+class BusyError(WebError, NoRoomError):
     """Clients have left too much lying of what was answered."""
 
     def __init__(self) -> None:

@@ -90,7 +90,7 @@ async def test_a_list_names_where_a_stream_goes_on(api: Client, applying: Applyi
     await applying.report("running", "a")
     async with event_source(api, f"owner=0x1111&lastEventId={answer.headers['Projection-Cursor']}") as source:
         assert statuses(await source.has("status")) == [("a", 1, 3)]
-        assert source.names == ["status"]
+        assert source.told == ["status"]
 
 
 async def test_from_now_tells_only_what_is_new(api: Client, applying: Applying) -> None:
@@ -100,7 +100,7 @@ async def test_from_now_tells_only_what_is_new(api: Client, applying: Applying) 
         await source.is_joined()
         await applying.report("started", "b")
         assert statuses(await source.has("status")) == [("b", 1, 1)]
-        assert source.names == ["status"]
+        assert source.told == ["status"]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ async def test_an_id_of_another_query_is_none(api: Client, applying: Applying, q
     async with event_source(api, query, Last_Event_ID=source.last_id or "") as other:
         assert await other.has("reset") == [{"reason": "unknown-id"}]
         await other.has("snapshot")
-        assert other.names[:2] == ["reset", "snapshot"]
+        assert other.told[:2] == ["reset", "snapshot"]
 
 
 @pytest.mark.parametrize("forged", ["x", "%00", "AAAA", "\xff", "a" * 3000])

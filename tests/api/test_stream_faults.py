@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from api.streams import session
+from api.web import budget
 from tests.support.api_process import server
 from tests.support.applying import Applying
 from tests.support.client import STREAM, Client, StartApi
@@ -55,7 +56,7 @@ async def test_a_killed_process_loses_nothing(redis_url: str, applying: Applying
             assert [item["job"]["status"] for item in await again.has("status")] == [3]
             await applying.report("finished")
             await again.has("status", 2)
-            assert again.names == ["status", "status"]
+            assert again.told == ["status", "status"]
             other.process.send_signal(signal.SIGTERM)
             await again.closed()
             assert again.names[-1] == "bye"
@@ -79,6 +80,26 @@ async def test_a_client_that_never_reads_is_cut(api: Client, applying: Applying)
                 assert number < 200
             await source.has("status", number)
     assert await counted(api, 'api_streams_ended_total{how="slow"}') == 1
+
+
+async def test_a_snapshot_that_there_is_no_room_for_is_not_sent(
+    start_api: StartApi, applying: Applying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When clients have left too much unread in all, one that lets its snapshot lie is sent away, and is counted."""
+    monkeypatch.setattr(budget, "UNFINISHED_BYTES", 1000)
+    outputs = [f"http://example.net/{number}/{'x' * 1900}" for number in range(100)]
+    for number in range(60):
+        await applying.report("started", f"job-{number}", outputsURL=outputs)
+    api = await start_api(applying.prefix)
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect((api.host, api.port))
+        deaf.send(f"GET {STREAM}?{OWNER} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+
+        async def is_counted() -> bool:
+            return await counted(api, 'api_streams_ended_total{how="limit"}') == 1
+
+        await until(is_counted, "it was sent away", SECONDS)
 
 
 async def test_clients_that_leave_at_once_leave_nothing(start_api: StartApi, applying: Applying) -> None:
@@ -174,7 +195,7 @@ async def test_a_silent_stream_says_that_it_is_there(
             return source.last_id != first and "Projection-Lag: 0" in source.comments
 
         await until(has_moved, "the id has moved")
-        assert source.names == ["snapshot"]
+        assert source.told == ["snapshot"]
 
 
 @pytest.mark.skipif(not NGINX, reason="nginx is not installed")

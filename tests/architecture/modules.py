@@ -6,6 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from tests.support.source import tree_of
+
 PROJECT: Final = Path(__file__).parents[2]
 # Which rooms each room may import: design.md's table, and `service`, what every process does the same way.
 MAY_IMPORT: Final = {
@@ -39,12 +41,6 @@ def python_files(folder: str) -> list[Path]:
 def modules_of(room: str) -> dict[str, Path]:
     """Return the modules of a room by their dotted names."""
     return {_dotted(path): path for path in python_files(room)}
-
-
-@cache
-def tree_of(path: Path) -> ast.Module:
-    """Return the syntax tree of a file."""
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 
 @cache

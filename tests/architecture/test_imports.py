@@ -10,7 +10,8 @@ from importlib import metadata
 import pytest
 from packaging.requirements import Requirement
 
-from tests.architecture.modules import MAY_IMPORT, PROJECT, imports_of, modules_of, python_files, tree_of
+from tests.architecture.modules import MAY_IMPORT, PROJECT, imports_of, modules_of, python_files
+from tests.support.source import tree_of
 
 pytestmark = pytest.mark.xdist_group("architecture")  # each file is parsed once
 

@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from tests.architecture.modules import MAY_IMPORT, PROJECT, python_files, tree_of
+from tests.architecture.modules import MAY_IMPORT, PROJECT, python_files
+from tests.support.source import tree_of
 
 pytestmark = pytest.mark.xdist_group("architecture")  # each file is parsed once
 

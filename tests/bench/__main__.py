@@ -15,9 +15,12 @@ from tests.bench.catch_up import WORKLOAD, CatchUp, load, measure_plain, measure
 from tests.bench.latency import measure_latency
 from tests.bench.reads import measure_reads
 from tests.bench.rebuilds import measure_memory, measure_queries, measure_rebuilds
+from tests.bench.streams import measure_streams
 from tests.support.services import running_services
 
 ROUNDS = 3
+STREAMS = 1000
+STREAM_SECONDS = 5.0
 
 
 @click.command()
@@ -25,7 +28,7 @@ ROUNDS = 3
 @click.option("--rounds", default=ROUNDS, show_default=True, help="Pairs of runs; the median ratio counts.")
 @click.option("--large", default=1_000_000, show_default=True, help="Jobs of the large log that is rebuilt; 0: none.")
 def main(jobs: int, rounds: int, large: int) -> None:
-    """Measure catch-up, rebuild, latency and reads beside the plain alternatives."""
+    """Measure catch-up, rebuild, latency, reads and streams beside the plain alternatives."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         services = stack.enter_context(running_services(directory / "services"))
@@ -53,6 +56,8 @@ def main(jobs: int, rounds: int, large: int) -> None:
         for line in measure_reads(run):
             click.echo(line)
         for line in asyncio.run(measure_latency(run)):
+            click.echo(line)
+        for line in asyncio.run(measure_streams(services.redis_url, directory, STREAMS, STREAM_SECONDS)):
             click.echo(line)
         if large:
             run = CatchUp(services, directory / "large")

@@ -49,15 +49,17 @@ def used_bytes(place: Deployment) -> int:
 
 @dataclass(frozen=True)
 class Ran:
-    """How long a command took, how long its first line of progress, and the most memory of one of its processes."""
+    """How long a command took, its CPU, how long its first line took, and the most memory of one of its processes."""
 
     seconds: float
+    cpu_seconds: float
     first_line_seconds: float | None
     peak_bytes: int
 
     def __str__(self) -> str:
         first = "" if self.first_line_seconds is None else f"its first line after {self.first_line_seconds:.1f} s, "
-        return f"{'':30} {first}{self.peak_bytes / 2**20:.0f} MiB at most in one process"
+        cpu = f"{self.cpu_seconds:.1f} s of CPU, "
+        return f"{'':30} {first}{cpu}{self.peak_bytes / 2**20:.0f} MiB at most in one process"
 
 
 def ran(place: Deployment, *command: str) -> Ran:
@@ -72,7 +74,7 @@ def ran(place: Deployment, *command: str) -> Ran:
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0, told
-    return Ran(time.perf_counter() - began, first, used.ru_maxrss * 1024)
+    return Ran(time.perf_counter() - began, used.ru_utime + used.ru_stime, first, used.ru_maxrss * 1024)
 
 
 def disk_bytes(directory: Path, topic: str) -> int:

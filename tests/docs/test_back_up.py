@@ -41,7 +41,7 @@ def run(block: Block, deployment: Deployment, directory: Path) -> str:
         env=deployment.environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
         check=False,
     )
     assert done.returncode == 0, f"{block.text}\n{done.stdout}{done.stderr}"

@@ -15,11 +15,12 @@ from tests.support.deployment import Deployment
 from tests.support.markdown import DOCS, PROJECT, README, Block, blocks
 from tests.support.services import Services
 
-LIMIT_SECONDS = 60
+LIMIT_SECONDS = 150
 ADDRESS = "http://127.0.0.1:8080"
 ADMIN_TOKEN = "example-admin-token"  # noqa: S105 - the one that the page shows
 PROGRAMS = {"sh": ["sh", "-ec"], "python": [sys.executable, "-c"], "js": ["node", "--eval"]}
-SHOWN = {"json", "text", "html"}  # HTML is tried in a browser, by tests/api/page
+# HTML is tried in a browser, by tests/api/page; code that streams by tests/api/test_stream_snippets.py.
+SHOWN = {"json", "text", "html", "javascript"}
 # These install and start things of their own: test_make_run.py runs the one, and nothing can run itself.
 RUN_ELSEWHERE = {"make run\n", "make test\n"}
 
@@ -45,7 +46,7 @@ def test_commands_print_what_the_pages_show(deployment: Deployment) -> None:
         deployment.wait_until_applied()
         if following.language == "json":
             assert json.loads(printed) == json.loads(following.text), block.text
-        elif "curl -N" in block.text:
+        elif "/events?" in block.text:
             assert "event: end" in printed
         elif "curl" in block.text:
             assert json.loads(printed)[0]["jobId"] == "3333", block.text

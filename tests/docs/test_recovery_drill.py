@@ -12,13 +12,14 @@ from aiokafka.admin import NewPartitions
 
 from schemas.redis_layout import FOLD_VERSION, JOB, bucket_prefix, pointer_key
 from tests.support.deployment import Deployment
+from tests.support.earlier import age
 from tests.support.events import event, record
 from tests.support.markdown import DOCS, Block, blocks
 from tests.support.refold import refold, stored
 from tests.support.services import Services
 from tests.support.topics import admin
 
-LIMIT_SECONDS = 120
+LIMIT_SECONDS = 240
 DRILL = (DOCS / "operations.md").read_text().split("## Recovery drill", 1)[1].split("\n## ", 1)[0]
 SECTIONS = dict(section.split("\n", 1) for section in DRILL.split("\n### ")[1:])
 
@@ -75,11 +76,6 @@ def add_partitions(deployment: Deployment) -> None:
         await deployment.send(event("started", job="elsewhere"), deployment.partitions)
 
     asyncio.run(add())
-
-
-def age(deployment: Deployment) -> None:
-    """Have the projection be of the release before."""
-    deployment.redis.hset(pointer_key(deployment.prefix), "fold", str(FOLD_VERSION - 1))
 
 
 def age_and_stop(deployment: Deployment) -> None:

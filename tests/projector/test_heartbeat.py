@@ -38,3 +38,20 @@ async def test_positions_are_compared_of_what_stands_still(
     assert heartbeat.trouble is None
     assert (partition.end, partition.watermark) == (7, 8)
     assert [type(one) for one in interruptions] == [PositionMovedError] * is_noticed
+
+
+async def test_a_sentence_names_some_of_very_many_partitions(store: Live) -> None:
+    """Where Kafka says of ten thousand partitions nothing, readiness and log have a line that can be read."""
+    items = [TopicPartition("t", number) for number in range(10_000)]
+    partitions = {item: Partition(item, (0,), 0, leader=1, applied=0) for item in items}
+
+    async def ends_known(_: list[TopicPartition]) -> dict[TopicPartition, LogEnd]:
+        return {}
+
+    assignment: Any = SimpleNamespace(partitions=partitions, unled={})
+    log: Any = SimpleNamespace(ends_known=ends_known)
+    heartbeat = Heartbeat(SimpleNamespace(is_idle=True), assignment, log, store)  # type: ignore[arg-type]
+    await heartbeat.beat()
+    assert heartbeat.trouble
+    assert "t/1003 and 9992 more ends" in heartbeat.trouble
+    assert len(heartbeat.trouble) < 200

@@ -67,6 +67,11 @@ class EventSource:
         """The names of all events."""
         return [event.name for event in self.events]
 
+    @property
+    def told(self) -> list[str]:
+        """The names of all events about jobs: on a busy machine whoever confirms the projection may be late."""
+        return [name for name in self.names if name not in {"stale", "fresh"}]
+
     async def has(self, name: str, count: int = 1) -> list[Any]:
         """Wait until there are so many events of a name; return their data."""
 

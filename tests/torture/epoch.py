@@ -12,6 +12,7 @@ import aiohttp
 from tests.torture.clients.observation import Observation
 from tests.torture.clients.readers import Readers, ask, query_of
 from tests.torture.clients.slow_readers import SlowReaders
+from tests.torture.clients.streamers import Streamers
 from tests.torture.clients.traffic import Traffic
 from tests.torture.clients.walks import Walkers
 from tests.torture.faults.faults import Faults
@@ -65,6 +66,7 @@ class Epoch:
         self._letters_read: Mapping[int, int] = {}
         self._readers = Readers(system, traffic, figures.seed)
         self._slow_readers = SlowReaders(system, traffic)
+        self._streamers = Streamers(system, traffic, figures.seed)
         self._walkers = Walkers(system, traffic, figures.seed)
         self._walk_judge = WalkJudge(self._truth)
 
@@ -82,6 +84,24 @@ class Epoch:
 
     async def round(self, number: int, seconds: float, base: InUse) -> list[Anomaly]:
         """Break things for so long, let them recover, and return what is wrong then or was meanwhile."""
+        async with AsyncExitStack() as streaming:
+            if Part.STREAMS in self._taking_part:
+                await streaming.enter_async_context(working(self._streamers.run()))
+            stuck = await self._break_and_heal(number, seconds)
+            await self._read_log()
+            streamed = [] if stuck else await self._streamers.judge(self._truth)
+        self._figures.streams_opened += self._streamers.opened
+        self._streamers.opened = 0
+        anomalies = [*stuck, *streamed, *self._judge_observations()]
+        self._say("the log is read, and all answers are judged")
+        if not stuck:
+            anomalies += await self._compare()
+            self._say("the projection is compared")
+            anomalies += await check_usage(self._system, base, self._buckets)
+        return anomalies
+
+    async def _break_and_heal(self, number: int, seconds: float) -> list[Anomaly]:
+        """Break things for so long, and return what does not recover."""
         async with working(self._readers.run()):
             async with AsyncExitStack() as going_on:
                 await going_on.enter_async_context(working(self._traffic.run()))
@@ -99,14 +119,7 @@ class Epoch:
             self._say(f"calm after {recovery_seconds:.1f} s")
         figures = self._figures
         figures.slowest_recovery_seconds = max(figures.slowest_recovery_seconds, recovery_seconds)
-        await self._read_log()
-        anomalies = [*stuck, *self._judge_observations()]
-        self._say("the log is read, and all answers are judged")
-        if not stuck:
-            anomalies += await self._compare()
-            self._say("the projection is compared")
-            anomalies += await check_usage(self._system, base, self._buckets)
-        return anomalies
+        return stuck
 
     async def _read_log(self) -> None:
         servers, topic = self._system.bootstrap_servers, self._system.topic

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,6 +14,9 @@ from tests.support.redis_process import client_of
 from tests.support.seeding import Projection
 from tests.support.services import Services
 
+if TYPE_CHECKING:
+    from tests.support.page import ToldProjection
+
 
 @pytest.fixture
 async def redis(services: Services) -> AsyncIterator[Any]:
@@ -23,9 +26,11 @@ async def redis(services: Services) -> AsyncIterator[Any]:
 
 
 @pytest.fixture
-async def projection(redis: Any) -> AsyncIterator[Projection]:
-    """A projection of the test's own, begun and empty, on an empty log."""
-    projection = Projection(redis, f"test-{secrets.token_hex(6)}")
+async def projection(redis: Any) -> AsyncIterator["ToldProjection"]:
+    """A projection of the test's own, begun and empty, on an empty log; streams are told what changes in it."""
+    from tests.support.page import ToldProjection  # noqa: PLC0415 - it brings a browser's driver
+
+    projection = ToldProjection(redis, f"test-{secrets.token_hex(6)}")
     await projection.begin()
     yield projection
     await projection.delete()

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,6 +12,9 @@ from tests.support.seeding import FINISHED_JOB, Job, Projection
 from tests.support.waiting import until
 from tests.support.watcher import ended, terminal, watched, watcher
 from worker.watching.telling.sentences import first_sentence
+
+if TYPE_CHECKING:
+    from tests.support.page import ToldProjection
 
 RUNNING = Job(job_id="4444", stages={"started": "2020-10-01T01:00:00Z", "running": "2020-10-01T01:01:00Z"})
 
@@ -57,6 +61,29 @@ async def test_a_job_that_appears(api: str, projection: Projection) -> None:
             pass
         await projection.put([FINISHED_JOB])
         assert (await ended(process)).code == 0
+
+
+async def test_a_job_that_is_let_go(api: str, projection: "ToldProjection") -> None:
+    """A job that leaves by expiry while it is watched is told, and is not found then."""
+    await projection.put([RUNNING])
+    async with watcher(api, "--job-id=4444") as process:
+        assert process.stdout
+        first = await process.stdout.readline()
+        assert b'"event":"job"' in first
+        await projection.remove(RUNNING)
+        done = await ended(process)
+    assert (done.code, [line["event"] for line in done.lines][-2:]) == (12, ["gone", "end"])
+
+
+async def test_the_stream_is_listened_to(api: str, projection: Projection) -> None:
+    """Where there is a stream nobody asks again and again, and what changes is told at once."""
+    await projection.put([RUNNING])
+    async with watcher(api, "--job-id=4444") as process:
+        assert process.stdout
+        await process.stdout.readline()
+        await projection.put([finished("4444", "succeeded", "started", "running")])
+        done = await ended(process)
+    assert (done.code, "no stream here" in done.errors) == (0, False)
 
 
 async def test_giving_up(api: str, projection: Projection) -> None:
@@ -126,12 +153,14 @@ async def test_in_a_terminal(api: str, projection: Projection) -> None:
 async def test_why_a_job_stands_still(api: str, projection: Projection) -> None:
     """Below a job that stands still is the first sentence of what the API says of that."""
     await projection.put([RUNNING])
-    async with Client(api) as client:
-        [job] = (await client.get(f"{TIMELINE}?jobId=4444")).json()
-    async with terminal(api, "--job-id=4444") as shown:
-        sentence = first_sentence(job["diagnosis"][0]["hint"])
-        assert sentence
-        await until(lambda: shown.shows(f"\n    {sentence[:40]}"), "it is drawn", 30)
+    async with Client(api) as client, terminal(api, "--job-id=4444") as shown:
+
+        async def is_drawn() -> bool:
+            [job] = (await client.get(f"{TIMELINE}?jobId=4444")).json()
+            sentence = first_sentence(job["diagnosis"][0]["hint"])
+            return await shown.shows(f"\n    {sentence[:40]}")
+
+        await until(is_drawn, "it is drawn", 30)
 
 
 async def test_json_in_a_terminal(api: str, projection: Projection) -> None:

@@ -247,6 +247,7 @@ def test_the_timeout() -> None:
     """An option bounds the wait for Kafka."""
     address = f"127.0.0.1:{free_port()}"
     before = time.monotonic()
-    done = run_worker("publish", "started", *JOB, "--timeout=0.5", KAFKA_BOOTSTRAP_SERVERS=address)
+    known = {"KAFKA_BOOTSTRAP_SERVERS": address, "START_TIMEOUT_SECONDS": "50"}
+    done = run_worker("publish", "started", *JOB, "--timeout=0.5", **known)
     assert done.returncode == 75
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 30

@@ -55,6 +55,7 @@ class Part(StrEnum):
 
     WALKS = "long lists are read"
     SLOW_READERS = "some read next to nothing of what they ask for"
+    STREAMS = "jobs are streamed"
     NEW_LOG = "the log is made anew"
 
 

@@ -20,6 +20,7 @@ class Name(StrEnum):
     STALE = "stale answer not marked stale"
     FALSE_LAG = "lag smaller than the truth"
     SLOW = "slow answer"
+    STREAM_SILENT = "stream that did not tell the truth"
     STUCK = "stuck"
     LEAKED = "leaked"
     TOO_LARGE = "too much memory"

@@ -18,6 +18,7 @@ ANSWERS_PER_HOUR: Final = 30_000
 STREAMS_PER_HOUR: Final = 100
 PAGED_LISTS_PER_HOUR: Final = 100
 SLOW_READERS_PER_HOUR: Final = 1_000
+STREAMS_OPENED_PER_HOUR: Final = 3_000
 NEW_LOGS_PER_HOUR: Final = 4
 # Of each kind of fault that has a floor of its own.
 KINDS_PER_HOUR: Final = {
@@ -46,6 +47,7 @@ class Figures:
     dead_letters: int = 0
     queries: int = 0
     slow_readers: int = 0
+    streams_opened: int = 0
     new_logs: int = 0
     walks: Counter[str] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
@@ -79,6 +81,7 @@ class Figures:
             ("streams read to their end", self.walks["stream"], STREAMS_PER_HOUR, Part.WALKS),
             ("lists read page by page", self.walks["pages"], PAGED_LISTS_PER_HOUR, Part.WALKS),
             ("slow readers", self.slow_readers, SLOW_READERS_PER_HOUR, Part.SLOW_READERS),
+            ("streams opened", self.streams_opened, STREAMS_OPENED_PER_HOUR, Part.STREAMS),
             ("logs made anew", self.new_logs, NEW_LOGS_PER_HOUR, Part.NEW_LOG),
             *((kind.value, self.faults[kind.value], least, kind) for kind, least in KINDS_PER_HOUR.items()),
         ]
@@ -108,6 +111,7 @@ class Figures:
             "queries": self.queries,
             "answers": dict(sorted(self.answers.items())),
             "slow_readers": self.slow_readers,
+            "streams_opened": self.streams_opened,
             "new_logs": self.new_logs,
             "most_mib": dict(sorted(self.most_mib.items())),
             "walks": dict(sorted(self.walks.items())),

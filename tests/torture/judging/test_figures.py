@@ -15,6 +15,7 @@ from tests.torture.judging.figures import (
     NEW_LOGS_PER_HOUR,
     PAGED_LISTS_PER_HOUR,
     SLOW_READERS_PER_HOUR,
+    STREAMS_OPENED_PER_HOUR,
     STREAMS_PER_HOUR,
     Figures,
 )
@@ -30,6 +31,7 @@ def half_an_hour(**seen: int) -> Figures:
         kills=enough["kills"],
         events=enough["events"],
         slow_readers=enough["slow readers"],
+        streams_opened=enough["streams opened"],
         new_logs=enough["logs made anew"],
         faults=Counter(kinds | {"API killed": enough["faults"] - sum(kinds.values())}),
         answers=Counter({"200": enough["answers"], "503": 10**9}),
@@ -47,6 +49,7 @@ def half_an_hour_of_enough() -> dict[str, int]:
         "streams": STREAMS_PER_HOUR // 2,
         "lists": PAGED_LISTS_PER_HOUR // 2,
         "slow readers": SLOW_READERS_PER_HOUR // 2,
+        "streams opened": STREAMS_OPENED_PER_HOUR // 2,
         "logs made anew": NEW_LOGS_PER_HOUR // 2,
         "flood of large garbage": KINDS_PER_HOUR[Kind.FLOOD] // 2,
     }

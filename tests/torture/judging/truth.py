@@ -142,6 +142,19 @@ def right_answer(records: Sequence[SimulatedRecord]) -> Rows:
     return [row for _, row in in_order]
 
 
+def right_rows(truth: Truth, parameters: Mapping[str, str], *, is_admin: bool) -> Rows:
+    """Return all jobs that a query has, as they stand in the end."""
+    job_ids = {parameters["jobId"]} if "jobId" in parameters else truth.matching[next(iter(parameters.values()))]
+    rows = [
+        row
+        for job_id in job_ids
+        if job_id in truth.reports
+        for row in truth.versions(job_id)[-1].rows
+        if all(row[name] == value for name, value in parameters.items())
+    ]
+    return rows if is_admin else without_admin_fields(rows)
+
+
 def without_admin_fields(rows: Rows) -> Rows:
     """Return the rows as everybody else sees them."""
     return [row | dict.fromkeys(ADMIN_FIELDS) for row in rows]

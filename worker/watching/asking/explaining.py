@@ -1,14 +1,13 @@
 """Stories beside a stream: it says where a job stands, and not how it ended, nor why it stands still."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Final
 
 from worker.watching.asking.api import Api
 from worker.watching.asking.contact import Contact
 from worker.watching.asking.errors import NoAnswerError, NotNowError
-from worker.watching.job import Job
-from worker.watching.matches import Matches, query_of
+from worker.watching.matches import Matches, Query, query_of
 
 # Of so many jobs each one's story is asked for by itself; of more, those of the whole query at once.
 MAX_ASKED_ALONE: Final = 5
@@ -38,21 +37,32 @@ class Explainer:
             await asyncio.sleep(pause)
 
     async def _explain(self) -> None:
-        jobs = self._matches.untold() or self._standing()
-        if not jobs:
+        untold = self._matches.untold()
+        if untold:
+            await self._ask({query_of(job.key) for job in untold})
+        elif self._is_due():
+            await self._ask(self._standing())
+        else:
             return
-        queries = {query_of(job.key) for job in jobs}
-        for query in queries if len(queries) <= MAX_ASKED_ALONE else {self._matches.query}:
-            told, _ = await self._api.timelines(query)
-            for job in told:
-                if job.key in self._matches.jobs:
-                    self._matches.show(job)
         self._contact.is_there()
 
-    def _standing(self) -> Sequence[Job]:
-        """Return the jobs that are under way, when it is some time since anybody asked for them."""
+    async def _ask(self, queries: Collection[Query]) -> None:
+        """Ask each query, or when these are many the whole one."""
+        for query in queries if len(queries) <= MAX_ASKED_ALONE else (self._matches.query,):
+            told, _ = await self._api.timelines(query)
+            for job in told:
+                self._matches.show(job)
+
+    def _is_due(self) -> bool:
+        """Tell whether it is some time since anybody asked, and note that it is done now."""
         now = asyncio.get_running_loop().time()
         if now < self._matches.asked_at + STANDING_SECONDS:
-            return []
+            return False
         self._matches.asked_at = now
-        return [job for job in self._matches.jobs.values() if not job.has_ended]
+        return True
+
+    def _standing(self) -> Collection[Query]:
+        """Return what to ask: the jobs that are under way; all, when none is known, in case no stream told of one."""
+        if self._matches.is_missing:
+            return [self._matches.query]
+        return {query_of(job.key) for job in self._matches.jobs.values() if not job.has_ended}
