@@ -1,5 +1,6 @@
 """The page behind the nginx of `deploy/nginx.conf`, with a path prefix."""
 
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -31,6 +32,7 @@ async def test_the_page_turns_over_behind_the_prefix(
         async with opened(context, f"{proxy.url}?owner=0x1111") as page:
             assert page.url == f"{proxy.url}/?owner=0x1111"
             await expect(page.locator("#jobs .job")).to_have_count(PAGE_JOBS)
+            await expect(page.locator("#state")).to_have_text(re.compile("Live|Asked"))
             async with page.expect_response(lambda answer: STATUS in answer.url and answer.status == 304):
                 await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # looked at again, it asks
             await page.get_by_role("link", name="Older jobs").click()

@@ -124,6 +124,7 @@ async def test_a_name_is_copied_whole(page: Page, projection: Projection) -> Non
     """A long name is shown cut in its middle, and a click copies all of it."""
     agreement = "0x" + "ab" * 32
     await projection.put([Job(agreement_id=agreement), Job(job_id="other")])
+    await page.set_viewport_size({"width": 1600, "height": 800})  # on a narrow screen the list has no agreements
     await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     await search(page, "0x1111")
     name = page.get_by_role("button", name=f"Agreement {agreement}, copy")

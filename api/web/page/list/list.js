@@ -68,6 +68,7 @@ export class List {
 
   see({ target, isIntersecting }) {
     const group = this.groups.get(target.dataset.identity);
+    target.classList.toggle("seen", isIntersecting); // what cannot be seen does not move
     if (group && isIntersecting) this.visible.add(group);
     else this.visible.delete(group);
     if (isIntersecting) group?.tick();
