@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import AnyStr
 
 from schemas.job_status import LATEST_REGISTERS, STAGE_REGISTERS, StoredJob
-from schemas.registers import DETAIL_TIME, STAGE_TIME
+from schemas.registers import DETAIL_TIME, STAGE_TIME, is_short
 
 
 def has_news_since(cutoff: AnyStr, stages: Iterable[AnyStr | None], details: Iterable[AnyStr | None]) -> bool:
@@ -25,4 +25,6 @@ def has_news_since(cutoff: AnyStr, stages: Iterable[AnyStr | None], details: Ite
 
 def is_expired(job: StoredJob, cutoff: bytes) -> bool:
     """Tell whether the last news of a stored job is before the cutoff."""
-    return not has_news_since(cutoff, job[STAGE_REGISTERS], job[LATEST_REGISTERS])
+    # A short one is as old as its stage.
+    latest = [register for register in job[LATEST_REGISTERS] if register and not is_short(register)]
+    return not has_news_since(cutoff, job[STAGE_REGISTERS], latest)

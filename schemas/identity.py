@@ -13,6 +13,7 @@ MAX_IDENTIFIER_CHARACTERS: Final = 256
 MAX_ATTEMPT: Final = 2**63 - 1
 
 _HEX: Final = re.compile(r"0[xX][0-9a-fA-F]+\Z")
+_BEFORE_A: Final = ord("a") - 1
 _DIGEST_BYTES: Final = 16
 _DIGEST_CHARACTERS: Final = 22  # 16 bytes in base64 without padding
 
@@ -44,12 +45,15 @@ def job_digest(owner: str, agreement_id: str, job_id: str) -> str:
 def job_member(identity: JobIdentity) -> str:
     """Return the short name of one attempt, for keys and index entries.
 
-    The attempt follows the digest with its number of digits in front ("a" is one digit), so that attempts of a job
-    sort by number when the names are compared as bytes.
+    The attempt follows the digest so that attempts of a job sort by number when the names are compared as bytes.
     """
-    attempt = str(identity.attempt)
-    digest = job_digest(identity.owner, identity.agreement_id, identity.job_id)
-    return f"{digest}{chr(ord('a') + len(attempt) - 1)}{attempt}"
+    return job_digest(identity.owner, identity.agreement_id, identity.job_id) + sortable_number(identity.attempt)
+
+
+def sortable_number(number: int) -> str:
+    """Return a number with its number of digits in front ("a" is one digit): as text it sorts by number."""
+    digits = str(number)
+    return f"{chr(_BEFORE_A + len(digits))}{digits}"
 
 
 def bucket_of(member: str, buckets: int) -> int:

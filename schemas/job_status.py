@@ -11,9 +11,10 @@ from typing import Any, Final, Literal
 import orjson
 
 from schemas.event_time import iso_seconds, unix_seconds
+from schemas.job_hash import JOB_ID, identifier_in
 from schemas.lifecycle import FINISHED, STAGES, Stage
 from schemas.redis_layout import NEWS, STORED_FIELDS
-from schemas.registers import DETAIL_TIME, STAGE_TIME, value_in
+from schemas.registers import DETAIL_CODE, DETAIL_TIME, STAGE_TIME, is_short, value_in
 
 # A job as stored: the values of STORED_FIELDS, in their order; None where it has none.
 StoredJob = Sequence[bytes | None]
@@ -74,6 +75,7 @@ DETAIL_REGISTERS: Final = slice(_DETAILS_AT, NEWS_AT)
 LATEST_REGISTERS: Final = slice(_DETAILS_AT, len(STORED_FIELDS))
 _FINISHED_AT: Final = STORED_FIELDS.index(FINISHED.name)
 _FURTHEST_FIRST: Final = tuple((stage, STORED_FIELDS.index(stage.name)) for stage in reversed(STAGES))
+_AT_OF_CODE: Final = {f"{stage.code:02d}".encode(): STORED_FIELDS.index(stage.name) for stage in STAGES}
 _OWNER, _AGREEMENT, _JOB = (STORED_FIELDS.index(name) for name in ("owner", "agreementId", "jobId"))
 _CONFIGLOG, _PUBLISHLOG, _ALGOLOG, _OUTPUTS = (
     STORED_FIELDS.index(name) for name in ("configlogURL", "publishlogURL", "algologURL", "outputsURL")
@@ -89,19 +91,19 @@ def render(job: StoredJob, view: View) -> dict[str, Any] | None:
         return None
     date = _unix if view.dates == "unix" else _iso
     finished = job[_FINISHED_AT]
-    outputs = job[_OUTPUTS]
+    outputs = _detail(job, _OUTPUTS)
     return {
-        "owner": _text(job[_OWNER]),
-        "agreementId": _text(job[_AGREEMENT]),
-        "jobId": _text(job[_JOB]),
+        "owner": shown_text(job[_OWNER]),
+        "agreementId": shown_text(job[_AGREEMENT]),
+        "jobId": shown_text(job[_JOB]),
         "dateCreated": date(min(filter(None, job[_FIRST_STAGE_AT:_DETAILS_AT]))),
         "dateFinished": date(finished) if finished else None,
         "status": stage.code,
         "statusText": stage.text,
-        "configlogURL": _detail(job[_CONFIGLOG]) if view.is_admin else None,
-        "publishlogURL": _detail(job[_PUBLISHLOG]) if view.is_admin else None,
-        "algologURL": _detail(job[_ALGOLOG]),
-        "outputsURL": orjson.loads(value_in(outputs)) if outputs else [],
+        "configlogURL": _detail(job, _CONFIGLOG) if view.is_admin else None,
+        "publishlogURL": _detail(job, _PUBLISHLOG) if view.is_admin else None,
+        "algologURL": _detail(job, _ALGOLOG),
+        "outputsURL": orjson.loads(outputs) if outputs else [],
     }
 
 
@@ -110,8 +112,23 @@ def _as_of(job: StoredJob, moment: bytes) -> StoredJob:
     return [
         *job[:_FIRST_STAGE_AT],
         *[it if it and it[STAGE_TIME] <= moment else None for it in job[_FIRST_STAGE_AT:_DETAILS_AT]],
-        *[it if it and it[DETAIL_TIME] <= moment else None for it in job[_DETAILS_AT:]],
+        *[it if it and (detail_time(job, it) or b"") <= moment else None for it in job[_DETAILS_AT:]],
     ]
+
+
+def detail_time(job: StoredJob, register: bytes) -> bytes | None:
+    """Return the time of a detail's register or of the last news; None when its stage, which has it, is not there."""
+    if not is_short(register):
+        return register[DETAIL_TIME]
+    at = _AT_OF_CODE.get(register[DETAIL_CODE])
+    stage = None if at is None else job[at]
+    return stage[STAGE_TIME] if stage else None
+
+
+def shown_value(job: StoredJob, register: bytes) -> str:
+    """Return the value of a detail's register as it was reported."""
+    value = value_in(register).decode()
+    return value.replace(JOB_ID, shown_text(job[_JOB])) if JOB_ID in value else value
 
 
 def _furthest_stage(job: StoredJob) -> Stage | None:
@@ -129,9 +146,11 @@ def _unix(register: bytes) -> int:
     return unix_seconds(register[STAGE_TIME].decode())
 
 
-def _text(value: bytes | None) -> str:
-    return value.decode() if value else ""
+def shown_text(value: bytes | None) -> str:
+    """Return an identifier as it was reported; empty when there is none."""
+    return identifier_in(value.decode()) if value else ""
 
 
-def _detail(register: bytes | None) -> str | None:
-    return value_in(register).decode() if register else None
+def _detail(job: StoredJob, at: int) -> str | None:
+    register = job[at]
+    return shown_value(job, register) if register else None

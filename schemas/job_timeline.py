@@ -11,7 +11,7 @@ from schemas.diagnosis.history import History, ReportedStage, history_of
 from schemas.diagnosis.limits import Limits
 from schemas.event_time import iso_seconds, sortable_timestamp, unix_seconds
 from schemas.job_event import DEFAULT_ATTEMPT, FINISHED_DETAILS
-from schemas.job_status import StoredJob, View
+from schemas.job_status import StoredJob, View, shown_text
 from schemas.lifecycle import FINISHED, OUTCOMES, STAGES
 from schemas.redis_layout import STORED_FIELDS
 from schemas.refused_event import MAX_REFUSED
@@ -144,9 +144,9 @@ def render(job: StoredJob, view: View, known: Known) -> dict[str, Any] | None:
     case = _case(history, view, known)
     stage = history.current.stage
     return {
-        "owner": (job[_OWNER] or b"").decode(),
-        "agreementId": (job[_AGREEMENT] or b"").decode(),
-        "jobId": (job[_JOB] or b"").decode(),
+        "owner": shown_text(job[_OWNER]),
+        "agreementId": shown_text(job[_AGREEMENT]),
+        "jobId": shown_text(job[_JOB]),
         "attempt": int(job[_ATTEMPT] or DEFAULT_ATTEMPT),
         "status": stage.code,
         "statusText": stage.text,

@@ -5,7 +5,7 @@ its indexes, its positions. A bucket holds:
 
 | key | type | content |
 |---|---|---|
-| `job:<member>` | hash | `STORED_FIELDS`: the identity and the registers (see `registers`) of one attempt |
+| `job:<member>` | hash | `STORED_FIELDS`: identity and `registers` of one attempt, as `job_hash` writes them |
 | `owner:<owner>`, `agreement:<agreementId>`, `jobid:<jobId>` | sorted set | members by `score_of` (newest first) |
 | `refused`, `refused-times` | sorted set | `RefusedEvent`s by job, and by when they were recorded |
 | `positions` | hash | per `<topic>/<partition>` the next offset; its fingerprint and ledger behind `#` |

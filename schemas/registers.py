@@ -7,18 +7,23 @@ r"""The text of a register: what was reported of a stage or a detail of a job, a
 | the last news | `<stage code, 2 digits>\t<time>` | the greatest, so the latest of the furthest repeated stage |
 
 A time is sortable (see `event_time`), a record is `<topic>/<partition>/<offset>`, and a value is the text that was
-reported, or JSON when it was no text. Only a value may hold the separator. Behind a record stands when it was recorded:
-the milliseconds, with their sign, from the whole second of the report's time; nothing when Kafka does not say it.
+reported, or JSON when it was no text. Only a value may hold the separator. The offset has its number of digits in front
+("a" is one), so that of a report that arrives again the first record stays. Behind it stands when it was recorded: the
+milliseconds, with their sign, from the whole second of the report's time; nothing when Kafka does not say it.
+
+In Redis registers are written a little shorter: see `job_hash`.
 """
 
 import re
 from datetime import datetime
 from functools import lru_cache
+from string import ascii_lowercase
 from typing import Any, Final
 
 import orjson
 
 from schemas.event_time import LATEST_MILLISECONDS, SORTABLE_CHARACTERS, unix_seconds
+from schemas.identity import sortable_number
 
 # Smaller than every character of an identifier, so that a shorter text sorts before a longer one that begins with it.
 SEPARATOR: Final = "\t"
@@ -27,12 +32,19 @@ _SEPARATOR_BYTES: Final = SEPARATOR.encode()
 # Where the time is, in text and in bytes.
 STAGE_TIME: Final = slice(SORTABLE_CHARACTERS)
 DETAIL_TIME: Final = slice(3, 3 + SORTABLE_CHARACTERS)
+DETAIL_CODE: Final = slice(2)
 
 _TIME: Final = rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d{6}"
-_STAGE: Final = re.compile(_TIME + rb"\t[^\t]*\t[^\t]*\t[^\t]+/\d+/\d+([+-]\d+)?")
+_STAGE: Final = re.compile(_TIME + rb"\t[^\t]*\t[^\t]*\t[^\t]+/\d+/[a-z]?\d+([+-]\d+)?")
 _DETAIL: Final = re.compile(rb"\d\d\t" + _TIME + rb"\t[^\t]*\t.*", re.DOTALL)
 _NEWS: Final = re.compile(rb"\d\d\t" + _TIME)
+_SHORT_DETAIL: Final = re.compile(rb"\d\d=.*", re.DOTALL)
+_LETTERS: Final = ascii_lowercase
 _DELAY: Final = re.compile(r"[+-]")
+# What stands behind the code of a detail that is of the same report as the register of its stage.
+SAME: Final = "="
+_SAME_BYTES: Final = SAME.encode()
+_SAME_AT: Final = slice(2, 3)
 
 
 def stage_register(time: str, source: str, event_id: str, record: str) -> str:
@@ -45,16 +57,17 @@ def record_text(partition: str, offset: int, time: str, timestamp: int) -> str:
 
     `timestamp` is the record's, in Unix milliseconds, negative when it has none; one that no calendar has is none.
     """
+    place = f"{partition}/{sortable_number(offset)}"
     if not 0 <= timestamp <= LATEST_MILLISECONDS:
-        return f"{partition}/{offset}"
+        return place
     delay = timestamp - unix_seconds(time) * 1000
-    return f"{partition}/{offset}+{delay}" if delay >= 0 else f"{partition}/{offset}{delay}"  # a format takes longer
+    return f"{place}+{delay}" if delay >= 0 else f"{place}{delay}"  # a format takes longer
 
 
 def place_in(record: str) -> str:
     """Return where a record is in the log: `<topic>/<partition>/<offset>`."""
     partition, _, offset = record.rpartition("/")
-    return f"{partition}/{_DELAY.split(offset)[0]}"
+    return f"{partition}/{_DELAY.split(offset)[0].lstrip(_LETTERS)}"
 
 
 def recorded_milliseconds(record: str, time: str) -> int | None:
@@ -83,6 +96,11 @@ def detail_stamp(code: int, time: str, event_id: str) -> str:
     return f"{code:02d}{SEPARATOR}{time}{SEPARATOR}{event_id}{SEPARATOR}"
 
 
+def is_short(register: str | bytes) -> bool:
+    """Tell whether a detail's time and event id are those of its stage, and so not written."""
+    return register[_SAME_AT] in (SAME, _SAME_BYTES)
+
+
 def value_text(value: Any) -> str:
     """Return the value of a detail as it stands in its register."""
     return value if value.__class__ is str else orjson.dumps(value).decode()
@@ -100,7 +118,9 @@ def recorded_at(register: str) -> tuple[str, int]:
 
 
 def value_in(register: bytes) -> bytes:
-    """Return the value of a detail's register."""
+    """Return the value of a detail's register, as a hash has it too."""
+    if register[_SAME_AT] == _SAME_BYTES:
+        return register[_SAME_AT.stop :]
     return register.split(_SEPARATOR_BYTES, 3)[3]
 
 
@@ -110,7 +130,9 @@ def is_stage_register(stored: bytes) -> bool:
 
 
 def is_detail_register(stored: bytes) -> bool:
-    """Tell whether this is the register of a detail."""
+    """Tell whether this is the register of a detail, as a hash has it too."""
+    if is_short(stored):
+        return _SHORT_DETAIL.fullmatch(stored) is not None and (stored.isascii() or _is_text(stored))
     return _is_of_some_time(stored, _DETAIL)
 
 

@@ -1,13 +1,15 @@
 """What makes a stored job one: the one place that tells a job from damage, for whoever reads what is stored."""
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 import orjson
 
 from schemas.identity import MAX_ATTEMPT, MAX_IDENTIFIER_CHARACTERS, JobIdentity, job_member
 from schemas.job_event import DETAILS
-from schemas.job_status import DETAIL_REGISTERS, NEWS_AT, STAGE_REGISTERS, StoredJob
+from schemas.job_hash import identifier_in, stored_identifier
+from schemas.job_status import DETAIL_REGISTERS, NEWS_AT, STAGE_REGISTERS, StoredJob, detail_time, shown_value
 from schemas.lifecycle import OUTCOMES
 from schemas.redis_layout import IDENTITY_FIELDS, STORED_FIELDS
 from schemas.registers import is_detail_register, is_news_register, is_stage_register, value_in
@@ -24,7 +26,8 @@ def identity_in(job: StoredJob) -> JobIdentity:
     whole = [value.decode() for value in job[: len(IDENTITY_FIELDS)] if value is not None]
     if len(whole) < len(IDENTITY_FIELDS):
         raise ValueError(f"no {IDENTITY_FIELDS[list(job).index(None)]}")
-    owner, agreement_id, job_id, attempt = whole
+    owner, agreement_id, job_id = map(identifier_in, whole[:-1])
+    attempt = whole[-1]
     for name, text in zip(_NAMES, (owner, agreement_id, job_id), strict=True):
         if not text or len(text) > MAX_IDENTIFIER_CHARACTERS or _CONTROL.search(text):
             raise ValueError(f"{name} is no identifier")
@@ -45,12 +48,14 @@ def check_stored(job: StoredJob, member: bytes | None = None) -> JobIdentity:
         raise ValueError("a stage is not as stored")
     if not all(map(is_detail_register, [register for register in job[DETAIL_REGISTERS] if register is not None])):
         raise ValueError("a detail is not as stored")
+    if any(register and detail_time(job, register) is None for register in job[DETAIL_REGISTERS]):
+        raise ValueError("a detail is of a stage that is not there")
     news = job[NEWS_AT]
     if news is not None and not is_news_register(news):
         raise ValueError("the last news is not as stored")
     for name, at in _LISTS:
         register = job[at]
-        if register is not None and not _is_list_of_texts(value_in(register)):
+        if register is not None and not _is_list_of_texts(shown_value(job, register)):
             raise ValueError(f"{name} is no list of texts")
     outcome = job[_OUTCOME_AT]
     if outcome is not None and value_in(outcome).decode() not in OUTCOMES:
@@ -58,6 +63,13 @@ def check_stored(job: StoredJob, member: bytes | None = None) -> JobIdentity:
     return identity
 
 
-def _is_list_of_texts(value: bytes) -> bool:
+def row_of(fields: Mapping[str, str]) -> StoredJob:
+    """Return the values of a stored job, of which these are identity and registers by their names."""
+    identity = {name: stored_identifier(fields[name]) for name in _NAMES if name in fields}
+    known = {**fields, **identity}
+    return [known[name].encode() if name in known else None for name in STORED_FIELDS]
+
+
+def _is_list_of_texts(value: str) -> bool:
     found = orjson.loads(value)
     return isinstance(found, list) and all(isinstance(one, str) for one in found)

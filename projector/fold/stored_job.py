@@ -1,4 +1,4 @@
-"""A job as a hash in Redis, or a line of an archive, holds it: identity and registers by the names of their fields."""
+"""A job as a line of an archive holds it, and a hash in Redis in its way: identity and registers by their names."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,8 @@ from projector.fold.job import FoldedJob
 from schemas.job_event import DETAIL_NAMES
 from schemas.lifecycle import STAGE_NAMES
 from schemas.redis_layout import CARRIED, IDENTITY_FIELDS, NEWS, STORED_FIELDS
-from schemas.stored_job import check_stored
+from schemas.registers import is_short
+from schemas.stored_job import check_stored, row_of
 
 _FIELDS: Final = frozenset({*STORED_FIELDS, CARRIED})
 _CARRIED: Final = re.compile(r"g\d+")
@@ -30,7 +31,9 @@ def job_of(fields: Mapping[str, Any], member: bytes | None = None) -> FoldedJob:
         raise ValueError("a field is no text")
     if not _CARRIED.fullmatch(fields.get(CARRIED, "g0")):
         raise ValueError("a detail is not as stored")
-    identity = check_stored([fields[name].encode() if name in fields else None for name in STORED_FIELDS], member)
+    identity = check_stored(row_of(fields), member)
+    if any(is_short(fields[name]) for name in DETAIL_NAMES if name in fields):
+        raise ValueError("a detail is not as stored")
     stages = {name: fields[name] for name in STAGE_NAMES if name in fields}
     details = {name: fields[name] for name in (*DETAIL_NAMES, NEWS, CARRIED) if name in fields}
     return FoldedJob(identity, stages, details)

@@ -7,18 +7,21 @@ from projector.fold.job import FoldedJob
 from projector.fold.stored_job import job_of
 from projector.store.calls import Script, limited
 from projector.store.keys import keys_by_bucket
+from schemas.job_hash import fields_in
 from schemas.redis_layout import JOB, REFUSED, Pointer, bucket_prefix
 from schemas.refused_event import RefusedEvent
 from service.errors import CommandError
 from service.redis import AnyRedis
 
 MAX_READ_BYTES: Final = 1024 * 1024
+# A generation of an earlier fold, from which a rebuild may carry jobs over, has registers as they are.
+COMPACT_SINCE: Final = 2
 # Joined in one step: some milliseconds of Redis' time.
 REFUSED_AT_ONCE: Final = 500
 _SORTED_SET: Final = b"zset"
 _JOB: Final = JOB.encode()
 
-# The fields as they are stored, and the job that they hold.
+# Identity and registers by their names, and the job that they make.
 StoredJob = tuple[dict[str, str], FoldedJob]
 
 
@@ -34,7 +37,9 @@ async def stored_jobs(redis: AnyRedis, prefix: str, pointer: Pointer, so: str) -
             if answer[0] != b"read":
                 raise _damaged(answer[1], so)
             hashes = answer[1:]
-            yield [_stored(key, flat, so) for key, flat in zip(keys, hashes, strict=False) if flat]
+            yield [
+                _stored(key, flat, so, pointer.fold_version) for key, flat in zip(keys, hashes, strict=False) if flat
+            ]
             keys = keys[len(hashes) :]  # noqa: PLW2901 - what is left of them
 
 
@@ -56,9 +61,10 @@ def _refused(entry: bytes) -> RefusedEvent | None:
         return None
 
 
-def _stored(key: bytes, flat: Sequence[bytes], so: str) -> StoredJob:
+def _stored(key: bytes, flat: Sequence[bytes], so: str, fold_version: int) -> StoredJob:
     try:
-        fields = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
+        stored = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
+        fields = stored if fold_version < COMPACT_SINCE else fields_in(stored)
         return fields, job_of(fields, key.rpartition(_JOB)[2])
     except ValueError as error:
         raise _damaged(key, so) from error

@@ -16,8 +16,11 @@ from projector.store.sifting import Sifts
 from schemas.event_time import unix_seconds
 from schemas.expiry import has_news_since
 from schemas.identity import bucket_of, job_member
-from schemas.lifecycle import STAGES
+from schemas.job_event import DETAIL_NAMES
+from schemas.job_hash import URL_DETAILS, details_in_hash, stages_in_hash
+from schemas.lifecycle import STAGE_NAMES, STAGES
 from schemas.redis_layout import (
+    CARRIED,
     CHANGES,
     FINGERPRINT,
     IDENTITY_FIELDS,
@@ -35,10 +38,20 @@ from schemas.redis_layout import (
     score_of,
 )
 from schemas.refused_event import MAX_REFUSED, MAX_REFUSED_OF_BUCKET, RefusedEvent
-from schemas.registers import STAGE_TIME, news_register
+from schemas.registers import STAGE_TIME
 from service.redis import AnyRedis
 
-_NEWS_STAMPS: Final = {stage.name: news_register(stage.code, "") for stage in STAGES}
+# What lua/jobs/job_hash.lua must know of registers.
+_RULES: Final = {
+    "stages": STAGE_NAMES,
+    "details": DETAIL_NAMES,
+    "others": (NEWS, CARRIED),
+    "urls": dict.fromkeys(URL_DETAILS, True),
+    "code_of": {stage.name: f"{stage.code:02d}" for stage in STAGES},
+    "stage_of": {f"{stage.code:02d}": stage.name for stage in STAGES},
+    "news": NEWS,
+    "time": STAGE_TIME.stop,
+}
 _NAMES: Final = (
     IDENTITY_FIELDS,
     INDEXES,
@@ -46,9 +59,7 @@ _NAMES: Final = (
     FINGERPRINT,
     JOB,
     SIFT,
-    NEWS,
-    _NEWS_STAMPS,
-    STAGE_TIME.stop,
+    _RULES,
 )
 
 _log = structlog.get_logger(__name__)
@@ -135,14 +146,15 @@ def encode_job(member: str, job: FoldedJob, events: Mapping[int, int], sift: Sif
     One without news is not made in a bucket that is sifted.
     """
     owner, agreement_id, job_id, attempt = job.identity
-    stages, details = job.stages, job.details
+    stages = stages_in_hash(job.stages)
+    details = details_in_hash(job.details, job.stages, job_id)
     return [
         member,
         str(score_of(unix_seconds(job.created))),
         len(stages) + len(details),
         len(stages),
         2 * len(events),
-        sift is None or has_news_since(sift.cutoff, stages.values(), details.values()),
+        sift is None or has_news_since(sift.cutoff, job.stages.values(), job.details.values()),
         owner,
         agreement_id,
         job_id,

@@ -35,7 +35,7 @@ _FAULT_OF_OURS: Final = re.compile(
 )
 
 _FLAGS: Final = re.compile(r"#!lua .*\n")
-_FOLLOWED: Final = re.compile(r"^-- Follows (\w+)\.lua: ", re.MULTILINE)
+_FOLLOWED: Final = re.compile(r"^-- Follows ([\w/]+)\.lua: ", re.MULTILINE)
 
 
 class Script:

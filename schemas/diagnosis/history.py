@@ -2,10 +2,10 @@
 
 from typing import Final, NamedTuple
 
-from schemas.job_status import NEWS_AT, StoredJob
+from schemas.job_status import NEWS_AT, StoredJob, detail_time
 from schemas.lifecycle import DEFAULT_OUTCOME, FINISHED, STAGES, Stage
 from schemas.redis_layout import STORED_FIELDS
-from schemas.registers import DETAIL_TIME, news_parts, place_in, recorded_milliseconds, stage_parts, value_in
+from schemas.registers import news_parts, place_in, recorded_milliseconds, stage_parts, value_in
 
 _STAGES_AT: Final = tuple((stage, STORED_FIELDS.index(stage.name)) for stage in STAGES)
 _DETAILS_AT: Final = STORED_FIELDS.index(STAGES[-1].name) + 1
@@ -67,16 +67,16 @@ def history_of(job: StoredJob, as_of: str | None = None) -> History | None:
     )
     if not stages:
         return None
-    details = [register[DETAIL_TIME].decode() for register in job[_DETAILS_AT:NEWS_AT] if register]
+    details = [_time_of(job, register) for register in job[_DETAILS_AT:NEWS_AT] if register]
     news = job[NEWS_AT]
     said = [*details, *([news_parts(news)[1]] if news else [])]
     known = [time for time in said if _is_by(time, as_of)]
-    outcome = _detail(job[_OUTCOME], as_of)
+    outcome = _detail(job, _OUTCOME, as_of)
     return History(
         stages,
-        _detail(job[_MESSAGE], as_of),
+        _detail(job, _MESSAGE, as_of),
         outcome or (DEFAULT_OUTCOME if stages[-1].stage is FINISHED else None),
-        _detail(job[_ERROR], as_of),
+        _detail(job, _ERROR, as_of),
         max([*known, *(reached.time for reached in stages)]),
         len(known) == len(said),
     )
@@ -87,10 +87,15 @@ def _reached(stage: Stage, register: bytes) -> ReportedStage:
     return ReportedStage(stage, time, source, event_id, place_in(record), recorded_milliseconds(record, time))
 
 
-def _detail(register: bytes | None, as_of: str | None) -> str | None:
-    if register is None or not _is_by(register[DETAIL_TIME].decode(), as_of):
+def _detail(job: StoredJob, at: int, as_of: str | None) -> str | None:
+    register = job[at]
+    if register is None or not _is_by(_time_of(job, register), as_of):
         return None
     return value_in(register).decode()
+
+
+def _time_of(job: StoredJob, register: bytes) -> str:
+    return (detail_time(job, register) or b"").decode()
 
 
 def _is_by(time: str, as_of: str | None) -> bool:

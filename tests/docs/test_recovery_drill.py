@@ -12,6 +12,7 @@ from aiokafka.admin import NewPartitions
 
 from schemas.redis_layout import FOLD_VERSION, JOB, bucket_prefix, pointer_key
 from tests.support.deployment import Deployment
+from tests.support.earlier import age
 from tests.support.events import event, record
 from tests.support.markdown import DOCS, Block, blocks
 from tests.support.refold import refold, stored
@@ -75,11 +76,6 @@ def add_partitions(deployment: Deployment) -> None:
         await deployment.send(event("started", job="elsewhere"), deployment.partitions)
 
     asyncio.run(add())
-
-
-def age(deployment: Deployment) -> None:
-    """Have the projection be of the release before."""
-    deployment.redis.hset(pointer_key(deployment.prefix), "fold", str(FOLD_VERSION - 1))
 
 
 def age_and_stop(deployment: Deployment) -> None:

@@ -31,7 +31,7 @@ async def test_a_batch_is_stored_with_its_position(store: Live, redis: Redis, pr
     job = stored[f"job:{JOB}"]
     assert isinstance(job, dict)
     assert job[b"started"] == b"2020-10-01T01:00:00.000000\t/workers/gpu-7\te1\tt/0/0"
-    assert job[b"outcome"] == b"05\t2020-10-01T01:00:00.000000\te2\tfailed"
+    assert job[b"outcome"] == b"05=failed"
     assert (await store.generation.standings(["t/0"]))["t/0"].next == (2,)
 
 

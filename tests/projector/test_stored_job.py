@@ -42,6 +42,7 @@ def test_the_fields_of_a_job_give_the_job(job: FoldedJob) -> None:
         ("finished", "rubbish", "a stage is not as stored"),
         ("finished", "2020-02-30T01:00:00.000000\t/workers/gpu-7\te1\tt/0/7", "a stage is not as stored"),
         ("message", "done", "a detail is not as stored"),
+        ("message", "05=done", "a detail is not as stored"),
         ("news", TIME, "the last news is not as stored"),
         (CARRIED, "1", "a detail is not as stored"),
         ("outputsURL", f"05\t{TIME}\te1\thttp://a/", "unexpected character"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 from redis import Redis
 
+from schemas.job_hash import identifier_in
 from schemas.redis_layout import INDEXES, JOB, LEDGER, bucket_prefix
 from tests.support.deployment import Deployment
 from tests.support.refold import refold
@@ -48,8 +49,13 @@ def target(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iter
         deployment.wait_until_applied()
         deployment.stop(process)
         content = refold(deployment)
-        jobs = [(key.removeprefix(JOB), content[key]) for key in sorted(content) if key.startswith(JOB)]
+        jobs = [(key.removeprefix(JOB), as_named(content[key])) for key in sorted(content) if key.startswith(JOB)]
         yield Target(deployment, bucket_prefix(deployment.prefix, 1, 0), jobs)
+
+
+def as_named(stored: dict[str, str]) -> dict[str, str]:
+    """Return what a hash holds, its identifiers as they were reported."""
+    return stored | {name: identifier_in(stored[name]) for name in ("owner", "agreementId", "jobId")}
 
 
 def named(fields: dict[str, str]) -> str:

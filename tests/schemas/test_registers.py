@@ -38,11 +38,17 @@ VALUES = st.text(st.characters(exclude_categories=["Cs"])) | st.lists(st.text("a
 def test_the_text_is_what_redis_and_archives_hold() -> None:
     """Stored projections and archives are read by later releases, so the form stays."""
     record = record_text("t/0", 7, TIME, 1_601_514_000_250)
-    assert stage_register(TIME, "/workers/gpu-7", "e1", record) == f"{TIME}\t/workers/gpu-7\te1\tt/0/7+250"
+    assert stage_register(TIME, "/workers/gpu-7", "e1", record) == f"{TIME}\t/workers/gpu-7\te1\tt/0/a7+250"
     assert news_register(3, TIME) == f"03\t{TIME}"
     stamp = detail_stamp(5, TIME, "e1")
     assert stamp + value_text("done") == f"05\t{TIME}\te1\tdone"
     assert stamp + value_text(["http://a/", "http://b/"]) == f'05\t{TIME}\te1\t["http://a/","http://b/"]'
+
+
+def test_the_first_of_equal_reports_stays() -> None:
+    """What is recorded again, at a greater offset, is the greater register, whatever the number of digits."""
+    records = [record_text("t/0", offset, TIME, -1) for offset in (0, 2, 9, 10, 16, 99, 100)]
+    assert records == sorted(records)
 
 
 PLACES = st.tuples(PARTITIONS, st.integers(0, 10**15))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from projector.replay.verify.facts import Facts
-from projector.replay.verify.stored_form import fields_of, index_keys
+from projector.replay.verify.stored_form import hash_of_facts, index_keys
 from schemas.decode import RefusedEventError, decode
 from schemas.event_time import unix_seconds
 from schemas.identity import JobIdentity, job_member
@@ -41,7 +41,7 @@ def content_of(jobs: Mapping[JobIdentity, Facts]) -> Content:
     content: Content = defaultdict(dict)
     for identity, job in jobs.items():
         member = job_member(identity)
-        content[JOB + member] = fields_of(job.kept)
+        content[JOB + member] = hash_of_facts(job.kept)
         for key in index_keys(identity):
             content[key][member] = score_of(unix_seconds(job.kept.created))
     return dict(content)

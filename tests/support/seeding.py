@@ -7,6 +7,7 @@ from typing import Any
 
 from schemas.event_time import sortable_time, unix_seconds
 from schemas.identity import JobIdentity, bucket_of, job_member
+from schemas.job_hash import hash_of
 from schemas.lifecycle import STAGE_BY_NAME
 from schemas.redis_layout import (
     FLOOR,
@@ -75,7 +76,7 @@ class Job:
         return record_text(PARTITION, 7, time, -1 if delay is None else unix_seconds(time) * 1000 + delay)
 
     def fields(self) -> dict[str, str]:
-        """Return the hash that stores it."""
+        """Return its identity and registers by their names."""
         registers = {
             name: stage_register(sortable_time(time), "/workers/gpu-7", f"{name}-1", self._record(sortable_time(time)))
             for name, time in self.stages.items()
@@ -144,7 +145,7 @@ class Projection:
 
     def _put(self, pipeline: Any, job: Job) -> None:
         member, score, bucket = job.member, job.score, bucket_of(job.member, self.buckets)
-        pipeline.hset(self.key(JOB + member, bucket), mapping=job.fields())
+        pipeline.hset(self.key(JOB + member, bucket), mapping=hash_of(job.fields()))
         identifiers: Sequence[str] = (job.owner, job.agreement_id, job.job_id)
         for index, identifier in zip(INDEXES, identifiers, strict=True):
             pipeline.zadd(self.key(index + identifier, bucket), {member: score})
@@ -152,7 +153,7 @@ class Projection:
     async def put_many_alike(self, job: Job, job_ids: Iterable[str]) -> None:
         """Store jobs that differ in nothing but their jobId; much faster than `put`, in a single bucket."""
         assert self.buckets == 1
-        fields = job.fields()
+        fields = hash_of(job.fields())
         del fields["jobId"]
         shared = [item for pair in fields.items() for item in pair]
         put = self.redis.register_script(_PUT_ALIKE)

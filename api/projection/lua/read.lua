@@ -33,6 +33,7 @@
 -- not served in full asks again with the score and member that were answered.
 
 local WORK, MINIMUM_SHARE, SEARCH_SHARE = 2000, 40, 600
+local PIECE = 64 -- bytes
 local LOOKUP_COST, ROW_COST, EXAMINED_AT_ONCE = 4, 6, 200
 local CHANGES, NO_ENTRY = '#changes', '0-0'
 
@@ -91,6 +92,22 @@ local function in_others(others, examined)
   return is_in
 end
 
+-- A register of 64 bytes goes on in pieces behind it (schemas/job_hash.py), until one is shorter. Adds these to the fields
+-- of a row at the places that are cut.
+local function complete(row, key, cut)
+  local number = 2
+  while #cut > 0 do
+    local names, longer = {}, {}
+    for i, at in ipairs(cut) do names[i] = fields[at] .. ':' .. number end
+    for i, piece in ipairs(call('HMGET', key, unpack(names))) do
+      local at = cut[i]
+      row[at] = row[at] .. (piece or '')
+      if piece and #piece == PIECE then longer[#longer + 1] = at end
+    end
+    cut, number = longer, number + 1
+  end
+end
+
 -- Answers the refused events that name a job.
 local function refused_of(member)
   local entries = pcall('ZRANGEBYLEX', KEYS[4], '[' .. member .. '\t', '(' .. member .. '\n')
@@ -99,10 +116,15 @@ local function refused_of(member)
 end
 
 local function fetch(member, score, with_refused)
-  local row = pcall('HMGET', base .. job_key .. member, unpack(fields))
+  local key = base .. job_key .. member
+  local row, cut = pcall('HMGET', key, unpack(fields)), {}
   if row.err then row = {} end
   for i = 1, field_count do
     row[i] = row[i] or false
+    if row[i] and #row[i] == PIECE then cut[#cut + 1] = i end
+  end
+  complete(row, key, cut)
+  for i = 1, field_count do
     if row[i] then bytes = bytes - #row[i] end
   end
   row[field_count + 1] = with_refused and refused_of(member) or false

@@ -18,6 +18,7 @@ from projector.store.buckets import BUCKETS_AT_ONCE
 from projector.store.calls import limited
 from schemas.expiry import has_news_since
 from schemas.identity import bucket_of, job_member
+from schemas.job_hash import fields_in
 from schemas.redis_layout import CARRIED, JOB, Pointer, bucket_prefix
 from schemas.refused_event import RefusedEvent
 from service.redis import read_hash
@@ -61,17 +62,21 @@ async def _what_adds(change: Change, target: Pointer, jobs: Sequence[FoldedJob])
             return await read_hash(change.redis, base + JOB + member)
 
     found = await asyncio.gather(*map(known, jobs))
-    return [job for job, fields in zip(jobs, found, strict=True) if _adds(job, fields)]
+    return [job for job, stored in zip(jobs, found, strict=True) if _adds(job, _registers_in(stored))]
 
 
-def _adds(job: FoldedJob, fields: Mapping[bytes, bytes]) -> bool:
+def _registers_in(stored: Mapping[bytes, bytes]) -> Mapping[str, str]:
+    return fields_in({name.decode(): text.decode(errors="surrogateescape") for name, text in stored.items()})
+
+
+def _adds(job: FoldedJob, fields: Mapping[str, str]) -> bool:
     """Tell whether a job would change what is stored of it: of a stage the smaller counts, of a detail the greater."""
 
     def lacks(name: str, register: str, *, smaller: bool) -> bool:
-        stored = fields.get(name.encode())
+        stored = fields.get(name)
         if stored is None:
             return True
-        return register.encode() < stored if smaller else register.encode() > stored
+        return register < stored if smaller else register > stored
 
     return any(lacks(name, register, smaller=True) for name, register in job.stages.items()) or any(
         lacks(name, register, smaller=False) for name, register in job.details.items()

@@ -6,8 +6,9 @@ from typing import Final, NamedTuple
 
 from projector.replay.verify.difference import Difference, Kind, Note
 from projector.replay.verify.facts import Facts, Kept, Reached, Said
-from projector.replay.verify.stored_form import StoredFacts, facts_in, fields_of, index_keys
+from projector.replay.verify.stored_form import StoredFacts, facts_in, fields_of, hash_of_facts, index_keys
 from schemas.event_time import unix_seconds
+from schemas.job_hash import fields_in
 from schemas.lifecycle import STAGES
 from schemas.redis_layout import CARRIED, IDENTITY_FIELDS, NEWS, REFUSED, REFUSED_TIMES, score_of
 from schemas.refused_event import RefusedEvent, newest
@@ -75,7 +76,7 @@ _ALL_WELL: Final = Verdict([])
 
 def judge(stored: StoredMember, folded: Kept | None, rules: Rules) -> Verdict:
     """Hold what is stored under a member against what the log gives it."""
-    if folded is not None and stored.fields == fields_of(folded):
+    if folded is not None and stored.fields == hash_of_facts(folded):
         return _equal(stored, folded)
     live = facts_in(stored.fields, stored.member)
     name = _name(stored.member, folded or (live.kept if live else None))
@@ -110,7 +111,7 @@ def _verdict(
     if not differences:
         return Verdict([], None, note)
     gone = [key for key in stored.entries if key not in entries]
-    return Verdict(differences, Mend(stored.member, fields_of(*right) if right else None, entries, gone), note)
+    return Verdict(differences, Mend(stored.member, hash_of_facts(*right) if right else None, entries, gone), note)
 
 
 def _known(
@@ -124,9 +125,11 @@ def _known(
         return [Difference(Kind.MISSING_JOB, name)], right, None
     if stored.kind != HASH:
         return [Difference(Kind.WRONG_TYPE, name, stored=stored.kind, log=HASH)], right, None
-    differences = _field_differences(name, stored.fields, fields_of(folded))
+    as_stored = _field_differences(name, stored.fields, hash_of_facts(folded))
     if live is None:  # not a job as we write them, so nothing excuses it
-        return differences, right, None
+        return as_stored, right, None
+    # Where a job says the same, it is the way in which it is written that differs.
+    differences = _field_differences(name, fields_in(stored.fields), fields_of(folded)) or as_stored
     is_older = _has_lost_events(live, rules.starts)
     excuses = [_excuse(one.field, live.kept, folded, rules, is_older=is_older) for one in differences]
     notes = [note for note in (Note.CARRIED if is_older else None, *excuses) if note]

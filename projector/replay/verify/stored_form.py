@@ -7,10 +7,11 @@ from typing import Final, NamedTuple
 from projector.replay.verify.facts import Heard, Kept, Reached, Said
 from schemas.identity import JobIdentity
 from schemas.job_event import DETAIL_NAMES
+from schemas.job_hash import fields_in, hash_of
 from schemas.lifecycle import STAGE_NAMES
 from schemas.redis_layout import CARRIED, IDENTITY_FIELDS, INDEXES, NEWS, STORED_FIELDS
 from schemas.registers import SEPARATOR, detail_stamp, news_parts, news_register, stage_register
-from schemas.stored_job import check_stored
+from schemas.stored_job import check_stored, row_of
 
 # How much of a detail's register is no value: the parts before it.
 _STAMP_PARTS: Final = 3
@@ -26,7 +27,7 @@ class StoredFacts(NamedTuple):
 
 
 def fields_of(kept: Kept, carried: str | None = None) -> dict[str, str]:
-    """Return the fields that hold a job."""
+    """Return identity and registers of a job by their names."""
     owner, agreement, job, attempt = kept.identity
     fields = dict(zip(IDENTITY_FIELDS, (owner, agreement, job, str(attempt)), strict=True))
     for name, reached in kept.stages.items():
@@ -40,14 +41,19 @@ def fields_of(kept: Kept, carried: str | None = None) -> dict[str, str]:
     return fields
 
 
-def facts_in(fields: Mapping[str, str], member: bytes) -> StoredFacts | None:
-    """Return what these fields say; None when they hold no job, or one with another member."""
+def hash_of_facts(kept: Kept, carried: str | None = None) -> dict[str, str]:
+    """Return the hash that holds a job."""
+    return hash_of(fields_of(kept, carried))
+
+
+def facts_in(stored: Mapping[str, str], member: bytes) -> StoredFacts | None:
+    """Return what this hash says; None when it holds no job, or one with another member."""
+    fields = fields_in(stored)
     carried = fields.get(CARRIED)
     if not fields.keys() <= _FIELDS or (carried is not None and not _CARRIED.fullmatch(carried)):
         return None
     try:
-        stored = [fields[name].encode() if name in fields else None for name in STORED_FIELDS]
-        identity = check_stored(stored, member)
+        identity = check_stored(row_of(fields), member)
     except ValueError:
         return None
     stages = {name: Reached(*fields[name].split(SEPARATOR)) for name in STAGE_NAMES if name in fields}

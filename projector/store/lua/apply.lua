@@ -1,6 +1,7 @@
 -- Joins a batch into one bucket and moves its positions: all of it or nothing, in one step.
 --
--- Follows bytes.lua: is_less(a, b).
+-- Follows jobs/job_hash.lua: changes_of(stored, batch, rules, job_id), is_recorded_later(old, new).
+-- Follows jobs/identifiers.lua: stored_identifier(text).
 -- Follows feed.lua: note_changes(key, salt, jobs, gone).
 -- Follows refused.lua: remember_refused(by_job, by_time, entries, of_job, of_all).
 --
@@ -13,13 +14,12 @@
 --   1 base         what every key of the bucket starts with
 --   2 incarnation  the one the caller knows the bucket by
 --   3 partitions   array of {name, expected position, next position, fingerprint or "", dead letters, no record, index}
---   4 jobs         flat array, for tables cost: of each job its member, score, number of registers, how many of them
---                  are stages, number of counts, whether it may be made when it is not stored; owner, agreementId,
---                  jobId and attempt; the name of the first identity field, the names of the registers, stages first,
---                  their values; counts: index of a partition, events ...
+--   4 jobs         flat array, for tables cost: of each job its member, score, number of fields, how many of them
+--                  are of stages, number of counts, whether it may be made when it is not stored; owner, agreementId,
+--                  jobId and attempt; the name of the first identity field, the names of the fields that hold the
+--                  registers, those of stages first, their values; counts: index of a partition, events ...
 --   5 names        array of {identity field names, index names, ledger suffixes, fingerprint suffix, job key name, name
---                  of the field that tells of sifting, name of the register of the last news, map of what that begins
---                  with by the name of the stage, how many characters of a stage's register are its time}
+--                  of the field that tells of sifting, rules of jobs/job_hash.lua}
 --   6 sift         what that field is expected to be, "" when not there
 --   7 refused      flat array, of each refused event that names a job the member of that, milliseconds, its entry
 --   8 limits       array of {refused events that are remembered of a job, and of all}
@@ -33,10 +33,9 @@
 
 local READ_BYTES = 2097152
 local call, pcall = redis.call, redis.pcall
-local sub = string.sub
 local payload = cmsgpack.unpack(ARGV[1])
 local base, incarnation, partitions, jobs, names = payload[1], payload[2], payload[3], payload[4], payload[5]
-local identity_fields, ledger, fingerprint, job_prefix = names[1], names[3], names[4], base .. names[5]
+local identity_fields, ledger, fingerprint, job_prefix, rules = names[1], names[3], names[4], base .. names[5], names[7]
 local index_prefixes = {}
 for i, name in ipairs(names[2]) do index_prefixes[i] = base .. name end
 
@@ -58,38 +57,7 @@ local function places(at)
   return values, counts, counts + jobs[at + COUNTS]
 end
 
-local news_name, news_stamps, time_characters = names[7], names[8], names[9]
-local meetings = {} -- what is news of a job, by where the job is: the later of two reports of a stage that met
-
--- Answers the greatest news that the stages of a batch are, or are told of by what they meet; nil when none is.
-local function news_of(at, values, stored)
-  local news
-  for i = 1, jobs[at + STAGES] do
-    local old, value = stored[i + 1], jobs[values + i]
-    if old and old ~= value then
-      local old_time, time = sub(old, 1, time_characters), sub(value, 1, time_characters)
-      if old_time ~= time then
-        local stamp = news_stamps[jobs[at + NAMES + i]]
-        local met = stamp .. (is_less(old_time, time) and time or old_time)
-        if not news or is_less(news, met) then news = met end
-      end
-    end
-  end
-  return news
-end
-
--- Notes the news that a job's stages are, unless greater is stored or comes with the batch itself.
-local function note_news(at, values, stored)
-  local news = news_of(at, values, stored)
-  if not news then return end
-  local known = call('HGET', job_prefix .. jobs[at], news_name)
-  for i = jobs[at + STAGES] + 1, jobs[at + FIELDS] do
-    if jobs[at + NAMES + i] == news_name and (not known or is_less(known, jobs[values + i])) then
-      known = jobs[values + i]
-    end
-  end
-  if not known or is_less(known, news) then meetings[at] = news end
-end
+local joins = {} -- by where a job is, what joins it into a hash that has something else already
 
 local sound = {} -- indexes that were looked at: many jobs share one
 local function damaged_index(at)
@@ -102,20 +70,36 @@ local function damaged_index(at)
   end
 end
 
--- Takes away the names of the registers that are not to be written: times take the smaller, details the greater.
--- Answers whether any, and whether a stage is among them.
-local function keep_improvements(at, values, stored)
+-- Answers whether any field is stored with another content that may matter: more than that a report was recorded again.
+local function differs(at, values, stored)
+  for i = 1, jobs[at + FIELDS] do
+    local old, new = stored[i + 1], jobs[values + i]
+    if old and old ~= new and not (i <= jobs[at + STAGES] and is_recorded_later(old, new)) then return true end
+  end
+  return false
+end
+
+-- Takes away the names of the fields that are stored. Answers whether any are left, and whether one is of a stage.
+local function keep_new(at, stored)
   local any, has_stage, stages = false, false, jobs[at + STAGES]
   for i = 1, jobs[at + FIELDS] do
-    local old, value = stored[i + 1], jobs[values + i]
-    local is_stage = i <= stages
-    if not old or (old ~= value and is_less(is_stage and value or old, is_stage and old or value)) then
-      any, has_stage = true, has_stage or is_stage
-    else
+    if stored[i + 1] then
       jobs[at + NAMES + i] = false
+    else
+      any, has_stage = true, has_stage or i <= stages
     end
   end
   return any, has_stage
+end
+
+-- Answers what joins a job into its hash, which has something else already, and the bytes of the hash.
+local function joined(at, values, key)
+  local stored, batch, read, flat = {}, {}, 0, call('HGETALL', key)
+  for i = 1, #flat, 2 do
+    stored[flat[i]], read = flat[i + 1], read + #flat[i] + #flat[i + 1]
+  end
+  for i = 1, jobs[at + FIELDS] do batch[jobs[at + NAMES + i]] = jobs[values + i] end
+  return changes_of(stored, batch, rules, jobs[at + IDENTITY + 2]), read
 end
 
 -- Answers whether a job that is stored must be indexed anew, or the key that is damaged. A score only rises (dateCreated
@@ -138,9 +122,14 @@ local function need_of(at, values)
   local need, read = ALL, 0
   if stored[1] then
     for _, old in ipairs(stored) do read = read + (old and #old or 0) end
-    note_news(at, values, stored)
-    local any, has_stage = keep_improvements(at, values, stored)
-    need = (any or meetings[at]) and REGISTERS or NOTHING
+    local any, has_stage
+    if differs(at, values, stored) then
+      joins[at], read = joined(at, values, key)
+      any, has_stage = #joins[at].set > 0, joins[at].has_stage
+    else
+      any, has_stage = keep_new(at, stored)
+    end
+    need = any and REGISTERS or NOTHING
     if has_stage then
       local must_index
       must_index, damaged = is_to_index(at)
@@ -170,23 +159,27 @@ local writes = {} -- one table for all jobs
 
 -- Indexes first: a job that was half written is found to be new or changed again, and so is mended.
 local function write_job(at, values, need)
-  local last = 0
+  local last, changes = 0, joins[at]
   if need >= INDEXES then
     for i = #index_prefixes, 1, -1 do
       call('ZADD', index_prefixes[i] .. jobs[at + IDENTITY + i - 1], 'GT', jobs[at + SCORE], jobs[at])
     end
   end
+  if changes then
+    -- Pieces that are left over are read by nobody, others that are missing would be missed.
+    call('HSET', job_prefix .. jobs[at], unpack(changes.set))
+    if #changes.gone > 0 then call('HDEL', job_prefix .. jobs[at], unpack(changes.gone)) end
+    return
+  end
   if need == ALL then
     for i, name in ipairs(identity_fields) do
-      writes[last + 1], writes[last + 2], last = name, jobs[at + IDENTITY + i - 1], last + 2
+      writes[last + 1], writes[last + 2], last = name, stored_identifier(jobs[at + IDENTITY + i - 1]), last + 2
     end
   end
   for i = 1, jobs[at + FIELDS] do
     local name = jobs[at + NAMES + i]
     if name then writes[last + 1], writes[last + 2], last = name, jobs[values + i], last + 2 end
   end
-  -- Last, for it is greater than what the batch itself may say.
-  if meetings[at] then writes[last + 1], writes[last + 2], last = news_name, meetings[at], last + 2 end
   call('HSET', job_prefix .. jobs[at], unpack(writes, 1, last))
 end
 

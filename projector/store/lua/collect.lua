@@ -3,6 +3,7 @@
 -- Follows bytes.lua: is_less(a, b).
 -- Follows feed.lua: note_changes(key, salt, jobs, gone).
 -- Follows numbers.lua: number_in(text).
+-- Follows jobs/identifiers.lua: identifier_in(stored).
 --
 -- KEYS[1]  meta of the bucket (hash)
 -- KEYS[2]  positions of the bucket (hash)
@@ -64,7 +65,8 @@ local first_detail = first_stage + #stages
 local function has_news(job)
   for i = #fields, first_stage, -1 do
     local at = i < first_detail and 1 or 3
-    if job[i] and not is_less(sub(job[i], places[at], places[at + 1]), cutoff) then return true end
+    -- A detail without a time of its own is as old as its stage.
+    if job[i] and sub(job[i], 3, 3) ~= '=' and not is_less(sub(job[i], places[at], places[at + 1]), cutoff) then return true end
   end
   return false
 end
@@ -74,7 +76,7 @@ local function indexes_of(job)
   local indexes = {}
   for i, name in ipairs(index_names) do
     if not job[i] then return nil end
-    indexes[i] = base .. name .. job[i]
+    indexes[i] = base .. name .. identifier_in(job[i])
     local kind = call('TYPE', indexes[i]).ok
     if kind ~= 'zset' and kind ~= 'none' then return nil end
   end

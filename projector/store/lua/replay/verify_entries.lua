@@ -1,5 +1,7 @@
 -- Looks through index entries of a bucket for those whose job, as it is stored, does not have them.
 --
+-- Follows jobs/identifiers.lua: identifier_in(stored).
+--
 -- KEYS[1]  meta of the bucket (hash), which names the bucket's place in a cluster
 -- ARGV[1]  msgpack array:
 --   1 base   what every key of the bucket starts with
@@ -29,7 +31,8 @@ for i, one in ipairs(asked) do
     local field, value = named(key)
     local entries, suspects = answer[2], {}
     for at = 1, #entries, 2 do
-      if pcall('HGET', base .. names[3] .. entries[at], field) ~= value then suspects[#suspects + 1] = entries[at] end
+      local stored = pcall('HGET', base .. names[3] .. entries[at], field)
+      if type(stored) ~= 'string' or identifier_in(stored) ~= value then suspects[#suspects + 1] = entries[at] end
     end
     looked = looked + #entries / 2
     if answer[1] ~= '0' or #suspects > 0 then told[#told + 1] = {i, answer[1], false, suspects} end

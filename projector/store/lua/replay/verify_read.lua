@@ -1,5 +1,7 @@
 -- Reads jobs of a bucket, their index entries and the bucket's positions as they are at one moment.
 --
+-- Follows jobs/identifiers.lua: identifier_in(stored).
+--
 -- KEYS[1]  meta of the bucket (hash)
 -- KEYS[2]  positions of the bucket (hash)
 -- KEYS[3]  refused events of the bucket that name a job, by that (sorted set)
@@ -58,7 +60,7 @@ local function read(member, indexes)
   for i = 1, #fields, 2 do
     local name, value = fields[i], fields[i + 1]
     size = size + #name + #value
-    if index_of[name] then look(index_of[name] .. value) end
+    if index_of[name] then look(index_of[name] .. identifier_in(value)) end
   end
   for _, index in ipairs(indexes) do look(index) end
   return {kind, fields, scores}, size
