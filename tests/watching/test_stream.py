@@ -137,7 +137,7 @@ async def test_what_may_be_old_is_said() -> None:
     heard = Heard()
     await watch(script, heard=heard)
     assert heard.said == [
-        "what is shown may be old: nobody has confirmed it since 2020-10-01T01:00:00Z, lag unknown",
+        "what is shown may be old: nobody has confirmed it since 2020-10-01T01:00:00Z",
         "what is shown is confirmed again",
     ]
 

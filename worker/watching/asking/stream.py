@@ -79,8 +79,7 @@ class Stream:
         elif kind == "gone":
             self._matches.drop(JobKey(data["owner"], data["agreementId"], data["jobId"], int(data["attempt"])))
         elif kind == "stale":
-            lag = "unknown" if data.get("lag") is None else f"{data['lag']} events"
-            self._say(f"what is shown may be old: nobody has confirmed it since {data.get('since')}, lag {lag}")
+            self._say(_stale(data.get("since"), data.get("lag")))
         elif kind == "fresh":
             self._say("what is shown is confirmed again")
         elif kind == "reset":
@@ -98,3 +97,11 @@ class Stream:
         if is_last:
             found, self._parts = self._parts, []
             self._matches.show_all(found)
+
+
+def _stale(since: object, lag: object) -> str:
+    """Return that nobody confirms what is shown, and since when and how many events are missing, if that is known."""
+    known = f" since {since}" if since else ""
+    return f"what is shown may be old: nobody has confirmed it{known}" + (
+        "" if lag is None else f", {lag} events behind"
+    )
