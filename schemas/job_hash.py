@@ -40,6 +40,7 @@ _IDENTIFIERS: Final = IDENTITY_FIELDS[:-1]
 URL_DETAILS: Final = frozenset(name for name, schema in DETAILS.items() if "pattern" in schema or "items" in schema)
 _STAGE_OF_CODE: Final = {f"{stage.code:02d}": stage.name for stage in STAGES}
 _DIGITS: Final = re.compile(r"(?:0x)?[0-9a-f]{64}")
+_HEX_BYTES: Final = b"0123456789abcdef"
 _MARK: Final = "0x"
 _STAGE_PARTS: Final = 4
 _STAMP_PARTS: Final = 3  # of a detail, before its value
@@ -60,7 +61,15 @@ def identifier_in(stored: str) -> str:
     """Return the identifier that the hash has so."""
     if len(stored) == PIECE_BYTES and _DIGITS.fullmatch(stored):
         return _MARK + stored
-    return stored.removeprefix(_NO_MARK)
+    return stored[1:] if stored[:1] == _NO_MARK else stored
+
+
+def read_identifier(stored: bytes) -> str:
+    """Return the identifier that the hash has in these bytes: `identifier_in`, in half of the time."""
+    if len(stored) == PIECE_BYTES and not stored.translate(None, _HEX_BYTES):
+        return _MARK + stored.decode()
+    text = stored.decode()
+    return text[1:] if text[:1] == _NO_MARK else text
 
 
 def stages_in_hash(stages: Mapping[str, str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 import orjson
 
 from schemas.event_time import iso_seconds, unix_seconds
-from schemas.job_hash import JOB_ID, identifier_in
+from schemas.job_hash import JOB_ID, read_identifier
 from schemas.lifecycle import FINISHED, STAGES, Stage
 from schemas.redis_layout import NEWS, STORED_FIELDS
 from schemas.registers import DETAIL_CODE, DETAIL_TIME, STAGE_TIME, is_short, value_in
@@ -91,18 +91,19 @@ def render(job: StoredJob, view: View) -> dict[str, Any] | None:
         return None
     date = _unix if view.dates == "unix" else _iso
     finished = job[_FINISHED_AT]
-    outputs = _detail(job, _OUTPUTS)
+    job_id = shown_text(job[_JOB])
+    outputs = _urls(job[_OUTPUTS], job_id)
     return {
         "owner": shown_text(job[_OWNER]),
         "agreementId": shown_text(job[_AGREEMENT]),
-        "jobId": shown_text(job[_JOB]),
+        "jobId": job_id,
         "dateCreated": date(min(filter(None, job[_FIRST_STAGE_AT:_DETAILS_AT]))),
         "dateFinished": date(finished) if finished else None,
         "status": stage.code,
         "statusText": stage.text,
-        "configlogURL": _detail(job, _CONFIGLOG) if view.is_admin else None,
-        "publishlogURL": _detail(job, _PUBLISHLOG) if view.is_admin else None,
-        "algologURL": _detail(job, _ALGOLOG),
+        "configlogURL": _urls(job[_CONFIGLOG], job_id) if view.is_admin else None,
+        "publishlogURL": _urls(job[_PUBLISHLOG], job_id) if view.is_admin else None,
+        "algologURL": _urls(job[_ALGOLOG], job_id),
         "outputsURL": orjson.loads(outputs) if outputs else [],
     }
 
@@ -125,10 +126,19 @@ def detail_time(job: StoredJob, register: bytes) -> bytes | None:
     return stage[STAGE_TIME] if stage else None
 
 
-def shown_value(job: StoredJob, register: bytes) -> str:
-    """Return the value of a detail's register as it was reported."""
-    value = value_in(register).decode()
-    return value.replace(JOB_ID, shown_text(job[_JOB])) if JOB_ID in value else value
+def shown_urls(job: StoredJob, register: bytes) -> str | None:
+    """Return the value of a register of URLs as it was reported."""
+    return _urls(register, shown_text(job[_JOB]))
+
+
+def has_lost_stage(job: StoredJob) -> bool:
+    """Tell whether a detail has its time from a stage that is not there."""
+    for register in job[DETAIL_REGISTERS]:
+        if register and is_short(register):
+            at = _AT_OF_CODE.get(register[DETAIL_CODE])
+            if at is None or not job[at]:
+                return True
+    return False
 
 
 def _furthest_stage(job: StoredJob) -> Stage | None:
@@ -148,9 +158,11 @@ def _unix(register: bytes) -> int:
 
 def shown_text(value: bytes | None) -> str:
     """Return an identifier as it was reported; empty when there is none."""
-    return identifier_in(value.decode()) if value else ""
+    return read_identifier(value) if value else ""
 
 
-def _detail(job: StoredJob, at: int) -> str | None:
-    register = job[at]
-    return shown_value(job, register) if register else None
+def _urls(register: bytes | None, job_id: str) -> str | None:
+    if register is None:
+        return None
+    value = value_in(register).decode()
+    return value.replace(JOB_ID, job_id) if JOB_ID in value else value

@@ -98,7 +98,7 @@ def detail_stamp(code: int, time: str, event_id: str) -> str:
 
 def is_short(register: str | bytes) -> bool:
     """Tell whether a detail's time and event id are those of its stage, and so not written."""
-    return register[_SAME_AT] in (SAME, _SAME_BYTES)
+    return register[_SAME_AT] == (_SAME_BYTES if register.__class__ is bytes else SAME)
 
 
 def value_text(value: Any) -> str:

@@ -9,7 +9,7 @@ import orjson
 from schemas.identity import MAX_ATTEMPT, MAX_IDENTIFIER_CHARACTERS, JobIdentity, job_member
 from schemas.job_event import DETAILS
 from schemas.job_hash import identifier_in, stored_identifier
-from schemas.job_status import DETAIL_REGISTERS, NEWS_AT, STAGE_REGISTERS, StoredJob, detail_time, shown_value
+from schemas.job_status import DETAIL_REGISTERS, NEWS_AT, STAGE_REGISTERS, StoredJob, has_lost_stage, shown_urls
 from schemas.lifecycle import OUTCOMES
 from schemas.redis_layout import IDENTITY_FIELDS, STORED_FIELDS
 from schemas.registers import is_detail_register, is_news_register, is_stage_register, value_in
@@ -48,14 +48,14 @@ def check_stored(job: StoredJob, member: bytes | None = None) -> JobIdentity:
         raise ValueError("a stage is not as stored")
     if not all(map(is_detail_register, [register for register in job[DETAIL_REGISTERS] if register is not None])):
         raise ValueError("a detail is not as stored")
-    if any(register and detail_time(job, register) is None for register in job[DETAIL_REGISTERS]):
+    if has_lost_stage(job):
         raise ValueError("a detail is of a stage that is not there")
     news = job[NEWS_AT]
     if news is not None and not is_news_register(news):
         raise ValueError("the last news is not as stored")
     for name, at in _LISTS:
         register = job[at]
-        if register is not None and not _is_list_of_texts(shown_value(job, register)):
+        if register is not None and not _is_list_of_texts(shown_urls(job, register) or ""):
             raise ValueError(f"{name} is no list of texts")
     outcome = job[_OUTCOME_AT]
     if outcome is not None and value_in(outcome).decode() not in OUTCOMES:
