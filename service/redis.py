@@ -6,6 +6,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from redis.asyncio import Redis
 from redis.asyncio.cluster import ClusterNode, RedisCluster
+from redis.asyncio.connection import AbstractConnection, Connection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -13,7 +14,7 @@ from redis.exceptions import RedisClusterException, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from operator_status.diagnosis.fault import Fault
-from service.diagnosis.redis import told_by, untold
+from service.diagnosis.redis import refusal, told_by, untold
 from service.redis_sentinel import SENTINEL_SUFFIX, through_sentinels
 from service.redis_url import address_in, servers_in
 from service.settings import RedisSettings
@@ -81,7 +82,18 @@ def connect(settings: RedisSettings, *, node_seconds: float = NODE_SECONDS, node
     options = {"retry": Retry(NoBackoff(), 0), "socket_connect_timeout": CONNECT_SECONDS, **common}
     if SENTINEL_SUFFIX in url.split(":", 1)[0]:
         return through_sentinels(url, node_seconds, **options)
-    return Redis.from_url(url, **options, socket_timeout=None)
+    return Redis.from_url(url, **options, socket_timeout=None, redis_connect_func=_introduce)
+
+
+async def _introduce(connection: AbstractConnection) -> None:
+    """Say to a server who connects; where it closes the connection instead, find out why."""
+    try:
+        await connection.on_connect()
+    except RedisConnectionError as error:
+        is_lost = type(error) is RedisConnectionError  # the others are answers, such as a refused password
+        if is_lost and isinstance(connection, Connection) and (said := await refusal(connection.host, connection.port)):
+            raise RedisConnectionError(said) from error
+        raise
 
 
 def address(settings: RedisSettings) -> str:

@@ -1,7 +1,7 @@
 """What a stream reads by itself: the jobs of its query as a snapshot, what changed since, whether all have ended."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from api.asking.query import Query
@@ -45,6 +45,14 @@ class Part(NamedTuple):
 
     block: bytes
     is_last: bool
+
+
+class Ended(NamedTuple):
+    """That all jobs of a query have finished, how many, and by bucket up to which entry of its feed that was seen."""
+
+    jobs: int
+    generation: Generation
+    places: Mapping[int, FeedPlace]
 
 
 class Reading:
@@ -120,16 +128,16 @@ class Reading:
                 yield answer.feed
                 return
 
-    async def ended_jobs(self, query: Query) -> int:
-        """Return how many jobs a query has when all of them have finished, else 0; UnavailableError."""
+    async def ended(self, query: Query) -> Ended | None:
+        """Return what is known once a query has jobs and all of them have finished, else None; UnavailableError."""
         scan, seen, count = await self.scan(query), Seen(), 0
         while True:
             rows = seen.new(scan.take_rows())
             if not all(map(has_finished, rows)):
-                return 0
+                return None
             count += len(rows)
             if scan.is_done:
-                return count if scan.is_whole else 0
+                return Ended(count, scan.generation, scan.last_feeds) if count and scan.is_whole else None
             await scan.fill(CALL_JOBS)
 
 

@@ -23,10 +23,11 @@ from api.following.resets import INTERRUPTED
 from api.following.subscriptions import Kind, Told
 from api.projection.errors import UnavailableError
 from api.projection.generation import Generation
+from api.projection.lookup import NO_ENTRY
 from api.stream_metrics import StreamMetrics
 from api.streams.endings import END, EXPIRED, LEFT, LIMIT, SLOW, OverError
 from api.streams.joining import JoinedAt, Joining, Places, Start
-from api.streams.reading import Reading, ResetError
+from api.streams.reading import Ended, Reading, ResetError
 
 # A client hears something this often, whatever happens: proxies cut who is silent.
 BOOKMARK_SECONDS: Final = 10.0
@@ -37,6 +38,8 @@ SLOW_SECONDS: Final = 30.0
 # How long to wait before a failed read is tried again, and how long it has to fail until that is told.
 AGAIN_SECONDS: Final = 0.25
 UNREADABLE_SECONDS: Final = 1.0
+# How long an end may wait for the follower before the client is told something else.
+TOLD_SECONDS: Final = 2.0
 
 
 class Session:
@@ -221,17 +224,44 @@ class Session:
         await self._woken_within(AGAIN_SECONDS)
 
     async def _end_if_all_have(self) -> None:
-        """End the stream when all jobs of a query that names one have finished."""
+        """End the stream when all jobs of a query that names one have finished, and the client was told so."""
         self._may_have_ended = self._is_open = False
         try:
-            jobs = await self._reading.ended_jobs(self._query)
+            ended = await self._reading.ended(self._query)
         except UnavailableError:
             self._may_have_ended = True
             raise
-        if jobs and self._is_live and not self._is_open:
+        if ended is None or not await self._is_told_of(ended):
+            return
+        # What has finished since is not in the number, so it is counted anew.
+        if self._is_live and not self._is_open and not self._may_have_ended:
             text = encode_id(self._follower.position(self._kind.digest), self._kind.binding, has_ended=True)
-            self.send(with_id(event("end", {"jobs": jobs}), text))
+            self.send(with_id(event("end", {"jobs": ended.jobs}), text))
             self._end(END)
+
+    async def _is_told_of(self, ended: Ended) -> bool:
+        """Wait until the client was told what has been read of the end, which the follower may not have seen yet.
+
+        Not for long, for the client is to hear something meanwhile: then it is looked at again later.
+        """
+        try:
+            async with asyncio.timeout(TOLD_SECONDS):
+                while self._is_live and not self._has_told(ended):
+                    await self._follower.moved()
+        except TimeoutError:
+            self._may_have_ended = True
+        return self._is_live and self._has_told(ended)
+
+    def _has_told(self, ended: Ended) -> bool:
+        """Whether what was read when the client joined, or told since, reaches as far as what was read of the end."""
+        generation = self._follower.generation
+        if generation is None or generation.buckets != ended.generation.buckets:
+            return False
+        asked = [bucket.number for bucket in generation.asked(self._kind.digest)]
+        told = zip(asked, self._follower.position(self._kind.digest).places, strict=True)
+        return all(
+            max(place[:2], self._joined.get(bucket, NO_ENTRY)[:2]) >= ended.places[bucket][:2] for bucket, place in told
+        )
 
     def _tell(self, told: Told) -> None:
         self.send(told.blocks)

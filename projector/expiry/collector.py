@@ -12,6 +12,7 @@ Case 4: Redis is full, and so a bucket that is shown falls behind the log. Old j
         one that has news in what is not applied yet comes back as in the next case.
 Case 5: a late event brings back a job that has gone. It has the stages of that event alone, until a rebuild; when that
         is old news too, it is hidden, and a later walk takes it.
+Case 6: jobs go to make room. They are not remembered as gone: that is a courtesy, and would take the room again.
 """
 
 import asyncio
@@ -98,7 +99,8 @@ class Collector:
                 if step:
                     collected += step.old
                     self._counter.inc(step.old)
-                    await self._gone.note(step.went)
+                    if mode is Mode.COLLECT and not self._store.generation.sifts:  # else it would take the room again
+                        await self._gone.note(step.went)
                 elif await is_full(self._redis):
                     break  # it would be for ever, for nothing catches up without room
                 if not self._store.generation.sifts:  # of which nobody reads

@@ -12,6 +12,9 @@ from operator_status.diagnosis.network import Names, fault_on_the_way, silent, s
 from service.redis_url import endpoint_in, has_tls
 from service.settings import RedisSettings
 
+# A server that takes a connection says nothing, so that this is what it takes to find out that it does.
+_REFUSAL_SECONDS: Final = 0.2
+
 NAMES: Final = Names("REDIS_URL", "ssl_ca_certs in REDIS_URL", "ssl_certfile and ssl_keyfile in REDIS_URL")
 _USER: Final = "user and password in REDIS_URL (redis://user:password@host:port/0)"
 _COMMANDS: Final = "take away its rename-command; docs/operations.md lists the commands that are needed"
@@ -100,6 +103,22 @@ def replica() -> Fault:
 def untold(error: Exception | None) -> Fault:
     """Return the fault of an error whose cause nobody knows."""
     return Fault(str(error or "") or "no answer in time", start_it(NAMES), may_pass=True)
+
+
+async def refusal(host: str, port: int) -> str | None:
+    """Return why a server takes no connections, which it says before it is asked anything and then closes.
+
+    Whoever sends something meanwhile finds the connection reset, mostly before that could be read.
+    """
+    with suppress(OSError, TimeoutError):
+        async with asyncio.timeout(_REFUSAL_SECONDS):
+            reader, writer = await asyncio.open_connection(host, port)
+            try:
+                said = (await reader.readline()).decode(errors="replace").strip()
+            finally:
+                writer.transport.abort()
+            return said[1:].removeprefix("ERR ") if said.startswith("-") else None
+    return None
 
 
 async def _speaks_plaintext(host: str, port: int) -> bool:

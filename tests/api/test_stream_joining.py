@@ -18,6 +18,7 @@ from tests.support.waiting import until
 
 OWNER = "owner=0x1111"
 MANY = 600
+LATE_SECONDS = 0.5  # an end that is said too early is said at once
 
 
 @pytest.fixture
@@ -95,6 +96,8 @@ def statuses(source: EventSource, job: str) -> list[int]:
     """Return every status of a job that was told, in order."""
     told: list[int] = []
     for name, data, _ in source.events:
+        if name not in {"snapshot", "status"}:
+            continue
         parts = [data] if name == "status" else (data if isinstance(data, list) else data["jobs"])
         told += [item["job"]["status"] for item in parts if item["job"]["jobId"] == job]
     return told
@@ -164,3 +167,23 @@ async def test_what_changes_between_two_parts_of_a_snapshot_is_told(
             await source.has("status")
             assert statuses(source, newest) == [1, 3]
             assert set(statuses(source, "job-0")) == {5}
+
+
+async def test_the_end_is_not_said_before_the_client_was_told_what_has_ended(
+    api: Client, applying: Applying, snapshots: Gate, answers: Gate
+) -> None:
+    """A job that finishes after the snapshot was read is told as finished before its end, however late that is told."""
+    await applying.report("started", "a")
+    snapshots.close()
+    async with event_source(api, "jobId=a") as source:
+        await snapshots.holds_somebody()
+        answers.close()
+        await applying.report("finished", "a")
+        await answers.holds_somebody()
+        snapshots.open()
+        await source.is_joined()
+        await asyncio.sleep(LATE_SECONDS)
+        assert source.named("end") == []
+        answers.open()
+        await source.has("end")
+        assert statuses(source, "a") == [1, 5]

@@ -8,13 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from devstack import free_port
-from schemas.expiry import has_news_since
-from schemas.job_event import DETAIL_NAMES
-from schemas.lifecycle import STAGE_NAMES
-from schemas.redis_layout import FOLD_VERSION, JOB, NEWS, Pointer, bucket_prefix, pointer_key
+from schemas.redis_layout import FOLD_VERSION, JOB, Pointer, bucket_prefix, pointer_key
 from tests.support.deployment import Deployment, Message, get, wait_for
 from tests.support.events import event
-from tests.support.refold import Content, refold, stored
+from tests.support.refold import Content, has_news, refold, stored
 
 CUTOFF = "2020-10-01T01:00:30.000000"
 BEFORE = "2020-10-01T01:00:30Z"
@@ -44,8 +41,7 @@ def without_old(content: Content) -> Content:
     old = {
         name.removeprefix(JOB)
         for name, fields in content.items()
-        if name.startswith(JOB)
-        and not has_news_since(CUTOFF, map(fields.get, STAGE_NAMES), map(fields.get, (*DETAIL_NAMES, NEWS)))
+        if name.startswith(JOB) and not has_news(fields, CUTOFF)
     }
     indexes = {
         name: {member: score for member, score in members.items() if member not in old}

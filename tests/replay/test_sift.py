@@ -10,13 +10,11 @@ from typing import Any, cast
 import pytest
 
 from devstack import Redis
-from schemas.expiry import has_news_since
-from schemas.job_event import DETAIL_NAMES
-from schemas.lifecycle import STAGE_NAMES
-from schemas.redis_layout import CARRIED, JOB, META, NEWS, SIFT, Sift, bucket_prefix
+from schemas.gone_job import gone_keys
+from schemas.redis_layout import CARRIED, JOB, META, SIFT, Sift, bucket_prefix
 from tests.support.deployment import Deployment, Message, get, wait_for
 from tests.support.events import event
-from tests.support.refold import Content, refold, stored
+from tests.support.refold import Content, has_news, refold, stored
 from tests.support.services import Services
 from tests.support.topics import delete_records
 
@@ -44,12 +42,7 @@ def messages(jobs: int, size: int = 0) -> Iterator[Message]:
 
 def surviving(content: Content) -> Content:
     """Return the jobs that have news."""
-    return {
-        name: fields
-        for name, fields in content.items()
-        if name.startswith(JOB)
-        and has_news_since(CUTOFF, map(fields.get, STAGE_NAMES), map(fields.get, (*DETAIL_NAMES, NEWS)))
-    }
+    return {name: fields for name, fields in content.items() if name.startswith(JOB) and has_news(fields, CUTOFF)}
 
 
 def jobs_in(deployment: Deployment, bucket: int = 0) -> Content:
@@ -139,6 +132,7 @@ def test_a_redis_that_is_full_of_what_is_old_recovers(services: Services, tmp_pa
             wait_for(
                 lambda: not is_sifted(deployment) and jobs_in(deployment) == expected, "all that has news is there"
             )
+            assert not deployment.redis.exists(*gone_keys(deployment.prefix))  # what made room takes none
             deployment.command("projector", "verify")
 
 

@@ -1,5 +1,7 @@
 """Reaching Redis: which URLs are taken, and what is shown of them."""
 
+from asyncio import StreamReader, StreamWriter, start_server, wait_for
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from redis.asyncio import Redis
 from redis.asyncio.cluster import ClusterNode, RedisCluster
+from redis.exceptions import ConnectionError as RedisConnectionError
 
+from devstack.ports import LOCALHOST
 from service.errors import SettingsError
 from service.redis import REDIS_FAULTS, address, connect, unreachable
 from service.settings import RedisSettings
@@ -126,6 +130,24 @@ def test_all_faults_of_tls_are_told_together() -> None:
     assert all(
         word in str(caught.value) for word in ("ssl_ca_certs: '/no/a'", "ssl_certfile: '/no/b'", "ssl_cert_reqs")
     )
+
+
+async def test_what_a_server_says_before_it_closes_is_told() -> None:
+    """A server that takes no more connections says so and closes; what is sent meanwhile resets the connection."""
+
+    async def refuse(reader: StreamReader, writer: StreamWriter) -> None:
+        with suppress(TimeoutError):
+            await wait_for(reader.readexactly(1), 0.05)
+            writer.transport.abort()
+        if not writer.transport.is_closing():
+            writer.write(b"-ERR max number of clients reached\r\n")
+            writer.close()
+
+    async with await start_server(refuse, LOCALHOST, 0) as server:
+        redis = connect(settings_of(f"redis://{LOCALHOST}:{server.sockets[0].getsockname()[1]}"))
+        with pytest.raises(RedisConnectionError, match="max number of clients"):
+            await redis.ping()
+        await redis.aclose()
 
 
 async def test_a_single_server_is_asked_once_and_without_timers() -> None:

@@ -8,9 +8,12 @@ from projector.replay.verify.facts import Facts
 from projector.replay.verify.stored_form import hash_of_facts, index_keys
 from schemas.decode import RefusedEventError, decode
 from schemas.event_time import unix_seconds
+from schemas.expiry import has_news_since
 from schemas.identity import JobIdentity, job_member
-from schemas.redis_layout import INDEXES, JOB, bucket_prefix, partition_name, score_of
-from schemas.registers import record_text
+from schemas.job_event import DETAIL_NAMES
+from schemas.lifecycle import STAGE_NAMES
+from schemas.redis_layout import INDEXES, JOB, NEWS, bucket_prefix, partition_name, score_of
+from schemas.registers import is_short, record_text
 from tests.support.deployment import Deployment
 
 if TYPE_CHECKING:
@@ -60,6 +63,12 @@ def stored(deployment: Deployment, bucket: int = 0) -> Content:
             members = cast("list[tuple[bytes, float]]", deployment.redis.zrange(key, 0, -1, withscores=True))
             content[name] = {member.decode(): int(score) for member, score in members}
     return content
+
+
+def has_news(fields: Mapping[str, str], cutoff: str) -> bool:
+    """Tell whether a job has news by its hash, where a detail without a time of its own is as old as its stage."""
+    details = [text for name in (*DETAIL_NAMES, NEWS) if (text := fields.get(name)) and not is_short(text)]
+    return has_news_since(cutoff, map(fields.get, STAGE_NAMES), details)
 
 
 def assert_right(deployment: Deployment) -> None:
