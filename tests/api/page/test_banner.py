@@ -14,6 +14,8 @@ from tests.support.seeding import PARTITION, Job, Projection
 
 pytestmark = [pytest.mark.server, pytest.mark.xdist_group("page")]
 
+# Less than how long the page otherwise keeps what it was told of causes.
+AT_ONCE_MILLISECONDS = 6_000
 DOUBTFUL = re.compile(r"\bdoubtful\b")
 
 
@@ -66,6 +68,19 @@ async def test_while_nobody_projects(page: Page, projection: Projection, heartbe
     await expect(page.locator("body")).to_have_class(DOUBTFUL)
     heartbeat.start()
     await is_trusted(page)
+
+
+async def test_a_cause_that_is_over_is_not_shown_on(page: Page, projection: Projection, heartbeat: Heartbeat) -> None:
+    """What is no more confirmed is a job's cause at once, and none at once when it is confirmed again."""
+    await projection.put([Job(job_id="3333")])
+    await search(page, "3333")
+    await is_trusted(page)
+    await heartbeat.stop()
+    await projection.stand({}, {PARTITION: 1}, age=60_000)
+    await expect(page.locator("#causes")).to_contain_text("PROJECTION:STALE")
+    heartbeat.start()
+    await is_trusted(page)
+    await expect(page.locator("#causes")).not_to_contain_text("PROJECTION:STALE", timeout=AT_ONCE_MILLISECONDS)
 
 
 async def test_while_events_wait(page: Page, projection: Projection, heartbeat: Heartbeat) -> None:

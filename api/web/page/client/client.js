@@ -124,11 +124,12 @@ class Following {
     }
     if (name === "status") this.explain([this.jobs.put(data)]);
     if (name === "gone") this.jobs.remove(data);
-    if (name === "stale") {
-      this.asking.freshness = { ...this.asking.freshness, lag: data.lag, stale: { since: data.since } };
-      this.wake?.(); // the answer says why, and how far it is
+    if (name === "stale" || name === "fresh") {
+      const changed = name === "stale" ? { lag: data.lag, stale: { since: data.since } } : { stale: null };
+      this.asking.freshness = { ...this.asking.freshness, ...changed };
+      this.asking.forget(); // why a job is where it is may be that, or be that no more
+      this.wake?.(); // and the answer says how far it is
     }
-    if (name === "fresh") this.asking.freshness = { ...this.asking.freshness, stale: null };
     if (name === "end") {
       this.isEnded = true;
       this.changes.breakOff();
