@@ -117,6 +117,11 @@ class Deployment:
         """Start a projector."""
         return self.start("projector", "run", **environment)
 
+    @property
+    def pids(self) -> list[int]:
+        """The processes that run."""
+        return [process.pid for process in self._processes if process.poll() is None]
+
     def start_api(self, **environment: str) -> str:
         """Start an API and return its address once it listens."""
         port = free_port()
