@@ -9,6 +9,8 @@ from tests.support.seeding import Job
 
 pytestmark = [pytest.mark.server, pytest.mark.xdist_group("page")]
 
+CONFIRMED_MILLISECONDS = 15_000  # half of what a page rests when all has ended
+
 
 async def is_live(page: Page) -> None:
     """Wait until the page is told of changes as they happen."""
@@ -69,6 +71,22 @@ async def test_a_job_that_has_ended_is_said_to_have(page: Page, projection: Told
     await projection.put([ended("succeeded", job_id="3333")])
     await expect(page.locator("#state")).to_have_text("All finished")
     await expect(page.locator("#look-now")).to_contain_text("Succeeded")
+
+
+async def test_a_job_that_has_ended_while_nobody_confirmed_it_is_confirmed_soon(
+    page: Page, projection: ToldProjection, heartbeat: Heartbeat
+) -> None:
+    """A job can end before what is shown is confirmed again, and no stream is left then to say that it is."""
+    await projection.put([Job()])
+    await search(page, "3333")
+    await is_live(page)
+    await heartbeat.stop()
+    await expect(page.locator("#state")).to_have_text("Out of date")
+    await projection.put([ended("succeeded", job_id="3333")])
+    await expect(page.locator("#look-now")).to_contain_text("Succeeded")
+    await expect(page.locator("#state")).to_have_text("Out of date")
+    heartbeat.start()
+    await expect(page.locator("#state")).to_have_text("All finished", timeout=CONFIRMED_MILLISECONDS)
 
 
 async def test_a_page_that_is_not_looked_at_keeps_no_connection(page: Page, projection: ToldProjection) -> None:

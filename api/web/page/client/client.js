@@ -89,7 +89,9 @@ class Following {
 
   succeed(seconds) {
     Object.assign(this, { fault: null, answered: new Date().toISOString() });
-    const least = this.isHidden || this.isEnded ? HIDDEN_SECONDS : LEAST_SECONDS;
+    // A stream that ended does not say when it is fresh again, so what is stale is asked for on.
+    const isResting = this.isEnded && !this.asking.freshness.stale;
+    const least = this.isHidden || isResting ? HIDDEN_SECONDS : LEAST_SECONDS;
     return Math.max(seconds || IDLE_SECONDS, least, this.jobs.entries.size / JOBS_A_SECOND);
   }
 
