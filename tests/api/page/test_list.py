@@ -129,6 +129,7 @@ async def test_new_jobs_wait_while_somebody_reads(page: Page, projection: Projec
     await expect(button).to_be_visible(timeout=MILLISECONDS)
     await expect(page.locator("#jobs .job")).to_have_count(60)
     assert abs(await place_of(read) - before) < MOVED_PIXELS
+    await expect(button).to_be_in_viewport()
     await button.click()
     await expect(page.locator("#jobs .job")).to_have_count(62)
     assert sorted((await names(page))[:2]) == ["new-0", "new-1"]
