@@ -9,7 +9,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit
 # Several processes run the same tests: what they import is compiled once, whatever the user's environment says.
 export PYTHONDONTWRITEBYTECODE :=
 # Most tests wait, so that more of them run at a time than there are cores; one process has those that measure time.
-TESTS_AT_ONCE ?= 6
+TESTS_AT_ONCE ?= 5
 DEALT := --dist loadgroup --no-loadscope-reorder
 # What only tests with servers need takes a second to import, in each process.
 FAST := -m 'not server' --hypothesis-profile=fast -p no:schemathesis -p no:anyio -p no:valkey \
