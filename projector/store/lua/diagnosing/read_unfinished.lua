@@ -1,5 +1,7 @@
 -- Reads the jobs of a bucket that have not finished, with where the bucket stands at that moment. Writes nothing.
 --
+-- Follows jobs/pieces.lua: whole(fields, name).
+--
 -- KEYS[1]  meta of the bucket (hash)
 -- KEYS[2]  positions of the bucket (hash)
 -- KEYS[3]  heartbeats of the bucket (hash)
@@ -18,7 +20,6 @@
 --   where there are none, '' where their key is of a wrong type)
 --   missing {}
 
-local PIECE = 64
 local call, pcall = redis.call, redis.pcall
 local base, incarnation, keys, fields, finished, job_name, limit = unpack(cmsgpack.unpack(ARGV[1]))
 if call('HGET', KEYS[1], 'incarnation') ~= incarnation then return {'missing'} end
@@ -29,15 +30,12 @@ local function refused_of(member)
   return #entries > 0 and table.concat(entries, '\n')
 end
 
--- A register of 64 bytes goes on in pieces behind it (schemas/job_hash.py), until one is shorter.
-local function complete(key, row)
-  for i, name in ipairs(fields) do
-    local piece, number = row[i], 2
-    while piece and #piece == PIECE do
-      piece = call('HGET', key, name .. ':' .. number)
-      row[i], number = row[i] .. (piece or ''), number + 1
-    end
-  end
+-- Answers the wanted fields of a job in their order, its registers whole.
+local function row_of(key)
+  local stored, row, flat = {}, {}, call('HGETALL', key)
+  for i = 1, #flat, 2 do stored[flat[i]] = flat[i + 1] end
+  for i, name in ipairs(fields) do row[i] = whole(stored, name) or false end
+  return row
 end
 
 local rows, done, size = {}, 0, 0
@@ -46,8 +44,7 @@ for _, key in ipairs(keys) do
   done = done + 1
   local has_finished = pcall('HEXISTS', key, finished)
   if has_finished == 0 then
-    local row = call('HMGET', key, unpack(fields))
-    complete(key, row)
+    local row = row_of(key)
     for i = 1, #fields do size = size + (row[i] and #row[i] or 0) end
     row[#fields + 1] = refused_of(string.sub(key, #base + #job_name + 1))
     rows[#rows + 1] = row

@@ -2,20 +2,10 @@
 -- is kept (projector/fold/job.py).
 --
 -- Follows bytes.lua: is_less(a, b).
+-- Follows jobs/pieces.lua: whole(fields, name), PIECE.
 
 local find, match, sub = string.find, string.match, string.sub
-local PIECE, MOST_CUT, JOB_ID = 64, 512, '{ jobId }'
-
--- Answers the text of a register whose pieces are among the fields, or nil.
-local function whole(fields, name)
-  local text = fields[name]
-  local piece, number = text, 2
-  while piece and #piece == PIECE do
-    piece = fields[name .. ':' .. number]
-    text, number = text .. (piece or ''), number + 1
-  end
-  return text
-end
+local MOST_CUT, JOB_ID = 512, '{ jobId }'
 
 -- Answers whether the last piece of a stage's register differs from another one's in the record alone, which is a later
 -- one: then it is the same report, if all pieces before it are the same, and that which is stored stays.
