@@ -9,7 +9,7 @@ SCRIPT = PROJECT / ".ci" / "run"
 
 
 def test_ci_runs_what_people_run() -> None:
-    """The script installs, lints and tests by the README's commands, and only what failed in `make test` is run again."""
+    """The script runs what the README tells people to run, and only what failed in `make test` is run again."""
     commands = [line for line in SCRIPT.read_text().splitlines() if line.strip() and not line.startswith("#")]
     tests, _, again = commands[-1].partition(" || ")
     assert [*commands[-3:-1], tests] == ["timed make install", "timed make lint", "make test"]
