@@ -36,8 +36,11 @@ MOST_TOLD = 10  # anomalies of one name
     type=click.Choice([*Kind.__members__, *Part.__members__]),
     help="Not this kind of fault, or nothing of this; can be repeated.",
 )
+@click.option("--streams", default=12, show_default=True, help="How many clients follow streams at a time.")
 @click.option("--keep", is_flag=True, help="Keep the logs and the data also when all is well.")
-def main(minutes: float, seed: int | None, only: Collection[Kind], without: Collection[str], *, keep: bool) -> None:
+def main(
+    minutes: float, seed: int | None, only: Collection[Kind], without: Collection[str], streams: int, *, keep: bool
+) -> None:
     """Torture the system; exit with 1 when an answer or the projection was wrong, or too little happened."""
     seed = random.randrange(LARGEST_SEED) if seed is None else seed
     directory = Path(tempfile.mkdtemp(prefix=f"torture-{seed}-"))
@@ -46,7 +49,7 @@ def main(minutes: float, seed: int | None, only: Collection[Kind], without: Coll
     taking_part = frozenset(it for it in (*(only or Kind), *Part) if it.name not in without)
     # Should all limits fail, it says where it stood, and ends.
     faulthandler.dump_traceback_later(60 * minutes + LONGEST_OVERTIME_SECONDS, exit=True)
-    run = Run(seed, minutes, directory, narrator(directory / "story.log"), taking_part)
+    run = Run(seed, minutes, directory, narrator(directory / "story.log"), taking_part, streams=streams)
     is_good = False
     try:
         run_async(run.run())

@@ -50,6 +50,7 @@ class Epoch:
         figures: Figures,
         say: Callable[[str], None],
         taking_part: frozenset[Kind | Part],
+        streams: int,
         buckets: int = 1,
     ) -> None:
         self._system = system
@@ -66,7 +67,7 @@ class Epoch:
         self._letters_read: Mapping[int, int] = {}
         self._readers = Readers(system, traffic, figures.seed)
         self._slow_readers = SlowReaders(system, traffic)
-        self._streamers = Streamers(system, traffic, figures.seed)
+        self._streamers = Streamers(system, traffic, figures.seed, streams)
         self._walkers = Walkers(system, traffic, figures.seed)
         self._walk_judge = WalkJudge(self._truth)
 

@@ -40,8 +40,11 @@ class Run:
         directory: Path,
         say: Callable[[str], None],
         taking_part: frozenset[Kind | Part],
+        *,
+        streams: int,
     ) -> None:
         self.figures = Figures(seed, minutes, taking_part)
+        self._streams = streams
         self._taking_part = taking_part
         self._say = say
         self._system = System(directory, say)
@@ -75,6 +78,7 @@ class Run:
                 say=self._say,
                 buckets=DIVIDED_BUCKETS if number % 2 == 0 else 1,
                 taking_part=self._taking_part,
+                streams=self._streams,
             )
             await epoch.warm_up()
             if not self._base:

@@ -21,7 +21,6 @@ from tests.torture.judging.anomalies import Anomaly, Name
 from tests.torture.judging.truth import ADMIN_FIELDS, Row, Truth, right_rows
 from tests.torture.system.system import ADMIN_TOKEN, System
 
-STREAMERS: Final = 12
 STREAM_PATH: Final = "/api/v1/operator/status/events"
 OWNERS: Final = 0.3  # the share of those that follow an owner
 FOLLOWED_SECONDS: Final = (3.0, 20.0)
@@ -99,10 +98,10 @@ def key_of(named: Mapping[str, Any], attempt: int) -> Key:
 class Streamers:
     """All clients of streams."""
 
-    def __init__(self, system: System, traffic: Traffic, seed: int) -> None:
+    def __init__(self, system: System, traffic: Traffic, seed: int, count: int) -> None:
         self._system = system
         self._traffic = traffic
-        self._clients = [Streamer(Random(f"{seed}/stream/{number}")) for number in range(STREAMERS)]
+        self._clients = [Streamer(Random(f"{seed}/stream/{number}")) for number in range(count)]
         self._random = Random(f"{seed}/streams")
         self._keeps = False
         self.opened = 0
@@ -112,7 +111,12 @@ class Streamers:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=2.0, sock_read=SILENT_SECONDS)
         self._keeps = False
         async with (
-            aiohttp.ClientSession(self._system.api_address, timeout=timeout, read_bufsize=2**22) as session,
+            aiohttp.ClientSession(
+                self._system.api_address,
+                connector=aiohttp.TCPConnector(limit=0),
+                timeout=timeout,
+                read_bufsize=2**22,
+            ) as session,
             asyncio.TaskGroup() as it,
         ):
             for client in self._clients:

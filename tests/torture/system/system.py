@@ -139,6 +139,7 @@ class System:
                 "API_PORT": str(self.ports[API]),
                 "API_ADMIN_TOKENS": ADMIN_TOKEN,
                 "API_DRAIN_SECONDS": "0",  # nobody deals out requests
+                "API_STREAMS_PER_ADDRESS": "2000",  # all clients are at one address
             }
         else:
             number = PROJECTORS.index(name)
