@@ -11,6 +11,7 @@ import os
 import runpy
 import socket
 import sys
+import time
 from importlib import import_module
 from types import ModuleType
 from typing import Any, Final
@@ -40,15 +41,21 @@ def wait_for_request(asking: socket.socket) -> dict[str, Any]:
         if child := os.fork():
             os.waitpid(child, 0)
             asking.send(ADOPTED)
-        elif grandchild := os.fork():
+        elif (between := os.getpid()) and (grandchild := os.fork()):
             asking.send(str(grandchild).encode())
             os._exit(0)
         else:
+            _wait_for_another_parent(between)
             asking.close()
             _use(streams)
             return dict(json.loads(request))
         for stream in streams:
             os.close(stream)
+
+
+def _wait_for_another_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.001)
 
 
 def _use(streams: list[int]) -> None:
