@@ -15,6 +15,7 @@ from tests.support.deployment import Deployment
 from tests.support.machine import end_apis_at_once, make_way, use_own_ports
 from tests.support.reception import Reception, ask_for_services
 from tests.support.services import Services, running_services, source_of_services
+from tests.support.source import leave_garbage_while_parsing
 
 # A test that uses one of these, by whatever way, needs a server.
 SERVERS = frozenset({"services", "redis_url", "own_redis", "kafka_to_break"})
@@ -33,6 +34,7 @@ def pytest_report_header() -> str:
 def pytest_configure() -> None:
     """Keep out of the way of the other processes that run tests, and let brokers cost little."""
     gc.disable()
+    leave_garbage_while_parsing()
     use_own_ports()
     start_brokers_quickly()
     end_apis_at_once()

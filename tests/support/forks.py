@@ -20,7 +20,11 @@ from typing import Any, Final
 from tests.support.forking import ADOPTED, adopt
 
 PROJECT: Final = Path(__file__).parents[2]
-NEEDED: Final = ("operator_status.commands.command_line", "operator_status.commands.exec_command", "worker.command_line")
+NEEDED: Final = (
+    "operator_status.commands.command_line",
+    "operator_status.commands.exec_command",
+    "worker.command_line",
+)
 LIMIT_SECONDS: Final = 60.0
 _STREAMS: Final = ("p2cread", "c2pwrite", "errwrite")  # as subprocess calls a child's standard streams
 _SIGNATURE: Final = inspect.signature(subprocess.Popen._execute_child)  # type: ignore[attr-defined] # noqa: SLF001 - as below
