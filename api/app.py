@@ -49,8 +49,8 @@ from service.health import Check, health_routes
 from service.redis import REDIS_FAULTS, AnyRedis, connect, read_hash, sentence
 from service.version import __version__
 
-# Requests make no cycles to speak of, and a collection stops everything.
-GARBAGE_THRESHOLDS: Final = (20_000, 20, 100)
+# Requests make no cycles to speak of, and a collection stops everything; but no garbage stays for ever.
+GARBAGE_THRESHOLDS: Final = (20_000, 10, 10)
 # How long Redis may take to answer at the start before the log says why it does not.
 LOOK_SECONDS: Final = 5.0
 
