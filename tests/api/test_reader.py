@@ -106,7 +106,8 @@ async def test_what_failed_is_let_go_at_once(
     gc.collect()
     gc.disable()
     try:
-        scan = Scan(reader.ask, Generation(1, (bucket._replace(incarnation=fault),)), Search(("jobid:x",), None, None), asyncio.Lock())
+        generation = Generation(1, (bucket._replace(incarnation=fault),))
+        scan = Scan(reader.ask, generation, Search(("jobid:x",), None, None), asyncio.Lock())
         kept = weakref.ref(scan)
         with suppress(UnavailableError):
             await scan.fill(10)
