@@ -16,7 +16,7 @@ from projector.replay.follow.log_up_to_limit import KnownLetters
 from tests.support.events import event, record
 
 ITEM = TopicPartition("t", 0)
-RECORDS = [record(offset, event()) for offset in range(2_000)]
+RECORDS = [record(offset, event()) for offset in range(4 * MAX_BATCH_RECORDS)]
 
 
 class Place:

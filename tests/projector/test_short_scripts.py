@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from devstack import Redis as RedisServer
 from projector.errors import BatchTooLargeError
 from projector.expiry.walk import Mode, OldJobs, Step
-from projector.fold.batch import MAX_BATCH_RECORDS
+from projector.fold.batch import MAX_STEP_JOBS
 from projector.fold.batches import Stretch, batches
 from projector.store.live import Live
 from tests.support.events import event, record
@@ -88,7 +88,7 @@ def many(number: int) -> list[Event]:
     """Return reports of several batches, each of another job with all its fields."""
     url = "http://example.net/log"
     urls: Event = {"configlogURL": url, "publishlogURL": url, "algologURL": url, "outputsURL": [url]}
-    count = 4 * MAX_BATCH_RECORDS
+    count = 4 * MAX_STEP_JOBS
     return [
         event("finished", job=f"{number}-{job}", owner=f"0x{job:x}", message="m" * 100, **urls) for job in range(count)
     ]
