@@ -75,27 +75,30 @@ class ApplyStep:
         self._buckets = buckets
         self._apply = Script(redis, "apply")
 
-    async def __call__(
+    def pack(
         self,
         bucket: int,
         jobs: Sequence[EncodedJob],
         spans: Mapping[int, Span],
         sift: Sift | None = None,
         refused: Sequence[RefusedEvent] = (),
-    ) -> int:
-        """Apply these jobs of a batch and its spans, by their index in it; return how many jobs changed.
+    ) -> bytes:
+        """Return what is sent to apply these jobs of a batch and its spans, by their index in it.
 
         When the bucket is sifted, a job is made only by news. Of refused events the newest are remembered.
+        """
+        incarnation = self._buckets.pointer.incarnations[bucket]
+        base = self._buckets.base(bucket)
+        return _pack(base, incarnation, spans, jobs, sift, refused=refused, is_first=bucket == 0)
+
+    async def __call__(self, bucket: int, packed: bytes, spans: Mapping[int, Span]) -> int:
+        """Apply what was packed, with these spans; return how many jobs changed.
 
         Raises PositionMovedError, BucketMissingError, BucketSealedError, DamagedKeyError or BatchTooLargeError, and
         then nothing was written; another StoreUnavailableError, and then the outcome is unknown.
         """
-        incarnation = self._buckets.pointer.incarnations[bucket]
-        base = self._buckets.base(bucket)
-        argument = _pack(base, incarnation, spans, jobs, sift, refused=refused, is_first=bucket == 0)
-        answer = await self._apply(
-            self._buckets.keys(bucket, META, POSITIONS, REFUSED, REFUSED_TIMES, CHANGES), [argument]
-        )
+        keys = self._buckets.keys(bucket, META, POSITIONS, REFUSED, REFUSED_TIMES, CHANGES)
+        answer = await self._apply(keys, [packed])
         if answer[0] == b"moved":
             raise _moved(answer, spans)
         if answer[0] == b"damaged":
