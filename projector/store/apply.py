@@ -53,7 +53,7 @@ _RULES: Final = {
     "time": STAGE_TIME.stop,
 }
 _NAMES: Final = (
-    IDENTITY_FIELDS,
+    IDENTITY_FIELDS[0],
     INDEXES,
     LEDGER,
     FINGERPRINT,
@@ -61,6 +61,8 @@ _NAMES: Final = (
     SIFT,
     _RULES,
 )
+
+_OWNER, _AGREEMENT_ID, _JOB_ID, _ATTEMPT = IDENTITY_FIELDS
 
 _log = structlog.get_logger(__name__)
 
@@ -158,15 +160,16 @@ def encode_job(member: str, job: FoldedJob, events: Mapping[int, int], sift: Sif
         len(stages),
         2 * len(events),
         sift is None or has_news_since(sift.cutoff, job.stages.values(), job.details.values()),
+        _OWNER,
         owner,
+        _AGREEMENT_ID,
         agreement_id,
+        _JOB_ID,
         job_id,
+        _ATTEMPT,
         str(attempt),
-        IDENTITY_FIELDS[0],
-        *stages,
-        *details,
-        *stages.values(),
-        *details.values(),
+        *chain.from_iterable(stages.items()),
+        *chain.from_iterable(details.items()),
         *chain.from_iterable(events.items()),
     ]
 
