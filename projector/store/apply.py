@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, Final
 
-import msgpack
+import msgspec
 import structlog
 
 from projector.errors import BatchTooLargeError, DamagedKeyError, PositionMovedError
@@ -52,16 +52,11 @@ _RULES: Final = {
     "news": NEWS,
     "time": STAGE_TIME.stop,
 }
-_NAMES: Final = (
-    IDENTITY_FIELDS[0],
-    INDEXES,
-    LEDGER,
-    FINGERPRINT,
-    JOB,
-    SIFT,
-    _RULES,
+_NAMES: Final = msgspec.Raw(
+    msgspec.msgpack.encode((IDENTITY_FIELDS[0], INDEXES, LEDGER, FINGERPRINT, JOB, SIFT, _RULES))
 )
 
+_encode: Final = msgspec.msgpack.Encoder().encode
 _OWNER, _AGREEMENT_ID, _JOB_ID, _ATTEMPT = IDENTITY_FIELDS
 
 _log = structlog.get_logger(__name__)
@@ -201,7 +196,6 @@ def _pack(
         )
         for index, span in spans.items()
     ]
-    # Lua knows strings, not text: without bin types both arrive as strings.
     entries = [text for event in refused for text in (event.member, str(event.milliseconds), event.entry)]
     stored_sift = sift.stored if sift else ""
     argument = (
@@ -214,5 +208,4 @@ def _pack(
         entries,
         (MAX_REFUSED, MAX_REFUSED_OF_BUCKET),
     )
-    packed: bytes = msgpack.packb(argument, use_bin_type=False)
-    return packed
+    return _encode(argument)
