@@ -18,7 +18,7 @@ from uuid import UUID
 
 import click
 
-from projector.fold.batch import MAX_BATCH_RECORDS, Batch
+from projector.fold.batch import MAX_STEP_JOBS, Batch
 from projector.store.generation import Generation
 from schemas.event_time import sortable_timestamp
 from schemas.identity import JobIdentity
@@ -72,7 +72,7 @@ def typical_events(jobs: int) -> Iterator[JobEvent]:
 def batches(jobs: int) -> Iterator[list[JobEvent]]:
     """Yield the events of typical jobs in the projector's portions."""
     events = typical_events(jobs)
-    while batch := list(islice(events, MAX_BATCH_RECORDS)):
+    while batch := list(islice(events, MAX_STEP_JOBS)):
         yield batch
 
 
