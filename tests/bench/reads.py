@@ -91,9 +91,11 @@ async def _measure_queries(place: Place) -> None:
                 rates = {}
                 for name, (pid, options) in ways.items():
                     rates[name], cpu = await asyncio.to_thread(_rate, pid, place.sizes.seconds, options)
-                    place.figures.add(f"queries/{name} cpu", cpu * 1e6)
+                    if rates[name]:  # else something was refused: it was no round
+                        place.figures.add(f"queries/{name} cpu", cpu * 1e6)
                 for name in ("hot", "random"):
-                    place.figures.add(f"queries/{name}", rates[name] / rates["constant"])
+                    if rates[name] and rates["constant"]:
+                        place.figures.add(f"queries/{name}", rates[name] / rates["constant"])
 
 
 def _script(directory: Path, paths: list[str]) -> Path:
