@@ -12,6 +12,7 @@ import structlog
 
 from api.access_log import AccessLog
 from api.asking.applied import Applied
+from api.asking.at_once import AtOnce
 from api.asking.checks import check_projection
 from api.asking.continuing import CONTINUING_HEADERS
 from api.asking.credentials import Credentials
@@ -144,7 +145,7 @@ def routes(
     }
     health = {route.path: handled(route.handler) for route in health_routes(checks, metrics.registry)}
     return {
-        STATUS_PATH: asked(Jobs(projection, credentials, metrics, Statuses(), applied).answer),
+        STATUS_PATH: asked(Jobs(projection, credentials, metrics, Statuses(), applied, at_once=AtOnce(metrics)).answer),
         TIMELINE_PATH: asked(Jobs(projection, credentials, metrics, timelines, applied).answer),
         "/openapi.json": document(openapi_document()),
         "/asyncapi.json": document(asyncapi_document()),

@@ -174,6 +174,14 @@ class Scan:
         for branch in asked:
             # Not under a name: an error holds this frame, and a frame that holds what failed stays as long as garbage.
             branch.take_in(await answers.popleft())
+        self._note_freshness()
+
+    def begin_with(self, portion: Portion) -> None:
+        """Take in what its only bucket was asked already."""
+        self._branches[0].take_in(portion)
+        self._note_freshness()
+
+    def _note_freshness(self) -> None:
         standings = [branch.standing for branch in self._branches if branch.standing]
         now = freshness(standings, max([branch.milliseconds for branch in self._branches]))
         self.freshness = now if self.freshness is NOT_READ else self.freshness.lowest(now)
