@@ -63,7 +63,7 @@ format: $(INSTALLED) ## Rewrite the code in the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(INSTALLED) ## Measure speed beside the plain alternatives
+bench: $(INSTALLED) ## Measure speed beside its goals and the plain alternatives, and write docs/performance.md
 	$(BIN)/python -m tests.bench
 
 lock: $(INSTALLED) ## Resolve both lock files anew
