@@ -1,8 +1,8 @@
 """What Redis pays: its CPU for each event and its bytes for each job, beside the same jobs as plain hashes.
 
 `python -m tests.bench.redis_cost` fills a Redis of its own (default settings) with typical jobs of five events, in
-batches of the projector's size, and prints what Redis says of it. Each event comes some records after the one before of
-its job, so that a batch brings some jobs a part of their events and joins the rest later.
+batches as full as the projector's, and prints what Redis says of it. Each event comes some records after the one before
+of its job, so that a batch brings some jobs a part of their events and joins the rest later.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from uuid import UUID
 
 import click
 
-from projector.fold.batch import MAX_STEP_JOBS, Batch
+from projector.fold.batch import Batch
 from projector.store.generation import Generation
 from schemas.event_time import sortable_timestamp
 from schemas.identity import JobIdentity
@@ -29,6 +29,7 @@ from tests.support.redis_process import RedisProcess, client_of
 from tests.support.seeding import PARTITION, TOPIC, Projection
 
 RECORDS_BETWEEN: Final = 200
+PLAIN_BATCH_RECORDS: Final = 500
 OWNERS: Final = 1000
 BEGAN_MILLISECONDS: Final = 1_700_000_000_000
 STAGE_MILLISECONDS: Final = 61_234
@@ -70,9 +71,9 @@ def typical_events(jobs: int) -> Iterator[JobEvent]:
 
 
 def batches(jobs: int) -> Iterator[list[JobEvent]]:
-    """Yield the events of typical jobs in the projector's portions."""
+    """Yield the events of typical jobs in portions."""
     events = typical_events(jobs)
-    while batch := list(islice(events, MAX_STEP_JOBS)):
+    while batch := list(islice(events, PLAIN_BATCH_RECORDS)):
         yield batch
 
 
@@ -94,15 +95,23 @@ async def fill(redis: Any, jobs: int) -> None:
     projection = Projection(redis, "cost")
     await projection.begin()
     generation = Generation(redis, "cost", Pointer(1, 1, 1, "cluster", TOPIC, (projection.incarnation,)))
-    start = 0
-    for events in batches(jobs):
-        batch = Batch()
-        index, span = batch.span_of(PARTITION, start, (start,))
-        for offset, event in enumerate(events, start):
-            batch.add(event, index, f"{PARTITION}/{offset}")
-        start += len(events)
-        span.next, span.records = start, len(events)
+    for batch in folded(jobs):
         await generation.apply(batch)
+
+
+def folded(jobs: int) -> Iterator[Batch]:
+    """Yield the events of typical jobs in batches as full as the projector's."""
+    batch = Batch()
+    for offset, event in enumerate(typical_events(jobs)):
+        index, span = batch.span_of(PARTITION, offset, (offset,))
+        batch.add(event, index, f"{PARTITION}/{offset}")
+        batch.records += 1
+        span.next, span.records = offset + 1, batch.records
+        if batch.is_full:
+            yield batch
+            batch = Batch()
+    if batch.records:
+        yield batch
 
 
 async def fill_plainly(redis: Any, jobs: int) -> None:
