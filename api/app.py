@@ -36,6 +36,7 @@ from api.streams.limits import Most, Places
 from api.streams.reading import Reading
 from api.streams.streams import Streams
 from api.streams.tickets import Tickets
+from api.web.connections import Connections, most_connections, room_for_connections
 from api.web.documents import asyncapi_document, event_schema_document, openapi_document
 from api.web.headers import CommonHeaders
 from api.web.routes import Route, asked, document, giving, handled, streaming
@@ -50,8 +51,8 @@ from service.health import Check, health_routes
 from service.redis import REDIS_FAULTS, AnyRedis, connect, read_hash, sentence
 from service.version import __version__
 
-# Requests make no cycles to speak of, and a collection stops everything.
-GARBAGE_THRESHOLDS: Final = (20_000, 20, 100)
+# Requests make no cycles to speak of, and a collection stops everything; but no garbage stays for ever.
+GARBAGE_THRESHOLDS: Final = (20_000, 10, 10)
 # How long Redis may take to answer at the start before the log says why it does not.
 LOOK_SECONDS: Final = 5.0
 
@@ -102,10 +103,11 @@ async def running(
     answered = routes(credentials, projection, metrics, ending, timelines=timelines, applied=applied)
     paths = answered | stream_routes(streams)
     site = Site(paths, REFUSALS, common, metrics, access_log=access_log, ending=ending)
+    connections = Connections(metrics, room_for_connections(most_connections(settings.api_streams)))
     telling = asyncio.create_task(_tell_why_unusable(redis, settings))
     following = asyncio.create_task(follower.run())
     try:
-        async with serving(site, listener, metrics, settings.api_keepalive_seconds) as listen_no_more:
+        async with serving(site, listener, connections, settings.api_keepalive_seconds) as listen_no_more:
             try:
                 yield listen_no_more
             finally:

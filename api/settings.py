@@ -11,8 +11,8 @@ from schemas.diagnosis.limits import DEFAULT_LIMITS, LIMITS_MEANING, checked_lim
 from service.settings import Host, Port, RedisSettings
 
 ANY_ORIGIN: Final = "*"
-# Fewer than there may be connections: others want to be answered too.
-MAX_STREAMS: Final = 3500
+# As many as one process was seen to tell what changes in time; more of them are for more processes.
+MAX_STREAMS: Final = 5000
 
 # A shorter token can be guessed.
 MIN_TOKEN_CHARACTERS: Final = 16

@@ -18,7 +18,7 @@ RESETS: Final = (
     "catching-up",
     "interrupted",
 )
-_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 600)
 
 
 class StreamMetrics:
@@ -38,8 +38,8 @@ class StreamMetrics:
             multiprocess_mode="mostrecent",
         )
         self._delay = Histogram(
-            "api_stream_applied_to_sent_seconds",
-            "From the step that changed a job to the moment when its streams were told.",
+            "api_stream_recorded_to_sent_seconds",
+            "From the recording of the newest report of a frame in Kafka to its being sent; 0 when clocks differ.",
             buckets=_SECONDS,
             registry=registry,
         )
@@ -69,6 +69,6 @@ class StreamMetrics:
         """Note how old the last entry of all feeds is."""
         self._age.set(seconds)
 
-    def delay(self, seconds: float) -> None:
-        """Note how long after its step a change was told."""
-        self._delay.observe(seconds)
+    def sent(self, seconds: float) -> None:
+        """Note how long after its newest report was recorded a frame was sent; less than nothing is a wrong clock."""
+        self._delay.observe(max(0.0, seconds))

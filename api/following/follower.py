@@ -58,15 +58,27 @@ _log = structlog.get_logger(__name__)
 
 
 class Place:
-    """How far a bucket was followed, and how it stood then."""
+    """How far a bucket was followed, how it stood then, and the positions up to which all reports were told."""
 
-    __slots__ = ("bucket", "known", "reached", "standing")
+    __slots__ = ("bucket", "known", "reached", "standing", "told")
 
     def __init__(self, bucket: Bucket, portion: Portion) -> None:
         self.bucket = bucket
         self.reached = portion.feed
         self.known = 0
         self.standing: Standing = portion.standing
+        self.told = portion.standing.positions
+
+    def move(self, answer: Changed) -> None:
+        """Go on to where an answer ends that was told."""
+        self.reached, self.known, self.standing = answer.reached, answer.known, answer.standing
+        if answer.is_done:
+            self.told = answer.standing.positions
+
+    def begin_again(self, answer: Changed) -> None:
+        """Go to the end of the feed, whatever was not told."""
+        self.reached, self.known, self.standing = answer.feed, 0, answer.standing
+        self.told = answer.standing.positions
 
 
 class Follower:
@@ -77,7 +89,7 @@ class Follower:
         self._reader = reader
         self._metrics = metrics
         self.subscriptions = Subscriptions()
-        self._telling = Telling(self.subscriptions)
+        self._telling = Telling(self.subscriptions, metrics.streams)
         self._waiters = 0
         self._wanted = asyncio.Event()
         self._moved = asyncio.Event()
@@ -162,11 +174,12 @@ class Follower:
             if known is not None:
                 self._reset(OTHER_INCARNATION if known.number == generation.number else OTHER_GENERATION)
         self._generation = generation  # its cutoff may be another one
-        asked = [
-            self._reader.ask_changes(place.bucket, Changes((), ENTRIES_AT_ONCE, place.reached, place.known))
-            for place in self._places
-        ]
-        answers = await asyncio.gather(*asked)
+        answers = await asyncio.gather(
+            *[
+                self._reader.ask_changes(place.bucket, Changes((), ENTRIES_AT_ONCE, place.reached, place.known))
+                for place in self._places
+            ]
+        )
         self._learn([(answer.standing, answer.milliseconds) for answer in answers])
         self._measure(answers)
         return await self._tell(generation, answers)
@@ -186,12 +199,9 @@ class Follower:
         self._metrics.fresh(self.freshness.lag, self.freshness.held)
 
     def _measure(self, answers: list[Changed]) -> None:
-        """Note how old the last entry is, and how long after their step changes are told."""
+        """Note how old the last entry is."""
         ages = [(answer.milliseconds - answer.feed.milliseconds) / 1000 for answer in answers]
         self._metrics.streams.feed_age(max(0, min(ages)))
-        for place, answer, age in zip(self._places, answers, ages, strict=True):
-            if answer.reached != place.reached:
-                self._metrics.streams.delay(max(0, age))
 
     async def _tell(self, generation: Generation, answers: list[Changed]) -> float:
         """Hand on what changed; return how long to wait."""
@@ -206,10 +216,11 @@ class Follower:
                 self._lose(place, answer)
             elif answer.reached != place.reached or answer.known != place.known:
                 self._busy_until = now + BUSY_FOR_SECONDS
-                place.reached, place.known, place.standing = answer.reached, answer.known, answer.standing
-                self._telling.tell(generation, place.bucket, answer, self.position)
+                told_before = place.told
+                place.move(answer)
+                self._telling.tell(generation, place.bucket, answer, self.position, told_before)
             else:
-                place.standing = answer.standing
+                place.move(answer)
         self._catching_up_seconds = CATCHING_UP_SECONDS
         if not all(answer.is_done for answer in answers):
             return 0
@@ -217,7 +228,8 @@ class Follower:
 
     def _lose(self, place: Place, answer: Changed) -> None:
         """Begin again where the entry that was reached is not in the feed, unless there is no other one yet."""
-        lost, place.reached, place.known, place.standing = place.reached, answer.feed, 0, answer.standing
+        lost = place.reached
+        place.begin_again(answer)
         if lost != answer.feed:
             self._reset(why_lost(lost, answer.feed))
 

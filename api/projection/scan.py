@@ -1,6 +1,7 @@
 """A scan: one answer read out of all its buckets, in order, a part at a time."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -163,13 +164,16 @@ class Scan:
         self._hidden = 0
         for branch in self._branches:
             branch.passed_over = 0
-        asked = [
-            (branch, self._ask(branch.bucket, Lookup(self._indexes, count, branch.reached, self._with_refused)))
-            for branch in self._branches
-            if not branch.rows and not branch.is_done
-        ]
-        for branch, answer in asked:
-            branch.take_in(await answer)
+        asked = [branch for branch in self._branches if not branch.rows and not branch.is_done]
+        answers = deque(
+            [
+                self._ask(branch.bucket, Lookup(self._indexes, count, branch.reached, self._with_refused))
+                for branch in asked
+            ]
+        )
+        for branch in asked:
+            # Not under a name: an error holds this frame, and a frame that holds what failed stays as long as garbage.
+            branch.take_in(await answers.popleft())
         self._note_freshness()
 
     def begin_with(self, portion: Portion) -> None:

@@ -6,6 +6,7 @@ so that a flood of connections that ask nothing locks nobody out. One that is an
 """
 
 import asyncio
+import resource
 from collections import OrderedDict
 from typing import Final, Protocol
 
@@ -14,13 +15,38 @@ import structlog
 from api.metrics import Metrics
 
 MAX_CONNECTIONS: Final = 4096
+# Beside as many streams as there may be, at least so many others find a place.
+OTHER_CONNECTIONS: Final = 1024
 # So many places are kept for those who come: waiting connections are closed for them.
 KEPT_CONNECTIONS: Final = 256
 # How long the head of a request may take from its first byte.
 HEAD_SECONDS: Final = 5.0
+# Each connection is an open file; these are for Redis, the listener and the log.
+SPARE_FILES: Final = 64
 _SWEEP_SECONDS: Final = 0.5
 LOG_SECONDS: Final = 5.0
 _log = structlog.get_logger(__name__)
+
+
+def most_connections(streams: int) -> int:
+    """Return how many connections there may be where there may be so many streams."""
+    return max(MAX_CONNECTIONS, streams + OTHER_CONNECTIONS)
+
+
+def room_for_connections(wanted: int) -> int:
+    """Have the system allow the open files of so many connections; return for how many of them it does."""
+    needed = wanted + SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < needed:
+        _log.warning(
+            "the system allows too few open files: raise the limit (ulimit -n, LimitNOFILE=) or lower API_STREAMS",
+            open_files=allowed,
+            needed=needed,
+        )
+    return allowed - SPARE_FILES
 
 
 class Held(Protocol):
@@ -37,17 +63,18 @@ class Held(Protocol):
 class Connections:
     """All connections, those without a request for longest first."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, most: int) -> None:
         self._metrics = metrics
+        self._most = most
         self._open: OrderedDict[Held, None] = OrderedDict()
         self._half: dict[Held, float] = {}
         self._cut: dict[str, int] = {}
 
     def opened(self, connection: Held) -> None:
         """Take a connection in, or cut it or another one when there are too many."""
-        if len(self._open) >= MAX_CONNECTIONS - KEPT_CONNECTIONS:
+        if len(self._open) >= self._most - KEPT_CONNECTIONS:
             self._make_room()
-        if len(self._open) >= MAX_CONNECTIONS:
+        if len(self._open) >= self._most:
             self._end(connection, "connections")
             return
         self._open[connection] = None

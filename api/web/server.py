@@ -1,7 +1,6 @@
 """The HTTP server under the site: limits on what a client can hold, and errors for what never became a request."""
 
 import asyncio
-import resource
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -13,8 +12,7 @@ from aiohttp import hdrs, web
 from aiohttp.http_exceptions import BadHttpMethod, HttpProcessingError
 from aiohttp.streams import EMPTY_PAYLOAD
 
-from api.metrics import Metrics
-from api.web.connections import MAX_CONNECTIONS, Connections
+from api.web.connections import Connections
 from api.web.errors import BadRequestError, InternalError, MethodNotAllowedError, WebError
 from api.web.headers import METHODS
 from api.web.site import IGNORED_UPGRADE, Site
@@ -38,7 +36,6 @@ ARRIVING_SECONDS: Final = 0.2
 BACKLOG: Final = 4096
 TAKEN_AT_ONCE: Final = 64
 
-_SPARE_FILES: Final = 64
 _log = structlog.get_logger(__name__)
 
 
@@ -174,13 +171,12 @@ def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) 
 
 @asynccontextmanager
 async def serving(
-    site: Site, listener: socket.socket, metrics: Metrics, keepalive_seconds: float
+    site: Site, listener: socket.socket, connections: Connections, keepalive_seconds: float
 ) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """Serve the site until the block ends, then let requests finish within the limit.
 
     Yields what closes the listener and takes in what had come until then; without it the end is less gentle.
     """
-    connections = Connections(metrics)
     server = Server(
         site,
         connections,
@@ -228,7 +224,6 @@ def listen(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
 
     ServiceUnavailableError when the port is taken.
     """
-    _allow_open_files(MAX_CONNECTIONS + _SPARE_FILES)
     try:
         listener = listening_socket(host, port, backlog=BACKLOG, is_shared=is_shared)
     except OSError as error:
@@ -245,11 +240,3 @@ def address_of(listener: socket.socket) -> str:
     """Return the URL that a listening socket is reached by."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _allow_open_files(count: int) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < count:
-        resource.setrlimit(
-            resource.RLIMIT_NOFILE, (count if hard == resource.RLIM_INFINITY else min(count, hard), hard)
-        )

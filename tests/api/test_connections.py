@@ -3,19 +3,26 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
+from api.settings import MAX_STREAMS
 from api.web import connections
-from tests.support.client import Client, StartApi
+from tests.support.api_process import server
+from tests.support.client import STREAM, Client, StartApi
 from tests.support.seeding import Projection
 from tests.support.waiting import until
 
 PLACES = 60
 KEPT = 10
+STREAMS, OTHERS = 40, 20
+MORE_STREAMS = 100
+FEW_FILES = 200
 FLOOD = 300
 HALF = b"GET /livez HTTP/1.1\r\nHost: x\r\n"
 ASKED_SECONDS = 1.0
+ANSWERED_SECONDS = 10.0
 Opened = list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
 
 
@@ -24,7 +31,8 @@ async def small(start_api: StartApi, projection: Projection, monkeypatch: pytest
     """An API that takes few connections."""
     monkeypatch.setattr(connections, "MAX_CONNECTIONS", PLACES)
     monkeypatch.setattr(connections, "KEPT_CONNECTIONS", KEPT)
-    return await start_api(projection.prefix)
+    monkeypatch.setattr(connections, "OTHER_CONNECTIONS", OTHERS)
+    return await start_api(projection.prefix, API_STREAMS=str(STREAMS))
 
 
 @pytest.fixture
@@ -103,3 +111,37 @@ async def test_half_a_request_has_its_time(
         return "connections were cut" in output.out + output.err
 
     await until(is_logged, "it is logged", 5)
+
+
+@pytest.mark.usefixtures("small")
+async def test_more_streams_than_connections_find_their_places(
+    start_api: StartApi, projection: Projection, opened: Opened
+) -> None:
+    """Where more streams are allowed than there are connections otherwise, each of them and others have a place."""
+    api = await start_api(projection.prefix, API_STREAMS=str(MORE_STREAMS), API_STREAMS_PER_ADDRESS=str(MORE_STREAMS))
+    for _ in range(MORE_STREAMS):
+        opened.append(await asyncio.open_connection(api.host, api.port))
+        opened[-1][1].write(f"GET {STREAM}?jobId=3333 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    for reader, _ in opened:
+        async with asyncio.timeout(ANSWERED_SECONDS):
+            assert b" 200 " in await reader.readline()
+    assert (await api.get("/livez")).status == 200
+    assert await met(api, "room for others") == await met(api, "connections") == 0
+
+
+async def test_where_the_system_allows_few_files_fewer_connections_are_taken(
+    redis_url: str, projection: Projection, tmp_path: Path, opened: Opened
+) -> None:
+    """What cannot be had is said at the start, with what to change; who asks is answered, whoever else connects."""
+    settings = {"REDIS_URL": redis_url, "REDIS_PREFIX": projection.prefix, "API_STREAMS": str(MAX_STREAMS)}
+    with server(tmp_path, open_files=str(FEW_FILES), **settings) as running:
+        async with Client(await running.address()) as api:
+            assert "allows too few open files" in running.log
+            assert f"open_files={FEW_FILES} " in running.log
+            for _ in range(FLOOD):
+                opened.append(await asyncio.open_connection(api.host, api.port))
+            started = time.monotonic()
+            answer = await api.raw(HALF + b"Connection: close\r\n\r\n", ANSWERED_SECONDS)
+            assert b" 200 OK" in answer
+            assert time.monotonic() - started < ANSWERED_SECONDS
+    assert "accept" not in running.log

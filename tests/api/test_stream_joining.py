@@ -11,7 +11,7 @@ from api.projection.reader import Reader
 from api.streams.reading import Part, Reading
 from tests.support.applying import Applying
 from tests.support.client import Client
-from tests.support.event_source import EventSource, event_source
+from tests.support.event_source import event_source
 from tests.support.events import event
 from tests.support.seeding import Projection
 from tests.support.waiting import until
@@ -92,17 +92,6 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Gate:
     return gate
 
 
-def statuses(source: EventSource, job: str) -> list[int]:
-    """Return every status of a job that was told, in order."""
-    told: list[int] = []
-    for name, data, _ in source.events:
-        if name not in {"snapshot", "status"}:
-            continue
-        parts = [data] if name == "status" else (data if isinstance(data, list) else data["jobs"])
-        told += [item["job"]["status"] for item in parts if item["job"]["jobId"] == job]
-    return told
-
-
 async def test_what_changes_after_a_snapshot_was_read_is_told_after_it(
     api: Client, applying: Applying, snapshots: Gate
 ) -> None:
@@ -117,7 +106,7 @@ async def test_what_changes_after_a_snapshot_was_read_is_told_after_it(
             await other.has("status")
             snapshots.open()
             await source.has("status")
-            assert statuses(source, "a") == [1, 3]
+            assert source.statuses_of("a") == [1, 3]
 
 
 async def test_what_was_known_before_the_snapshot_is_not_told_after_it(
@@ -132,16 +121,16 @@ async def test_what_was_known_before_the_snapshot_is_not_told_after_it(
         await applying.report("running", "a")
         async with event_source(api, OWNER) as source:
             await source.is_joined()
-            assert statuses(source, "a") == [3]
+            assert source.statuses_of("a") == [3]
             answers.open()
             await applying.report("finished", "a")
             await source.has("status")
 
             async def has_finished() -> bool:
-                return statuses(source, "a")[-1] == 5
+                return source.statuses_of("a")[-1] == 5
 
             await until(has_finished, "the end is told")
-            assert statuses(source, "a") == sorted(statuses(source, "a"))
+            assert source.statuses_of("a") == sorted(source.statuses_of("a"))
 
 
 async def test_what_changes_between_two_parts_of_a_snapshot_is_told(
@@ -165,8 +154,27 @@ async def test_what_changes_between_two_parts_of_a_snapshot_is_told(
             snapshots.open()
             await source.is_joined()
             await source.has("status")
-            assert statuses(source, newest) == [1, 3]
-            assert set(statuses(source, "job-0")) == {5}
+            assert source.statuses_of(newest) == [1, 3]
+            assert set(source.statuses_of("job-0")) == {5}
+
+
+async def test_who_has_a_part_of_a_snapshot_is_told_to_forget_it(api: Client, applying: Applying) -> None:
+    """A client that is cut between two parts begins again: what went meanwhile must not stay with it."""
+    for start in range(0, MANY, 90):
+        jobs = range(start, min(start + 90, MANY))
+        await applying.apply(*[event(job=f"job-{number}", event_id=str(number)) for number in jobs])
+    async with event_source(api, OWNER) as source:
+        await source.is_joined()
+    first, last = source.events[0], source.events[-1]
+    assert not first.data["last"]
+    assert last.data["last"]
+    async with event_source(api, OWNER, Last_Event_ID=first.id or "") as again:
+        await again.is_joined()
+        assert again.named("reset") == [{"reason": "interrupted"}]
+        assert sum(len(part["jobs"]) for part in again.named("snapshot")) == MANY
+    async with event_source(api, OWNER, Last_Event_ID=last.id or "") as again:
+        await again.is_joined()
+        assert again.told == []
 
 
 async def test_the_end_is_not_said_before_the_client_was_told_what_has_ended(
@@ -186,4 +194,4 @@ async def test_the_end_is_not_said_before_the_client_was_told_what_has_ended(
         assert source.named("end") == []
         answers.open()
         await source.has("end")
-        assert statuses(source, "a") == [1, 5]
+        assert source.statuses_of("a") == [1, 5]

@@ -6,6 +6,7 @@ import pytest
 
 from api.asking.credentials import ADMIN, ANYBODY
 from api.asking.errors import UnauthorizedError
+from api.streams import tickets as tickets_of_streams
 from api.streams.tickets import TICKET_SECONDS, Tickets
 from tests.support.client import STREAM, TICKET, StartApi
 from tests.support.event_source import event_source
@@ -103,3 +104,15 @@ async def test_where_credentials_are_required_a_ticket_opens_one_stream(
     again = await api.get(f"{STREAM}?jobId=3333&ticket={ticket}")
     assert (again.status, again.headers["WWW-Authenticate"]) == (401, "Bearer")
     assert ticket not in again.error
+
+
+async def test_a_ticket_that_comes_late_opens_nothing(
+    start_api: StartApi, projection: Projection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a minute after it was given out the server refuses it, and says that another one is needed."""
+    api = await start_api(projection.prefix, API_ADMIN_TOKENS=ADMIN_KEY, API_AUTH="required")
+    monkeypatch.setattr(tickets_of_streams, "TICKET_SECONDS", -1)
+    late = (await api.request("POST", f"{TICKET}?jobId=3333", ADMIN_HEADER)).json()["ticket"]
+    answer = await api.get(f"{STREAM}?jobId=3333&ticket={late}")
+    assert answer.status == 401
+    assert "too old" in answer.error

@@ -17,12 +17,15 @@ END_SECONDS = 10
 class Server:
     """A running `python -m api` and what it logs."""
 
-    def __init__(self, log: Path, arguments: tuple[str, ...], environment: dict[str, str]) -> None:
+    def __init__(
+        self, log: Path, arguments: tuple[str, ...], environment: dict[str, str], open_files: str | None = None
+    ) -> None:
         self._log = log
+        command = [sys.executable, "-m", "api", *arguments]
+        if open_files is not None:
+            command = ["sh", "-c", f'ulimit -n {open_files} && exec "$@"', "sh", *command]
         with log.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "api", *arguments], env=os.environ | environment, stderr=output
-            )
+            self.process = subprocess.Popen(command, env=os.environ | environment, stderr=output)
 
     @property
     def log(self) -> str:
@@ -47,9 +50,9 @@ class Server:
 
 
 @contextmanager
-def server(directory: Path, *arguments: str, **environment: str) -> Iterator[Server]:
-    """Yield a running server; it is killed when it has not ended by then."""
-    running = Server(directory / "log", arguments, {"API_PORT": "0"} | environment)
+def server(directory: Path, *arguments: str, open_files: str | None = None, **environment: str) -> Iterator[Server]:
+    """Yield a running server, with so many open files at most; it is killed when it has not ended by then."""
+    running = Server(directory / "log", arguments, {"API_PORT": "0"} | environment, open_files)
     try:
         yield running
     finally:

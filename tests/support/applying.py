@@ -1,5 +1,6 @@
 """A projection that is written by the projector's own step, without a log."""
 
+import time
 from typing import Any
 
 from redis.asyncio import Redis
@@ -8,6 +9,7 @@ from projector.expiry.walk import Mode, OldJobs
 from projector.fold.batch import Batch
 from projector.store.live import Live
 from schemas.decode import decode
+from schemas.registers import record_text
 from tests.support.events import event, record
 from tests.support.opening import LOG, known
 
@@ -24,6 +26,8 @@ class Applying:
         self.prefix = prefix
         self.live = Live(redis, prefix, LOG, buckets=buckets)
         self.position = 0
+        # How long before they are applied events are recorded.
+        self.late_seconds = 0.0
 
     async def open(self) -> None:
         """Open the projection, which is begun where it is not there, and say that nothing is missing."""
@@ -37,9 +41,11 @@ class Applying:
         batch = Batch()
         buckets = self.live.generation.pointer.buckets
         index, span = batch.span_of(PARTITION, self.position, (self.position,) * buckets)
+        recorded = int((time.time() - self.late_seconds) * 1000)
         for offset, item in enumerate(events, self.position):
             one = record(offset, item)
-            batch.add(decode(one.value, one.headers, one.timestamp), index, f"{PARTITION}/{offset}")
+            found = decode(one.value, one.headers, one.timestamp)
+            batch.add(found, index, record_text(PARTITION, offset, found.time, recorded))
         span.records += len(events)
         self.position += len(events)
         span.next = self.position

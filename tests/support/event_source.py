@@ -62,6 +62,16 @@ class EventSource:
         """Return the data of all events of a name."""
         return [event.data for event in self.events if event.name == name]
 
+    def statuses_of(self, job_id: str) -> list[int]:
+        """Return every status of a job that was told, in order, in snapshots and after them."""
+        told: list[int] = []
+        for name, data, _ in self.events:
+            if name not in {"snapshot", "status"}:
+                continue
+            parts = [data] if name == "status" else (data if isinstance(data, list) else data["jobs"])
+            told += [item["job"]["status"] for item in parts if item["job"]["jobId"] == job_id]
+        return told
+
     @property
     def names(self) -> list[str]:
         """The names of all events."""
@@ -80,6 +90,14 @@ class EventSource:
 
         await until(told, f"{count} x {name}, told were {self.names}", SECONDS)
         return self.named(name)
+
+    async def tells(self, job_id: str, status: int) -> None:
+        """Wait until the last that was told of a job is this status."""
+
+        async def told() -> bool:
+            return self.statuses_of(job_id)[-1:] == [status]
+
+        await until(told, f"{job_id} at {status}, told were {self.statuses_of(job_id)} by {self.names}", SECONDS)
 
     async def closed(self) -> None:
         """Wait until the server has closed it."""
