@@ -15,6 +15,7 @@ import click
 from tests.bench.catch_up import measure_catch_up
 from tests.bench.documents import PAGE, write
 from tests.bench.figures import Figures
+from tests.bench.hostile_clients import measure_once
 from tests.bench.latency import measure_latency
 from tests.bench.lists import measure_lists
 from tests.bench.place import SMALL, Place, Sizes, machine, server_of
@@ -37,6 +38,14 @@ def measure_stream(place: Place) -> None:
     place.figures.notes.extend(lines)
 
 
+def measure_hostile(place: Place) -> None:
+    """Measure what a good client notices of hostile ones, once."""
+    noticed = asyncio.run(measure_once(place.sizes.hostility))
+    place.figures.add("hostile/alone", noticed.quiet_p99 * 1000)
+    place.figures.add("hostile/beside", noticed.p99 * 1000)
+    place.figures.add("hostile/memory", noticed.peak_mib)
+
+
 PARTS: Final[dict[str, Callable[[Place], None]]] = {
     "catch-up": measure_catch_up,
     "memory": measure_memory,
@@ -46,11 +55,12 @@ PARTS: Final[dict[str, Callable[[Place], None]]] = {
     "latency": measure_latency,
     "rebuild": measure_rebuild,
     "streams": measure_stream,
+    "hostile": measure_hostile,
 }
 # What is measured when it is asked for alone: it takes long, and has no goal.
 OTHERS: Final[dict[str, Callable[[Place], None]]] = {"replay": measure_replays}
 # What needs no Kafka.
-WITHOUT_LOG: Final = {"memory", "alive", "queries", "lists", "streams"}
+WITHOUT_LOG: Final = {"memory", "alive", "queries", "lists", "streams", "hostile"}
 
 
 @click.command()
