@@ -14,7 +14,7 @@ DEALT := --dist loadgroup --no-loadscope-reorder
 # What only tests with servers need takes a second to import, in each process.
 FAST := -m 'not server' --hypothesis-profile=fast -p no:schemathesis -p no:anyio -p no:valkey \
 	--ignore=tests/api/test_any_request.py --ignore=tests/api/page --ignore=tests/api/test_behind_nginx.py \
-	--ignore=tests/examples
+	--ignore=tests/examples --ignore=tests/connections --ignore=tests/crash_points --ignore=tests/freshness --ignore=tests/whole_path
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-fast acceptance torture lint format bench lock
@@ -39,7 +39,7 @@ test: $(INSTALLED) ## Run all tests against a real Kafka and a real Redis
 	$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) $(DEALT) --durations=10
 
 test-fast: $(INSTALLED) ## Run the tests that need no server and no browser, with fewer generated examples
-	$(BIN)/python -m pytest -n 2 $(DEALT) $(FAST) --durations=5
+	$(BIN)/python -m pytest -n 3 $(DEALT) $(FAST) --durations=5
 
 acceptance: $(INSTALLED) ## Hold 100,000 simulated jobs against an independent computation, and see the examples' jobs on the page
 	EXAMPLES_ON_PAGE=1 $(BIN)/python -m pytest tests/examples
@@ -63,7 +63,7 @@ format: $(INSTALLED) ## Rewrite the code in the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(INSTALLED) ## Measure speed beside the plain alternatives
+bench: $(INSTALLED) ## Measure speed beside its goals and the plain alternatives, and write docs/performance.md
 	$(BIN)/python -m tests.bench
 
 lock: $(INSTALLED) ## Resolve both lock files anew

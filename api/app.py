@@ -12,6 +12,7 @@ import structlog
 
 from api.access_log import AccessLog
 from api.asking.applied import Applied
+from api.asking.at_once import AtOnce
 from api.asking.checks import check_projection
 from api.asking.continuing import CONTINUING_HEADERS
 from api.asking.credentials import Credentials
@@ -50,8 +51,8 @@ from service.health import Check, health_routes
 from service.redis import REDIS_FAULTS, AnyRedis, connect, read_hash, sentence
 from service.version import __version__
 
-# Requests make no cycles to speak of, and a collection stops everything.
-GARBAGE_THRESHOLDS: Final = (20_000, 20, 100)
+# Requests make no cycles to speak of, and a collection stops everything; but no garbage stays for ever.
+GARBAGE_THRESHOLDS: Final = (20_000, 10, 10)
 # How long Redis may take to answer at the start before the log says why it does not.
 LOOK_SECONDS: Final = 5.0
 
@@ -144,7 +145,7 @@ def routes(
     }
     health = {route.path: handled(route.handler) for route in health_routes(checks, metrics.registry)}
     return {
-        STATUS_PATH: asked(Jobs(projection, credentials, metrics, Statuses(), applied).answer),
+        STATUS_PATH: asked(Jobs(projection, credentials, metrics, Statuses(), applied, at_once=AtOnce(metrics)).answer),
         TIMELINE_PATH: asked(Jobs(projection, credentials, metrics, timelines, applied).answer),
         "/openapi.json": document(openapi_document()),
         "/asyncapi.json": document(asyncapi_document()),

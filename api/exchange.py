@@ -41,12 +41,21 @@ class Question(NamedTuple):
     room: Room
 
 
+def lines_of(headers: Headers) -> bytes:
+    """Return headers as the lines that go out; values are made by us, or checked, and hold no line breaks."""
+    return "".join([f"{name}: {value}\r\n" for name, value in headers.items()]).encode()
+
+
 class Answer(NamedTuple):
-    """A body, whole or in pieces, and the headers that belong to it; an error is raised instead."""
+    """A body, whole or in pieces, and the headers that belong to it; an error is raised instead.
+
+    `lines` are more headers of a whole body, as they go out: what many answers share is made once.
+    """
 
     body: bytes | Pieces
     headers: Headers
     content_type: str = JSON
+    lines: bytes = b""
 
 
 class NoAnswerError(Exception):

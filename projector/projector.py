@@ -40,6 +40,7 @@ from projector.letters.writer import Letters
 from projector.log.consumer import Log
 from projector.metrics import Metrics
 from projector.store.buckets import Offsets
+from projector.store.generation import Prepared
 from projector.store.live import AskEnds
 from schemas.redis_layout import DAMAGED_KEY, LETTERS_AWAY
 from service.diagnosis.redis import lasting_fault
@@ -61,8 +62,11 @@ class Store(Protocol):
     async def mend(self, log_ends: Offsets) -> None:
         """Remove what is damaged, and hide that until these ends are reached again."""
 
-    async def apply(self, batch: Batch) -> int:
-        """Join a batch in and move the positions; return how many jobs changed."""
+    def prepare(self, batch: Batch) -> Prepared:
+        """Return a batch as it is sent, which is good until it is opened again."""
+
+    async def write(self, prepared: Prepared) -> int:
+        """Join in what was prepared and move the positions; return how many jobs changed."""
 
 
 class Projector:
@@ -139,19 +143,23 @@ class Projector:
             self._is_open = True
 
     async def _hand_over(self, batch: Batch, partitions: Mapping[str, Partition]) -> None:
-        """Start applying a batch, once its dead letters are in the log and the batch before it is in Redis."""
+        """Start applying a batch, once its dead letters are in the log and the batch before it is in Redis.
+
+        It is prepared while Redis still works on that one. When that fails, what was prepared is not sent.
+        """
         self._metrics.begin(batch)
+        prepared = self._store.prepare(batch)
         await self._letters.deliver(batch.refused)
         await self._settle()
         self._metrics.begin(batch)  # again, for the batch before it is applied now
-        self._in_flight = asyncio.create_task(self._apply(batch, partitions))
+        self._in_flight = asyncio.create_task(self._apply(batch, prepared, partitions))
         for _ in range(_TURNS_TO_SEND):
             await asyncio.sleep(0)
 
-    async def _apply(self, batch: Batch, partitions: Mapping[str, Partition]) -> None:
+    async def _apply(self, batch: Batch, prepared: Prepared, partitions: Mapping[str, Partition]) -> None:
         with self._metrics.apply_seconds.time():
             try:
-                changed = await self._store.apply(batch)
+                changed = await self._store.write(prepared)
             except DamagedKeyError as error:
                 error.partitions = batch.partitions_of(error.member)
                 raise

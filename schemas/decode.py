@@ -96,9 +96,10 @@ def decode(value: bytes | None, headers: Headers, timestamp: int) -> JobEvent:
     Source: CloudEvents 1.0.2, Kafka Protocol Binding, sections 3.1 to 3.3.
     """
     # The headers are our reporter's, and most others'.
-    if value and (not headers or tuple(headers) == _USUAL_HEADERS) and _row.is_to_try():
+    if value and (not headers or tuple(headers) == _USUAL_HEADERS) and (not _row.length or _row.is_to_try()):
         event = decode_usual(value, timestamp)
-        _row.note(is_usual=event is not None)
+        if event is None or _row.length:
+            _row.note(is_usual=event is not None)
         if event is not None:
             return event
     return decode_any(value, headers, timestamp)

@@ -54,10 +54,10 @@ def usual_time(text: str) -> str | None:
 
     What is None here may be a time as well. What is not is one to `RFC3339_PATTERN` and the calendar.
     """
-    rest = text[_MINUTE_CHARACTERS:]  # `00Z`, or `00.123456Z`
-    if not (rest[-1:] == "Z" and rest < "60" and (rest[:2] + rest[3:-1]).isdigit()):
+    second, point, fraction = text[_MINUTE_CHARACTERS:-1].partition(".")  # of `00Z`, or `00.123456Z`
+    if text[-1:] != "Z" or len(second) != 2 or second >= "60" or not (second + fraction).isdigit():  # noqa: PLR2004 - 00
         return None
-    if len(rest) > len("00Z") and (rest[2] != "." or len(rest) < len("00.0Z")):
+    if point and not fraction:
         return None
     if not _is_minute(text[:_MINUTE_CHARACTERS]):
         return None

@@ -26,6 +26,7 @@ from schemas.registers import DETAIL_CODE, SAME, SEPARATOR, is_short
 PIECE_BYTES: Final = 64
 # What is longer is not cut, for its hash would be no smaller in pieces.
 MOST_CUT_BYTES: Final = 512
+_TWO_PIECES: Final = 2 * PIECE_BYTES
 # Stands for the jobId, when that is longer.
 JOB_ID: Final = "{ jobId }"
 
@@ -45,7 +46,6 @@ _MARK: Final = "0x"
 _STAGE_PARTS: Final = 4
 _STAMP_PARTS: Final = 3  # of a detail, before its value
 _DETAILS: Final = frozenset(DETAIL_NAMES)
-_NONE: Final = frozenset[str]()
 _NO_STAMP: Final = "none"  # with which no detail begins
 _NO_MARK: Final = " "  # with which no identifier begins
 
@@ -76,7 +76,12 @@ def stages_in_hash(stages: Mapping[str, str]) -> dict[str, str]:
     """Return the fields that hold the registers of stages."""
     fields: dict[str, str] = {}
     for name, register in stages.items():
-        _put(fields, name, register)
+        if len(register) < _TWO_PIECES and register.isascii():  # as most are, and `_put` for any
+            fields[name] = register[:PIECE_BYTES]
+            if len(register) >= PIECE_BYTES:
+                fields[PIECES[name][1]] = register[PIECE_BYTES:]
+        else:
+            _put(fields, name, register)
     return fields
 
 
@@ -84,7 +89,7 @@ def details_in_hash(details: Mapping[str, str], stages: Mapping[str, str], job_i
     """Return the fields that hold the registers of details, and others, of a job with these registers of stages."""
     fields: dict[str, str] = {}
     code = stamp = ""
-    urls = URL_DETAILS if len(job_id) > len(JOB_ID) else _NONE
+    has_long_id = len(job_id) > len(JOB_ID)
     for name, register in details.items():
         if name not in _DETAILS:
             fields[name] = register
@@ -92,10 +97,13 @@ def details_in_hash(details: Mapping[str, str], stages: Mapping[str, str], job_i
         if register[DETAIL_CODE] != code:
             code = register[DETAIL_CODE]
             stamp = _stamp_of(code, stages)
-        head, value = (code, register[len(stamp) :]) if register.startswith(stamp) else _divided(register)
-        if name in urls:
+        if register.startswith(stamp):
+            head, value = code + SAME, register[len(stamp) :]
+        else:
+            head, value = _divided(register)
+        if has_long_id and name in URL_DETAILS:
             value = value.replace(job_id, JOB_ID)
-        text = f"{code}{SAME}{value}" if head is code else f"{head}{SEPARATOR}{value}"
+        text = head + value
         if len(text) < PIECE_BYTES:
             fields[name] = text
         else:
@@ -160,9 +168,9 @@ def _stamp_of(code: str, stages: Mapping[str, str]) -> str:
 
 
 def _divided(register: str) -> tuple[str, str]:
-    """Return what stands before the value of a detail, and the value."""
-    *stamp, value = register.split(SEPARATOR, _STAMP_PARTS)
-    return SEPARATOR.join(stamp), value
+    """Return what stands before the value of a detail, to the separator, and the value."""
+    value = register.split(SEPARATOR, _STAMP_PARTS)[-1]
+    return register[: len(register) - len(value)], value
 
 
 def _whole_detail(name: str, stored: str, fields: Mapping[str, str]) -> str:
@@ -171,9 +179,9 @@ def _whole_detail(name: str, stored: str, fields: Mapping[str, str]) -> str:
     if not is_short(stored):
         head, value = _divided(stored)
     elif len(stage) == _STAGE_PARTS:
-        head = f"{head}{SEPARATOR}{stage[0]}{SEPARATOR}{stage[2]}"
+        head = f"{head}{SEPARATOR}{stage[0]}{SEPARATOR}{stage[2]}{SEPARATOR}"
     else:
         return stored
     if name in URL_DETAILS and "jobId" in fields:
         value = value.replace(JOB_ID, fields["jobId"])
-    return f"{head}{SEPARATOR}{value}"
+    return head + value

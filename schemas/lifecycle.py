@@ -12,11 +12,15 @@ EVENT_TYPE_PREFIX: Final = "operator.job."
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One step of a job: its status code, its name in events and in Redis, and its public wording."""
+    """One step of a job: its status code, its name in events and in Redis, and its public wording.
+
+    `limit` is how long it may last before that is told, unless an operator says something else; the last one lasts.
+    """
 
     code: int
     name: str
     text: str
+    limit: str = ""
 
     @property
     def event_type(self) -> str:
@@ -25,10 +29,10 @@ class Stage:
 
 
 STAGES: Final = (
-    Stage(1, "started", "Job started"),
-    Stage(2, "configuring", "Configuring volumes"),
-    Stage(3, "running", "Running algorith"),  # spelled so in the endpoint's contract
-    Stage(4, "uploading", "Uploading results"),
+    Stage(1, "started", "Job started", limit="10m"),
+    Stage(2, "configuring", "Configuring volumes", limit="30m"),
+    Stage(3, "running", "Running algorith", limit="24h"),  # spelled so in the endpoint's contract
+    Stage(4, "uploading", "Uploading results", limit="1h"),
     Stage(5, "finished", "Job finished"),
 )
 FINISHED: Final = STAGES[-1]

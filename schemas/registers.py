@@ -23,7 +23,6 @@ from typing import Any, Final
 import orjson
 
 from schemas.event_time import LATEST_MILLISECONDS, SORTABLE_CHARACTERS, unix_seconds
-from schemas.identity import sortable_number
 
 # Smaller than every character of an identifier, so that a shorter text sorts before a longer one that begins with it.
 SEPARATOR: Final = "\t"
@@ -57,7 +56,8 @@ def record_text(partition: str, offset: int, time: str, timestamp: int) -> str:
 
     `timestamp` is the record's, in Unix milliseconds, negative when it has none; one that no calendar has is none.
     """
-    place = f"{partition}/{sortable_number(offset)}"
+    digits = str(offset)
+    place = f"{partition}/{_LETTERS[len(digits) - 1]}{digits}"  # as `sortable_number` writes it
     if not 0 <= timestamp <= LATEST_MILLISECONDS:
         return place
     delay = timestamp - unix_seconds(time) * 1000

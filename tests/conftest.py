@@ -1,5 +1,6 @@
 """Fixtures that every kind of test shares: the real services, and a topic and a key prefix of a test's own."""
 
+import gc
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -14,6 +15,7 @@ from tests.support.deployment import Deployment
 from tests.support.machine import end_apis_at_once, make_way, use_own_ports
 from tests.support.reception import Reception, ask_for_services
 from tests.support.services import Services, running_services, source_of_services
+from tests.support.source import leave_garbage_while_parsing
 
 # A test that uses one of these, by whatever way, needs a server.
 SERVERS = frozenset({"services", "redis_url", "own_redis", "kafka_to_break"})
@@ -31,6 +33,8 @@ def pytest_report_header() -> str:
 
 def pytest_configure() -> None:
     """Keep out of the way of the other processes that run tests, and let brokers cost little."""
+    gc.disable()
+    leave_garbage_while_parsing()
     use_own_ports()
     start_brokers_quickly()
     end_apis_at_once()
@@ -53,6 +57,12 @@ def _turn(item: pytest.Item) -> tuple[bool, float]:
     return item.get_closest_marker("alone") is None, -long.args[0] if long else 0
 
 
+def pytest_collection_finish() -> None:
+    """Have nobody look for garbage among thousands of tests: they are there until the end."""
+    gc.freeze()
+    gc.enable()
+
+
 @pytest.hookimpl(tryfirst=True)  # before it starts any server
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Have a test make way for those that measure time."""
@@ -70,7 +80,8 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """End the services that several processes shared."""
+    """End the services that several processes shared, and do not look for garbage once more."""
+    gc.freeze()
     if reception := config.stash.get(RECEPTION, None):
         reception.close()
 

@@ -8,6 +8,8 @@ from api.asking.credentials import Caller
 from api.asking.query import Query
 from api.exchange import Headers
 from api.following.position import Position, encode_id, incarnations_of
+from api.projection.generation import Generation
+from api.projection.lookup import FeedPlace
 from api.projection.scan import Scan
 
 CURSOR: Final = istr("Projection-Cursor")
@@ -24,8 +26,22 @@ def binding_of(query: Query, caller: Caller) -> str:
 
 def say_where(headers: Headers, scan: Scan, query: Query, caller: Caller) -> None:
     """Add both to the headers of a list; a list of the past is not gone on with."""
-    places = tuple(scan.first_feeds.values())
-    position = Position(scan.generation.number, incarnations_of(scan.generation), places)
-    headers[POSITION] = encode_id(position, _ANY_QUERY)
-    if query.as_of is None:
-        headers[CURSOR] = encode_id(position, binding_of(query, caller))
+    position = position_at(scan.generation, tuple(scan.first_feeds.values()))
+    headers[POSITION] = position_id(position)
+    if (cursor := cursor_of(position, query, caller)) is not None:
+        headers[CURSOR] = cursor
+
+
+def position_at(generation: Generation, places: tuple[FeedPlace, ...]) -> Position:
+    """Return the position of buckets that were asked, from the places of their feeds."""
+    return Position(generation.number, incarnations_of(generation), places)
+
+
+def position_id(position: Position) -> str:
+    """Return what says where a list was read."""
+    return encode_id(position, _ANY_QUERY)
+
+
+def cursor_of(position: Position, query: Query, caller: Caller) -> str | None:
+    """Return the id from which a stream goes on; None for a list of the past."""
+    return encode_id(position, binding_of(query, caller)) if query.as_of is None else None

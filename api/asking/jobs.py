@@ -6,10 +6,18 @@ from typing import Final
 from multidict import istr
 
 from api.asking.applied import Applied, are_applied
+from api.asking.at_once import AtOnce
 from api.asking.continuing import say_where
 from api.asking.credentials import Caller, Credentials
 from api.asking.freshness import HELD, freshness_headers, refusal_headers
-from api.asking.listing import Listed, first_wanted, read_list, read_page
+from api.asking.listing import (
+    RETRY_AFTER,
+    UNFINISHED_RETRY_SECONDS,
+    Listed,
+    first_wanted,
+    read_list,
+    read_page,
+)
 from api.asking.query import Query, parse_query
 from api.asking.telling import Telling
 from api.exchange import Answer, Headers, NoAnswerError, Question
@@ -21,19 +29,15 @@ from api.projection.errors import (
     UnavailableError,
     UnconfirmedError,
 )
-from api.projection.projection import Projection
+from api.projection.projection import First, Projection
 from api.projection.scan import Scan
 from schemas.job_status import View
-
-# When it pays to ask again about a job that is still on its way.
-UNFINISHED_RETRY_SECONDS: Final = 1
 
 # What `Projection-Held` says of an answer that something was left out of.
 DAMAGED_JOB: Final = "damaged-job"
 
 _NOTHING: Final = b"[]"
 _LINK: Final = istr("Link")
-_RETRY_AFTER: Final = istr("Retry-After")
 _view = lru_cache(maxsize=64)(View)
 
 
@@ -47,12 +51,15 @@ class Jobs:
         metrics: Metrics,
         telling: Telling,
         applied: Applied,
+        *,
+        at_once: AtOnce | None = None,
     ) -> None:
         self._projection = projection
         self._credentials = credentials
         self._metrics = metrics
         self._telling = telling
         self._applied = applied
+        self._at_once = at_once
 
     async def answer(self, question: Question) -> Answer:
         """Answer a question: one page, every match in one body, or a stream of them.
@@ -70,7 +77,12 @@ class Jobs:
         view = _view(caller.is_admin, query.dates, query.as_of)
 
         wanted = first_wanted(query.limit, question.room)
-        scan = await self._scan(query, wanted)
+        first = None
+        if self._at_once is not None and not query.after:
+            first = await self._first(query, wanted)
+            if first and (answer := self._at_once.answer(question.raw_query, query, caller, view, first)):
+                return answer
+        scan = self._projection.begun(query.search, first) if first else await self._scan(query, wanted)
         if query.after and not are_applied(query.after, scan.standings):
             await self._applied.wait(query.after, query.search.digest)
             scan = await self._scan(query, wanted)
@@ -85,6 +97,13 @@ class Jobs:
         if listed.body == _NOTHING and listed.next is None:
             await self._telling.check_found(query, scan, headers)
         return Answer(listed.body, headers)
+
+    async def _first(self, query: Query, wanted: int) -> First | None:
+        try:
+            return await self._projection.first(query.search, wanted)
+        except (NotReadyError, StoreUnavailableError, UnconfirmedError):
+            self._metrics.unknown()
+            raise
 
     async def _scan(self, query: Query, wanted: int) -> Scan:
         try:
@@ -106,7 +125,7 @@ class Jobs:
             held = {DAMAGED_JOB, *filter(None, headers.get(HELD, "").split(", "))}
             headers[HELD] = ", ".join(sorted(held))
         if listed.has_unfinished:
-            headers[_RETRY_AFTER] = str(UNFINISHED_RETRY_SECONDS)
+            headers[RETRY_AFTER] = str(UNFINISHED_RETRY_SECONDS)
         if listed.next is not None:
             # Relative to the request, so that it is right behind whatever a proxy puts in front of the path.
             headers[_LINK] = f'<?{query.going_on(listed.next)}>; rel="next"'

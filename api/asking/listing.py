@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import orjson
+from multidict import istr
 
 from api.asking.seen import Seen
 from api.exchange import Pieces, Room
@@ -27,6 +28,10 @@ PAGE_SEARCH_SECONDS: Final = 0.5
 # How long a stream waits for a Redis that does not answer before it is cut.
 PATIENCE_SECONDS: Final = 5.0
 PATIENCE_PAUSE_SECONDS: Final = 0.1
+
+# When it pays to ask again about a job that is still on its way.
+RETRY_AFTER: Final = istr("Retry-After")
+UNFINISHED_RETRY_SECONDS: Final = 1
 
 _FINISHED: Final = FINISHED.code
 Item = dict[str, Any]

@@ -174,11 +174,12 @@ class Follower:
             if known is not None:
                 self._reset(OTHER_INCARNATION if known.number == generation.number else OTHER_GENERATION)
         self._generation = generation  # its cutoff may be another one
-        asked = [
-            self._reader.ask_changes(place.bucket, Changes((), ENTRIES_AT_ONCE, place.reached, place.known))
-            for place in self._places
-        ]
-        answers = await asyncio.gather(*asked)
+        answers = await asyncio.gather(
+            *[
+                self._reader.ask_changes(place.bucket, Changes((), ENTRIES_AT_ONCE, place.reached, place.known))
+                for place in self._places
+            ]
+        )
         self._learn([(answer.standing, answer.milliseconds) for answer in answers])
         self._measure(answers)
         return await self._tell(generation, answers)

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from api.projection.generation import Bucket, Generation
-from api.projection.lookup import FeedPlace
+from api.projection.lookup import NO_ENTRY, FeedPlace
 
 _CHECKSUM_BYTES: Final = 9
 _INCARNATIONS_BYTES: Final = 8
@@ -28,6 +28,10 @@ class Position(NamedTuple):
     generation: int
     incarnations: bytes
     places: tuple[FeedPlace, ...]
+
+
+# Where nothing can be gone on with: the client has yet to be told all of a snapshot. There is no generation 0.
+NOWHERE: Final = Position(0, bytes(_INCARNATIONS_BYTES), (NO_ENTRY,))
 
 
 class Id(NamedTuple):

@@ -16,6 +16,6 @@ AHEAD: Final = "ahead"
 SET_BACK: Final = "set-back"
 # Too many jobs changed at once to be named.
 CATCHING_UP: Final = "catching-up"
-# A snapshot of several parts could not be read to its end.
+# A snapshot was not told to its end.
 INTERRUPTED: Final = "interrupted"
 RESETS: Final = (UNKNOWN_ID, OTHER_GENERATION, OTHER_INCARNATION, TRIMMED, AHEAD, SET_BACK, CATCHING_UP, INTERRUPTED)

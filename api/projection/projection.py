@@ -1,15 +1,23 @@
 """The projection as it is asked: open a scan, or say whether that would work."""
 
 import asyncio
+from typing import NamedTuple
 
 from api.projection.deadline import Deadline
 from api.projection.errors import NotReadyError, StaleGenerationError, StoreUnavailableError, UnavailableError
 from api.projection.generation import Generation
 from api.projection.live import Live
-from api.projection.lookup import Lookup, Search
+from api.projection.lookup import Lookup, Portion, Search
 from api.projection.reader import Reader
 from api.projection.scan import Scan
 from api.projection.standing import Freshness, freshness
+
+
+class First(NamedTuple):
+    """What the only bucket that is asked gave at first, in the generation that was live then."""
+
+    generation: Generation
+    portion: Portion
 
 
 class Projection:
@@ -55,6 +63,34 @@ class Projection:
             raise
         if scan.is_sealed:
             self._live.suspect()
+        return scan
+
+    async def first(self, search: Search, count: int) -> First | None:
+        """Return what a search gives at first, when that takes a single call; None when it takes more to know.
+
+        UnavailableError when there is no right answer now.
+        """
+        generation = self._live.known()
+        if generation is None:
+            return None
+        buckets = generation.asked(search.digest)
+        if len(buckets) > 1:
+            return None
+        try:
+            portion = await self._reader.ask(buckets[0], Lookup(search.indexes, count, search.after))
+        except StaleGenerationError:
+            return None
+        except NotReadyError:
+            self._live.suspect()
+            raise
+        if portion.standing.is_sealed:
+            self._live.suspect()
+        return First(generation, portion)
+
+    def begun(self, search: Search, first: First) -> Scan:
+        """Return a scan that begins with what a search gave at first."""
+        scan = Scan(self._reader.ask, first.generation, search, self._turn)
+        scan.begin_with(first.portion)
         return scan
 
     async def check_redis(self) -> str | None:

@@ -87,7 +87,7 @@ class Reader:
         if not line.calls and not line.is_about_to_call:
             del self._lines[bucket]
 
-    async def _serve(self, bucket: Bucket, waiting: Sequence[_Waiting]) -> None:
+    async def _serve(self, bucket: Bucket, waiting: list[_Waiting]) -> None:
         """Answer lookups of one bucket: those that go on with a long answer, or with a stream, last."""
         asked = [one for one in waiting if not one[1].done()]
         asked.sort(key=_goes_on)
@@ -95,8 +95,10 @@ class Reader:
             if asked:
                 await self._ask_bucket(bucket, asked)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer of those who wait
-            for _, answer, _ in asked:
-                _fail(answer, error)
+            _fail_all(asked, error)
+        finally:  # an error holds this frame, which would hold what failed until garbage is looked for
+            waiting.clear()
+            asked.clear()
 
     async def _ask_bucket(self, bucket: Bucket, asked: Sequence[_Waiting]) -> None:
         waited = asyncio.get_running_loop().time() - min([since for _, _, since in asked])
@@ -114,6 +116,11 @@ class Reader:
 def _goes_on(waiting: _Waiting) -> bool:
     # Whoever follows all jobs, in no index, tells everybody.
     return waiting[0].after is not None and waiting[0].indexes != ()
+
+
+def _fail_all(asked: Sequence[_Waiting], error: Exception) -> None:
+    for _, answer, _ in asked:
+        _fail(answer, error)
 
 
 def _fail(answer: asyncio.Future[Portion], error: Exception) -> None:

@@ -1,6 +1,7 @@
 """A scan: one answer read out of all its buckets, in order, a part at a time."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -163,13 +164,24 @@ class Scan:
         self._hidden = 0
         for branch in self._branches:
             branch.passed_over = 0
-        asked = [
-            (branch, self._ask(branch.bucket, Lookup(self._indexes, count, branch.reached, self._with_refused)))
-            for branch in self._branches
-            if not branch.rows and not branch.is_done
-        ]
-        for branch, answer in asked:
-            branch.take_in(await answer)
+        asked = [branch for branch in self._branches if not branch.rows and not branch.is_done]
+        answers = deque(
+            [
+                self._ask(branch.bucket, Lookup(self._indexes, count, branch.reached, self._with_refused))
+                for branch in asked
+            ]
+        )
+        for branch in asked:
+            # Not under a name: an error holds this frame, and a frame that holds what failed stays as long as garbage.
+            branch.take_in(await answers.popleft())
+        self._note_freshness()
+
+    def begin_with(self, portion: Portion) -> None:
+        """Take in what its only bucket was asked already."""
+        self._branches[0].take_in(portion)
+        self._note_freshness()
+
+    def _note_freshness(self) -> None:
         standings = [branch.standing for branch in self._branches if branch.standing]
         now = freshness(standings, max([branch.milliseconds for branch in self._branches]))
         self.freshness = now if self.freshness is NOT_READ else self.freshness.lowest(now)

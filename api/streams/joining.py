@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, Protocol
 from api.asking.query import Query
 from api.following.follower import Follower
 from api.following.frames import event, with_id
-from api.following.position import Position, encode_id, incarnations_of
+from api.following.position import NOWHERE, Position, encode_id, incarnations_of
 from api.following.subscriptions import Kind
 from api.projection.errors import UnavailableError
 from api.projection.generation import Generation
@@ -79,18 +79,21 @@ class Joining:
         return reached
 
     async def _tell_snapshot(self, client: Client, generation: Generation, reset: str | None) -> tuple[Places, Places]:
-        """Tell a snapshot; return the last entries when buckets were asked first, and when they were asked last."""
+        """Tell a snapshot; return the last entries when buckets were asked first, and when they were asked last.
+
+        Who is cut before its end has forgotten what came before, or has a part, and must begin again: its id says so.
+        """
         scan = await self._reading.scan(self._query)
         if scan.generation.buckets != generation.buckets:
             await self._follower.moved()
             raise UnavailableError
         firsts = scan.first_feeds
+        nowhere, complete = encode_id(NOWHERE, self._kind.binding), self.id_of(generation, firsts)
         if reset is not None:
             self._metrics.reset(reset)
-            client.send(event("reset", {"reason": reset}))
-        text = self.id_of(generation, firsts)
+            client.send(with_id(event("reset", {"reason": reset}), nowhere))
         async for part in self._reading.snapshot(scan, self._kind.view):
-            client.send(with_id(part.block, text) if part.is_last else part.block)
+            client.send(with_id(part.block, complete if part.is_last else nowhere))
             self.is_told_in_part = not part.is_last
             await client.taken()
         return firsts, scan.last_feeds

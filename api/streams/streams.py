@@ -11,8 +11,8 @@ from api.asking.continuing import binding_of
 from api.asking.credentials import Caller, Credentials
 from api.exchange import Answer, Outlet, Question, Room, StreamQuestion
 from api.following.follower import Follower
-from api.following.position import decode_id
-from api.following.resets import UNKNOWN_ID
+from api.following.position import NOWHERE, decode_id
+from api.following.resets import INTERRUPTED, UNKNOWN_ID
 from api.following.subscriptions import Kind
 from api.stream_metrics import StreamMetrics
 from api.streams.addresses import Proxies
@@ -122,7 +122,9 @@ def _start(stream: StreamQuery, binding: str) -> Start | None:
         position, has_ended = decode_id(stream.last_event_id, binding)
     except ValueError:
         return Start(reset=UNKNOWN_ID)
-    return None if has_ended else Start(position)
+    if has_ended:
+        return None
+    return Start(reset=INTERRUPTED) if position == NOWHERE else Start(position)
 
 
 def _credential(caller: Caller, authorization: Sequence[str]) -> str | None:

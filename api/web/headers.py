@@ -4,12 +4,12 @@ import os
 import re
 from collections.abc import Iterable
 from itertools import count
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiohttp import web
 from multidict import CIMultiDict, istr
 
-from api.exchange import Headers
+from api.exchange import Headers, lines_of
 from api.settings import ANY_ORIGIN
 
 ETAG: Final = istr("ETag")
@@ -56,6 +56,29 @@ def preflight_headers(asked: str | None, methods: str) -> dict[str, str]:
     }
 
 
+class Common(NamedTuple):
+    """The common headers of one response: those of all, also as lines that are ready to go out, and its own."""
+
+    of_all: Headers
+    lines_of_all: bytes
+    own: Headers
+
+    @property
+    def request_id(self) -> str:
+        """The id of the request."""
+        return self.own[REQUEST_ID]
+
+    @property
+    def lines(self) -> bytes:
+        """All of them as lines."""
+        return self.lines_of_all + lines_of(self.own)
+
+    def add_to(self, headers: Headers) -> None:
+        """Add all of them to the headers of a response."""
+        headers.update(self.of_all)
+        headers.update(self.own)
+
+
 class CommonHeaders:
     """Makes the common headers of a response to a request.
 
@@ -68,14 +91,14 @@ class CommonHeaders:
         self._common[_EXPOSE_HEADERS] = ", ".join((*EXPOSED, *exposed))
         if ANY_ORIGIN in origins:
             self._common[_ALLOW_ORIGIN] = ANY_ORIGIN
+        self._lines = lines_of(self._common)
         process = os.urandom(6).hex()
         self._ids = (f"{process}-{number:x}" for number in count(1))
 
-    def of(self, request: web.BaseRequest) -> Headers:
+    def of(self, request: web.BaseRequest) -> Common:
         """Return the common headers: the request's own id when it is a fit one, else a fresh one."""
-        headers = self._common.copy()
         given = request.headers.get(REQUEST_ID)
-        headers[REQUEST_ID] = given if given and _REQUEST_ID.fullmatch(given) else next(self._ids)
+        own = CIMultiDict({REQUEST_ID: given if given and _REQUEST_ID.fullmatch(given) else next(self._ids)})
         if _ORIGIN in request.headers and (origin := request.headers[_ORIGIN]) in self._origins:
-            headers[_ALLOW_ORIGIN] = origin
-        return headers
+            own[_ALLOW_ORIGIN] = origin
+        return Common(self._common, self._lines, own)

@@ -8,15 +8,15 @@ import orjson
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
-from api.exchange import JSON, Answer, Headers, NoAnswerError, Room
+from api.exchange import JSON, Answer, NoAnswerError, Room, lines_of
 from api.web.budget import SMALL_BYTES
 from api.web.encoding import GZIP, MIN_GZIP_BYTES, accepts_gzip, etag_of, gzip, has_etag
 from api.web.errors import MethodNotAllowedError
-from api.web.headers import ETAG
 from api.web.sending import Streamed, Whole
 
 _OK: Final = 200
 _NOT_MODIFIED: Final = 304
+_GZIP_ENCODING: Final = f"Content-Encoding: {GZIP}\r\n".encode()
 
 
 class Refusal(NamedTuple):
@@ -36,29 +36,32 @@ async def respond(request: web.BaseRequest, answer: Answer, room: Room) -> Whole
     The response takes the answer's headers over. A long body is hashed and compressed beside the loop; BusyError when
     there is no room for it.
     """
-    body, headers, content_type = answer
+    body, headers, content_type, lines = answer
     if not isinstance(body, bytes):
         headers[hdrs.CONTENT_TYPE] = content_type
         return Streamed(headers, body, is_gzip=_wants_gzip(request))
+    if headers:
+        lines += lines_of(headers)
     if len(body) > SMALL_BYTES:
         room.hold(len(body))
-        response = await asyncio.to_thread(_respond_whole, request, body, headers, content_type)
+        response = await asyncio.to_thread(_respond_whole, request, body, lines, content_type)
         room.hold(response.size)
         return response
-    return _respond_whole(request, body, headers, content_type)
+    return _respond_whole(request, body, lines, content_type)
 
 
-def _respond_whole(request: web.BaseRequest, body: bytes, headers: Headers, content_type: str) -> Whole:
+def _respond_whole(request: web.BaseRequest, body: bytes, lines: bytes, content_type: str) -> Whole:
     is_gzip = len(body) >= MIN_GZIP_BYTES and _wants_gzip(request)
-    etag = headers[ETAG] = etag_of(body, is_gzip=is_gzip)
+    etag = etag_of(body, is_gzip=is_gzip)
     known = request.headers.getall(hdrs.IF_NONE_MATCH, ())
     if known and has_etag(", ".join(known), etag):
-        return Whole(_NOT_MODIFIED, headers)
-    headers[hdrs.CONTENT_TYPE] = content_type
+        return Whole(_NOT_MODIFIED, b"%bETag: %b\r\n" % (lines, etag.encode()))
+    encoding = b""
     if is_gzip:
-        headers[hdrs.CONTENT_ENCODING] = GZIP
+        encoding = _GZIP_ENCODING
         body = gzip(body)
-    return Whole(_OK, headers, body)
+    described = b"%bETag: %b\r\nContent-Type: %b\r\n%b" % (lines, etag.encode(), content_type.encode(), encoding)
+    return Whole(_OK, described, body)
 
 
 def refuse(error: Exception, refusals: Refusals) -> Whole:
@@ -70,7 +73,7 @@ def refuse(error: Exception, refusals: Refusals) -> Whole:
     elif isinstance(error, MethodNotAllowedError):
         headers[hdrs.ALLOW] = error.allowed
     headers[hdrs.CONTENT_TYPE] = JSON
-    return Whole(refusal.status, headers, orjson.dumps({"error": str(error)}))
+    return Whole(refusal.status, lines_of(headers), orjson.dumps({"error": str(error)}))
 
 
 def _wants_gzip(request: web.BaseRequest) -> bool:

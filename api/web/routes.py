@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from aiohttp import hdrs, web
-from multidict import CIMultiDict
 
 from api.exchange import Answer, Endpoint, Question, StreamEndpoint, StreamQuestion
 from api.web.headers import GIVING_METHODS, METHODS, STREAM_METHODS, preflight_headers
@@ -43,7 +42,7 @@ def streaming(endpoint: StreamEndpoint) -> Route:
         forwarded = request.headers.getall(hdrs.X_FORWARDED_FOR, ())
         last_event_id = request.headers.get(_LAST_EVENT_ID)
         stream = endpoint(StreamQuestion(question, last_event_id, request.remote or "", forwarded))
-        return Whole(_NO_CONTENT, CIMultiDict()) if stream is None else EventStream(stream)
+        return Whole(_NO_CONTENT) if stream is None else EventStream(stream)
 
     return Route(route, STREAM_METHODS)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import aclosing, suppress
 from email.utils import formatdate
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Final
 
 import structlog
@@ -44,11 +45,13 @@ class Whole(web.StreamResponse):
     """A response that is at hand and goes out in one piece.
 
     aiohttp's own Response takes 12 us to do this, a quarter of the time of a small answer; this one takes 5
-    (measured). It writes what it is given: header values are made by us, or checked, and hold no line breaks.
+    (measured). It writes what it is given: its headers are lines, and `common` are those that every response has.
     """
 
-    def __init__(self, status: int, headers: Headers, body: bytes = b"") -> None:
-        super().__init__(status=status, headers=headers)
+    def __init__(self, status: int, lines: bytes = b"", body: bytes = b"") -> None:
+        super().__init__(status=status)
+        self.common = b""
+        self._lines = lines
         self._whole_body = body
         self._request: web.BaseRequest | None = None
         self._is_kept = True
@@ -78,7 +81,7 @@ class Whole(web.StreamResponse):
         """Send a long response slice by slice, as the client takes it; ConnectionError when the client is gone."""
         await self.prepare(request)
         transport = _transport(request)
-        transport.write(self._head(request).encode())
+        transport.write(self._head(request))
         self._is_sent = True
         if request.method != hdrs.METH_HEAD:
             for piece in slices(self._whole_body):
@@ -93,19 +96,18 @@ class Whole(web.StreamResponse):
         if request is None:
             raise ConnectionResetError
         body = b"" if request.method == hdrs.METH_HEAD else self._whole_body
-        _transport(request).write(self._head(request).encode() + body)
+        _transport(request).write(self._head(request) + body)
         await request.writer.drain()
 
-    def _head(self, request: web.BaseRequest) -> str:
-        lines = "\r\n".join(map(": ".join, self.headers.items()))
-        length = "" if self.status == _NOT_MODIFIED else f"Content-Length: {len(self._whole_body)}\r\n"
-        connection = ""
+    def _head(self, request: web.BaseRequest) -> bytes:
+        length = b"" if self.status == _NOT_MODIFIED else b"Content-Length: %d\r\n" % len(self._whole_body)
+        connection = b""
         if not self._is_kept:
-            connection = "Connection: close\r\n"
+            connection = b"Connection: close\r\n"
         elif request.version < HttpVersion11:
-            connection = "Connection: keep-alive\r\n"
-        date = _date(int(time.time()))
-        return f"HTTP/1.1 {self.status} {self.reason}\r\nDate: {date}\r\n{length}{connection}{lines}\r\n\r\n"
+            connection = b"Connection: keep-alive\r\n"
+        start = _start(self.status, int(time.time()))
+        return b"%b%b%b%b%b\r\n" % (start, length, connection, self._lines, self.common)
 
 
 class Streamed(web.StreamResponse):
@@ -243,6 +245,7 @@ def _transport(request: web.BaseRequest) -> asyncio.Transport:
     return transport
 
 
-@lru_cache(maxsize=2)
-def _date(seconds: int) -> str:
-    return formatdate(seconds, usegmt=True)
+@lru_cache(maxsize=16)
+def _start(status: int, seconds: int) -> bytes:
+    """Return what a response of this status begins with at a time."""
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nDate: {formatdate(seconds, usegmt=True)}\r\n".encode()

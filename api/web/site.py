@@ -13,11 +13,11 @@ from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 
 from api.access_log import CUT, LEFT, STOPPED, TOO_SLOW, AccessLog
 from api.ending import Ending
-from api.exchange import Headers, Question, Room
+from api.exchange import Question, Room
 from api.metrics import Metrics
 from api.web.budget import SMALL_BYTES, Budget, Holding
 from api.web.errors import BadRequestError, InternalError, MethodNotAllowedError, NotFoundError, WebError
-from api.web.headers import METHODS, REQUEST_ID, CommonHeaders
+from api.web.headers import METHODS, Common, CommonHeaders
 from api.web.responses import Refusals, refuse
 from api.web.routes import Route, preflight
 from api.web.sending import EventStream, Streamed, Whole
@@ -96,7 +96,7 @@ class Site:
         status = None if run.response is None else run.response.status
         if self._access_log.tells(status, run.ended):
             self._access_log.tell(
-                request_id=run.common[REQUEST_ID],
+                request_id=run.common.request_id,
                 method=run.request.method,
                 path=run.name,
                 authorization=run.authorization,
@@ -107,7 +107,7 @@ class Site:
             )
 
     async def _response(
-        self, request: web.Request, question: Question, route: Route | None, common: Headers
+        self, request: web.Request, question: Question, route: Route | None, common: Common
     ) -> web.StreamResponse:
         """Return the response, with the common headers."""
         response: web.StreamResponse
@@ -122,16 +122,19 @@ class Site:
         except ConnectionError:
             raise
         except Exception:  # noqa: BLE001 - whatever else it is, it is ours: logged, and answered with 500
-            _log.exception("a request could not be answered", path=question.path, request_id=common[REQUEST_ID])
+            _log.exception("a request could not be answered", path=question.path, request_id=common.request_id)
             response = refuse(InternalError(), self._refusals)
-        response.headers.update(common)
+        if type(response) is Whole:
+            response.common = common.lines
+        else:
+            common.add_to(response.headers)
         return response
 
     def refuse(self, request: web.BaseRequest, error: WebError) -> Whole:
         """Return the response to what never became a request."""
         run = _Run(request, self._common.of(request))
         response = run.response = refuse(error, self._refusals)
-        response.headers.update(run.common)
+        response.common = run.common.lines
         self._tell(run)
         return response
 
@@ -141,7 +144,7 @@ class _Run:
 
     __slots__ = ("authorization", "common", "ended", "name", "request", "response", "started")
 
-    def __init__(self, request: web.BaseRequest, common: Headers) -> None:
+    def __init__(self, request: web.BaseRequest, common: Common) -> None:
         self.started = perf_counter()
         self.request = request
         self.common = common

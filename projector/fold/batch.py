@@ -10,11 +10,17 @@ from schemas.identity import JobIdentity, job_member
 from schemas.job_event import JobEvent
 
 # What one poll of the log may bring: some batches.
-MAX_POLL_RECORDS: Final = 4_000
-# Redis does nothing else while a batch is joined in: this much takes it some milliseconds, and a thin link (1 Mbit/s)
-# less than half of what a call may take.
-MAX_BATCH_RECORDS: Final = 500
-MAX_BATCH_BYTES: Final = 512 * 1024
+MAX_POLL_RECORDS: Final = 6_000
+# Redis does nothing else while a batch is joined in. The jobs tell how long that takes, for all reports of one are one
+# job to Redis: so many take it some milliseconds.
+MAX_STEP_JOBS: Final = 500
+# What is sent of them: it takes a thin link (1 Mbit/s) less than half of what a call may take.
+MAX_SENT_CHARACTERS: Final = 512 * 1024
+# What is folded at most into so many jobs.
+MAX_BATCH_RECORDS: Final = 2_000
+MAX_BATCH_BYTES: Final = 768 * 1024
+# A batch that has so many jobs ends with the stretch of its partition: the next one's jobs are others.
+_ENOUGH_JOBS: Final = MAX_STEP_JOBS // 2
 
 
 @dataclass(slots=True)
@@ -53,12 +59,18 @@ class BatchedJob:
 
 @dataclass(slots=True)
 class Batch:
-    """Records of several partitions, folded, at most `most_records`. `records` counts refused ones too."""
+    """Records of several partitions, folded, at most `most_records`. `records` counts refused ones too.
+
+    `size_bytes` is what the records have, `sent_characters` what at most is sent to Redis of their events, and `weight`
+    what Redis has to do: the number of jobs and of refused events, for what is remembered of one costs as much.
+    """
 
     spans: list[Span] = field(default_factory=list)
     refused: list[RefusedRecord] = field(default_factory=list)
     records: int = 0
     size_bytes: int = 0
+    sent_characters: int = 0
+    weight: int = 0
     most_records: int = MAX_BATCH_RECORDS
     _jobs: dict[JobIdentity, BatchedJob] = field(default_factory=dict)
 
@@ -74,8 +86,18 @@ class Batch:
 
     @property
     def is_full(self) -> bool:
-        """Whether the batch has reached a limit; a span without a record costs as much as one."""
-        return self.size_bytes >= MAX_BATCH_BYTES or max(self.records, len(self.spans)) >= self.most_records
+        """Whether the batch has reached a limit."""
+        return (
+            max(self.weight, len(self.spans)) >= MAX_STEP_JOBS  # a position costs as much as a job
+            or self.records >= self.most_records
+            or self.sent_characters >= MAX_SENT_CHARACTERS
+            or self.size_bytes >= MAX_BATCH_BYTES
+        )
+
+    @property
+    def has_enough(self) -> bool:
+        """Whether nothing is saved by adding records of another partition."""
+        return self.weight >= _ENOUGH_JOBS
 
     def span_of(self, partition: str, start: int, stored: tuple[int, ...]) -> tuple[int, Span]:
         """Return the index and the span to which the next records of a partition belong; a new one begins at start."""
@@ -85,11 +107,19 @@ class Batch:
 
     def add(self, event: JobEvent, span_index: int, recorded_at: str) -> None:
         """Join an event in."""
-        known = self._jobs.get(event.identity)
+        identity = event.identity
+        known = self._jobs.get(identity)
         if known is None:
-            known = self._jobs[event.identity] = BatchedJob(FoldedJob(event.identity), {})
-        known.job.add(event, recorded_at)
+            known = self._jobs[identity] = BatchedJob(FoldedJob(identity), {})
+            self.weight += 1
+            self.sent_characters += len(identity.owner) + len(identity.agreement_id) + len(identity.job_id)
+        self.sent_characters += known.job.add(event, recorded_at)
         known.events[span_index] = known.events.get(span_index, 0) + 1
+
+    def refuse(self, record: RefusedRecord) -> None:
+        """Set a record aside."""
+        self.refused.append(record)
+        self.weight += 1
 
     def partitions_of(self, member: str) -> frozenset[str]:
         """Return the partitions whose records touch the job with this member."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final
 
-from projector.fold.batch import MAX_BATCH_BYTES, MAX_BATCH_RECORDS, Batch, Span
+from projector.fold.batch import MAX_BATCH_BYTES, MAX_BATCH_RECORDS, MAX_STEP_JOBS, Batch, Span
 from projector.fold.record import Record, RefusedRecord, fingerprint_of
 from schemas.decode import RefusedEventError, decode, named_job
 from schemas.registers import record_text
@@ -47,7 +47,8 @@ def batches(stretches: Iterable[Stretch], most_records: int = MAX_BATCH_RECORDS)
         while rest.next < stretch.next:
             boundary = rest.boundary
             _fold_slice(batch, rest, boundary)
-            if batch.is_full or rest.next == boundary:
+            is_over = rest.next == stretch.next and batch.has_enough
+            if is_over or batch.is_full or rest.next == boundary:
                 yield batch
                 batch = Batch(most_records=most_records)
             else:
@@ -79,7 +80,7 @@ def _fold_slice(batch: Batch, rest: _Rest, boundary: int) -> None:
     for record in records[at : min(below, at + SLICE_RECORDS, at + batch.room_records)]:
         _fold(batch, span, index, record)
         at += 1
-        if batch.size_bytes >= most_bytes:
+        if batch.size_bytes >= most_bytes or batch.weight >= MAX_STEP_JOBS:
             break
     span.records += at - rest.at
     if span.oldest_milliseconds is None and at > rest.at:
@@ -102,6 +103,6 @@ def _fold(batch: Batch, span: Span, index: int, record: Record) -> None:
         # Not the error itself: by its traceback it would keep the batch and all records polled with it in memory, until
         # Python looks for cycles, which happens rarely.
         named = named_job(value, record.headers, refusal.reason)
-        batch.refused.append(RefusedRecord(record, refusal.reason, str(refusal), named))
+        batch.refuse(RefusedRecord(record, refusal.reason, str(refusal), named))
     else:
         batch.add(event, index, record_text(span.partition, record.offset, event.time, record.timestamp))

@@ -37,20 +37,26 @@ class FoldedJob:
         """The earliest time of any report, in sortable form."""
         return min(self.stages.values())[STAGE_TIME]
 
-    def add(self, event: JobEvent, record: str) -> None:
-        """Join one report in; `record` says where and when it was recorded, as `record_text` writes it."""
+    def add(self, event: JobEvent, record: str) -> int:
+        """Join one report in; `record` says where and when it was recorded, as `record_text` writes it.
+
+        Return by how many characters its registers have grown at most.
+        """
         _, stage, time, source, event_id, details = event
         register = stage_register(time, source, event_id, record)
-        if stage.name not in self.stages:
-            self.stages[stage.name] = register
+        size, name, stages = len(register), stage.name, self.stages
+        if name not in stages:
+            stages[name] = register
         else:
-            self._meet(stage.name, register)
+            self._meet(name, register)
         if details:
-            stamp = detail_stamp(stage.code, time, event_id)
+            stamp, known = detail_stamp(stage.code, time, event_id), self.details
             for name, value in details.items():
-                register = stamp + value_text(value)
-                if name not in self.details or register > self.details[name]:
-                    self.details[name] = register
+                register = stamp + (value if value.__class__ is str else value_text(value))
+                size += len(register)
+                if name not in known or register > known[name]:
+                    known[name] = register
+        return size
 
     def join(self, other: "FoldedJob") -> None:
         """Join in what other reports of the same attempt gave."""

@@ -8,18 +8,16 @@ Source: `PartitionRecords` of aiokafka 0.14, whose rules for transactions, marke
 
 from collections.abc import Iterator
 from itertools import chain, count
-from typing import Any, Final
+from typing import Any
 
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.memory_records import MemoryRecords
 
-from projector.fold.record import Record
+from projector.fold.record import PolledRecord, Record
 from projector.log.codecs import Expansion, NoRoomError
 from projector.log.header_names import RecordsOfAnyName
-
-_NO_SIZE: Final = -1
 
 
 class KeptRecords(MemoryRecords):  # type: ignore[misc]
@@ -106,18 +104,20 @@ class Reading:
 
     def _fill(self, taken: list[Record], most_records: int, room_bytes: int, records: Iterator[Any]) -> int:
         fetched, (topic, number) = self._fetched, self._item
+        begin, room_records = fetched.next_fetch_offset, most_records - len(taken)
         for record in records:
             offset = record.offset
-            if offset < fetched.next_fetch_offset:  # before where the fetch was to begin, or read already
+            if offset < begin:  # before where the fetch was to begin, or read already
                 continue
-            key, value = record.key, record.value
-            sizes = _NO_SIZE if key is None else len(key), _NO_SIZE if value is None else len(value)
-            moment = record.timestamp, record.timestamp_type
+            value = record.value
             headers = tuple(record.headers)
-            taken.append(ConsumerRecord(topic, number, offset, *moment, key, value, record.checksum, *sizes, headers))
+            taken.append(PolledRecord(topic, number, offset, record.timestamp, record.key, value, headers))
+            # Set each time, for the next record may be one that cannot be read.
             fetched.next_fetch_offset = offset + 1
-            room_bytes -= sizes[1]
-            if room_bytes <= 0 or len(taken) >= most_records:
+            room_records -= 1
+            if value:
+                room_bytes -= len(value)
+            if room_bytes <= 0 or room_records <= 0:
                 return room_bytes
         # Its last records may have been compacted away.
         fetched.next_fetch_offset = self._batch.next_offset

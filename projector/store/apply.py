@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, Final
 
-import msgpack
+import msgspec
 import structlog
 
 from projector.errors import BatchTooLargeError, DamagedKeyError, PositionMovedError
@@ -52,15 +52,12 @@ _RULES: Final = {
     "news": NEWS,
     "time": STAGE_TIME.stop,
 }
-_NAMES: Final = (
-    IDENTITY_FIELDS,
-    INDEXES,
-    LEDGER,
-    FINGERPRINT,
-    JOB,
-    SIFT,
-    _RULES,
+_NAMES: Final = msgspec.Raw(
+    msgspec.msgpack.encode((IDENTITY_FIELDS[0], INDEXES, LEDGER, FINGERPRINT, JOB, SIFT, _RULES))
 )
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_OWNER, _AGREEMENT_ID, _JOB_ID, _ATTEMPT = IDENTITY_FIELDS
 
 _log = structlog.get_logger(__name__)
 
@@ -75,27 +72,30 @@ class ApplyStep:
         self._buckets = buckets
         self._apply = Script(redis, "apply")
 
-    async def __call__(
+    def pack(
         self,
         bucket: int,
         jobs: Sequence[EncodedJob],
         spans: Mapping[int, Span],
         sift: Sift | None = None,
         refused: Sequence[RefusedEvent] = (),
-    ) -> int:
-        """Apply these jobs of a batch and its spans, by their index in it; return how many jobs changed.
+    ) -> bytes:
+        """Return what is sent to apply these jobs of a batch and its spans, by their index in it.
 
         When the bucket is sifted, a job is made only by news. Of refused events the newest are remembered.
+        """
+        incarnation = self._buckets.pointer.incarnations[bucket]
+        base = self._buckets.base(bucket)
+        return _pack(base, incarnation, spans, jobs, sift, refused=refused, is_first=bucket == 0)
+
+    async def __call__(self, bucket: int, packed: bytes, spans: Mapping[int, Span]) -> int:
+        """Apply what was packed, with these spans; return how many jobs changed.
 
         Raises PositionMovedError, BucketMissingError, BucketSealedError, DamagedKeyError or BatchTooLargeError, and
         then nothing was written; another StoreUnavailableError, and then the outcome is unknown.
         """
-        incarnation = self._buckets.pointer.incarnations[bucket]
-        base = self._buckets.base(bucket)
-        argument = _pack(base, incarnation, spans, jobs, sift, refused=refused, is_first=bucket == 0)
-        answer = await self._apply(
-            self._buckets.keys(bucket, META, POSITIONS, REFUSED, REFUSED_TIMES, CHANGES), [argument]
-        )
+        keys = self._buckets.keys(bucket, META, POSITIONS, REFUSED, REFUSED_TIMES, CHANGES)
+        answer = await self._apply(keys, [packed])
         if answer[0] == b"moved":
             raise _moved(answer, spans)
         if answer[0] == b"damaged":
@@ -155,15 +155,16 @@ def encode_job(member: str, job: FoldedJob, events: Mapping[int, int], sift: Sif
         len(stages),
         2 * len(events),
         sift is None or has_news_since(sift.cutoff, job.stages.values(), job.details.values()),
+        _OWNER,
         owner,
+        _AGREEMENT_ID,
         agreement_id,
+        _JOB_ID,
         job_id,
+        _ATTEMPT,
         str(attempt),
-        IDENTITY_FIELDS[0],
-        *stages,
-        *details,
-        *stages.values(),
-        *details.values(),
+        *chain.from_iterable(stages.items()),
+        *chain.from_iterable(details.items()),
         *chain.from_iterable(events.items()),
     ]
 
@@ -195,7 +196,6 @@ def _pack(
         )
         for index, span in spans.items()
     ]
-    # Lua knows strings, not text: without bin types both arrive as strings.
     entries = [text for event in refused for text in (event.member, str(event.milliseconds), event.entry)]
     stored_sift = sift.stored if sift else ""
     argument = (
@@ -208,5 +208,4 @@ def _pack(
         entries,
         (MAX_REFUSED, MAX_REFUSED_OF_BUCKET),
     )
-    packed: bytes = msgpack.packb(argument, use_bin_type=False)
-    return packed
+    return _encode(argument)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 from projector.fold.batch import Batch, Span
 from projector.store.apply import ApplyStep, encode, remembered
@@ -23,6 +23,17 @@ class Standing:
 
     next: tuple[int, ...]
     fingerprints: tuple[str, ...]
+
+
+class Part(NamedTuple):
+    """What one bucket is sent of a batch, and the spans, by their index, that are in it."""
+
+    packed: bytes
+    spans: Mapping[int, Span]
+
+
+# By bucket, what is sent of a batch to the generation that it was prepared for.
+Prepared = Mapping[int, Part]
 
 
 class Generation:
@@ -57,21 +68,36 @@ class Generation:
                 for index, name in enumerate(partitions)
             }
 
-    async def apply(self, batch: Batch) -> int:
-        """Join the batch into every bucket and move the positions; return how many jobs changed.
+    def prepare(self, batch: Batch) -> Prepared:
+        """Return a batch as it is sent; a bucket that stands beyond a span is not sent it again.
 
-        A bucket that stands beyond a span (it was ahead when the projector resumed) is not sent it again. Raises what
-        the step raises; then some buckets may have the batch and others not.
+        It was ahead when the projector resumed.
         """
         sifts = self.sifts
         jobs = encode(batch, self.pointer.buckets, sifts)
         refused = remembered(batch, self.pointer.buckets, sifts)
+        parts: dict[int, Part] = {}
+        for bucket in self.buckets.numbers:
+            if due := _due(batch, bucket):
+                packed = self._step.pack(bucket, jobs[bucket], due, sifts.get(bucket), refused[bucket])
+                parts[bucket] = Part(packed, due)
+        return parts
 
-        async def apply(bucket: int) -> int:
-            due = _due(batch, bucket)
-            return await self._step(bucket, jobs[bucket], due, sifts.get(bucket), refused[bucket]) if due else 0
+    async def write(self, prepared: Prepared) -> int:
+        """Join what was prepared into every bucket and move the positions; return how many jobs changed.
 
-        return sum(await self.buckets.each(apply))
+        Raises what the step raises; then some buckets may have the batch and others not.
+        """
+
+        async def write(bucket: int) -> int:
+            part = prepared.get(bucket)
+            return await self._step(bucket, part.packed, part.spans) if part else 0
+
+        return sum(await self.buckets.each(write))
+
+    async def apply(self, batch: Batch) -> int:
+        """Prepare a batch and write it."""
+        return await self.write(self.prepare(batch))
 
     async def ledgers(self) -> dict[str, Ledger]:
         """Return the ledger of every partition, by its name."""

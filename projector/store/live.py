@@ -8,7 +8,7 @@ from projector.errors import BucketMissingError, BucketSealedError, ForeignProje
 from projector.fold.batch import Batch
 from projector.store.buckets import Buckets, Offsets
 from projector.store.catalog import Catalog, State
-from projector.store.generation import Generation, Skipped
+from projector.store.generation import Generation, Prepared, Skipped
 from projector.store.sifting import first_round
 from schemas.redis_layout import FOLD_VERSION, Pointer
 from service.redis import AnyRedis
@@ -73,8 +73,16 @@ class Live:
         """
         await self._buckets(await self._ensure_pointer()).mend(log_ends)
 
+    def prepare(self, batch: Batch) -> Prepared:
+        """Prepare a batch for the generation that was opened, see `Generation`."""
+        return self.generation.prepare(batch)
+
+    async def write(self, prepared: Prepared) -> int:
+        """Write what was prepared since it was opened, see `Generation`."""
+        return await self.generation.write(prepared)
+
     async def apply(self, batch: Batch) -> int:
-        """Apply a batch to the generation that was opened, see `Generation`."""
+        """Prepare a batch and write it."""
         return await self.generation.apply(batch)
 
     async def check_pointer(self) -> None:

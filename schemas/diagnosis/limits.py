@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final, NamedTuple
 
-from schemas.lifecycle import FINISHED, STAGE_NAMES
+from schemas.lifecycle import FINISHED, STAGE_NAMES, STAGES
 
-DEFAULT_LIMITS: Final = "started=10m,configuring=30m,running=24h,uploading=1h,silent=15m,job=48h"
+DEFAULT_LIMITS: Final = ",".join(
+    [*(f"{stage.name}={stage.limit}" for stage in STAGES if stage != FINISHED), "silent=15m", "job=48h"]
+)
 LIMITS_MEANING: Final = "How long stages, silence and a job may last before that is told; what is not named stays."
 MAX_LIMIT: Final = timedelta(days=3650)
 

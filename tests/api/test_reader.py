@@ -1,16 +1,21 @@
 """The reader: one call for those who ask at the same moment, and nobody's cancellation is another's."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from api.metrics import Metrics
 from api.projection.buckets import Buckets
-from api.projection.generation import Bucket
-from api.projection.lookup import Changes, FeedPlace, Lookup
+from api.projection.errors import StoreUnavailableError, UnavailableError
+from api.projection.generation import Bucket, Generation
+from api.projection.lookup import Changes, FeedPlace, Lookup, Search
 from api.projection.reader import Reader
+from api.projection.scan import Scan
 from api.projection.store import Store
 from api.settings import ApiSettings
 from schemas.redis_layout import CHANGES
@@ -119,3 +124,31 @@ async def followed(reader: Reader, bucket: Bucket, changes: Changes) -> FeedPlac
         if answer.is_done:
             return answer.reached
         changes = changes._replace(after=answer.reached, known=answer.known)
+
+
+@pytest.mark.parametrize("fault", ["another incarnation", "no answer"])
+async def test_what_failed_is_let_go_at_once(
+    reader: Reader, buckets: Buckets, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """An answer that failed is no garbage that waits to be found: under faults that is much, with the rows it has."""
+    if fault == "no answer":
+
+        async def broken(*_: object) -> None:
+            await asyncio.sleep(0)
+            raise StoreUnavailableError(fault)
+
+        monkeypatch.setattr(buckets, "look_up", broken)
+    gc.collect()
+    gc.disable()
+    try:
+        generation = Generation(1, (bucket._replace(incarnation=fault),))
+        scan = Scan(reader.ask, generation, Search(("jobid:x",), None, None), asyncio.Lock())
+        kept = weakref.ref(scan)
+        with suppress(UnavailableError):
+            await scan.fill(10)
+            pytest.fail("there is nothing that could be answered")
+        del scan
+        await asyncio.sleep(0.05)
+        assert kept() is None
+    finally:
+        gc.enable()

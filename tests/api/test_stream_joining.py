@@ -158,6 +158,25 @@ async def test_what_changes_between_two_parts_of_a_snapshot_is_told(
             assert set(source.statuses_of("job-0")) == {5}
 
 
+async def test_who_has_a_part_of_a_snapshot_is_told_to_forget_it(api: Client, applying: Applying) -> None:
+    """A client that is cut between two parts begins again: what went meanwhile must not stay with it."""
+    for start in range(0, MANY, 90):
+        jobs = range(start, min(start + 90, MANY))
+        await applying.apply(*[event(job=f"job-{number}", event_id=str(number)) for number in jobs])
+    async with event_source(api, OWNER) as source:
+        await source.is_joined()
+    first, last = source.events[0], source.events[-1]
+    assert not first.data["last"]
+    assert last.data["last"]
+    async with event_source(api, OWNER, Last_Event_ID=first.id or "") as again:
+        await again.is_joined()
+        assert again.named("reset") == [{"reason": "interrupted"}]
+        assert sum(len(part["jobs"]) for part in again.named("snapshot")) == MANY
+    async with event_source(api, OWNER, Last_Event_ID=last.id or "") as again:
+        await again.is_joined()
+        assert again.told == []
+
+
 async def test_the_end_is_not_said_before_the_client_was_told_what_has_ended(
     api: Client, applying: Applying, snapshots: Gate, answers: Gate
 ) -> None:

@@ -1,68 +1,101 @@
-"""The benchmarks: each figure beside the plain alternative, in one run, on one machine: `make bench`."""
+"""The benchmarks: each figure beside its goal and the plain alternative, in one run, on one machine: `make bench`."""
 
 import asyncio
-import os
-import platform
-import statistics
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import click
 
-from tests.bench.catch_up import WORKLOAD, CatchUp, load, measure_plain, measure_projector
+from tests.bench.catch_up import measure_catch_up
+from tests.bench.documents import PAGE, write
+from tests.bench.figures import Figures
 from tests.bench.latency import measure_latency
-from tests.bench.reads import measure_reads
-from tests.bench.rebuilds import measure_memory, measure_queries, measure_rebuilds
+from tests.bench.lists import measure_lists
+from tests.bench.place import SMALL, Place, Sizes, machine, server_of
+from tests.bench.reads import measure_queries
+from tests.bench.rebuilds import measure_rebuild
+from tests.bench.redis_cost import measure_alive, measure_memory
+from tests.bench.replays import measure_replays
 from tests.bench.streams import measure_streams
-from tests.support.services import running_services
+from tests.bench.table import missing, plain
+from tests.support.services import Services, running_services
 
-ROUNDS = 3
-STREAMS = 1000
-STREAM_SECONDS = 5.0
+STREAM_SECONDS: Final = 5.0
+
+
+def measure_stream(place: Place) -> None:
+    """Measure streams beside a subscription for each client."""
+    with place.redis("streams") as services:
+        seconds = min(STREAM_SECONDS, 2 * place.sizes.seconds)
+        lines = asyncio.run(measure_streams(services.redis_url, place.room("streams"), place.sizes.streams, seconds))
+    place.figures.notes.extend(lines)
+
+
+PARTS: Final[dict[str, Callable[[Place], None]]] = {
+    "catch-up": measure_catch_up,
+    "memory": measure_memory,
+    "alive": measure_alive,
+    "queries": measure_queries,
+    "lists": measure_lists,
+    "latency": measure_latency,
+    "rebuild": measure_rebuild,
+    "streams": measure_stream,
+}
+# What is measured when it is asked for alone: it takes long, and has no goal.
+OTHERS: Final[dict[str, Callable[[Place], None]]] = {"replay": measure_replays}
+# What needs no Kafka.
+WITHOUT_LOG: Final = {"memory", "alive", "queries", "lists", "streams"}
 
 
 @click.command()
-@click.option("--jobs", default=100_000, show_default=True, help="Simulated jobs, about five events each.")
-@click.option("--rounds", default=ROUNDS, show_default=True, help="Pairs of runs; the median ratio counts.")
-@click.option("--large", default=1_000_000, show_default=True, help="Jobs of the large log that is rebuilt; 0: none.")
-def main(jobs: int, rounds: int, large: int) -> None:
-    """Measure catch-up, rebuild, latency, reads and streams beside the plain alternatives."""
+@click.option("--only", multiple=True, type=click.Choice([*PARTS, *OTHERS]), help="A part of it; may be repeated.")
+@click.option("--rounds", type=click.IntRange(min=1), help=f"How often, by turns. [default: {Sizes.rounds}]")
+@click.option("--jobs", type=click.IntRange(min=100), help=f"Jobs of the log, of five events. [default: {Sizes.jobs}]")
+@click.option("--small", is_flag=True, help="Show that everything works, in a minute; the figures say nothing.")
+@click.option(
+    "--docs",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Write tables and plots into this page. [default: docs/performance.md, when all of it is measured]",
+)
+def main(only: Sequence[str], rounds: int | None, jobs: int | None, docs: Path | None, *, small: bool) -> None:
+    """Measure everything beside its goal and the plain alternatives, by turns, and write docs/performance.md."""
+    sizes = SMALL if small else Sizes()
+    sizes = replace(sizes, rounds=rounds or sizes.rounds, jobs=jobs or sizes.jobs)
+    parts = list(dict.fromkeys(only)) or list(PARTS)
+    figures = Figures()
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        services = stack.enter_context(running_services(directory / "services"))
-        click.echo(
-            f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {services.source}"
-        )
-        run = CatchUp(services, directory)
-        stack.enter_context(run.deployment)
-        events = load(run, jobs)
-        click.echo(f"catch-up of {events} events of {jobs} jobs ({WORKLOAD})")
-        ratios, rates = [], []
-        for number in range(rounds):
-            plain, ours = measure_plain(run, events), measure_projector(run, events)
-            ratios.append(ours / plain)
-            rates.append(ours)
-            click.echo(
-                f"  {number + 1}: plain pipeline {plain:>9,.0f}/s   projector {ours:>9,.0f}/s   {ratios[-1]:.2f} times"
-            )
-        click.echo(f"  median ratio {statistics.median(ratios):.2f}")
-        for line in measure_rebuilds(run, events, statistics.median(rates)):
-            click.echo(line)
-        for line in asyncio.run(measure_queries(run)):
-            click.echo(line)
-        run.deployment.forget()
-        for line in measure_reads(run):
-            click.echo(line)
-        for line in asyncio.run(measure_latency(run)):
-            click.echo(line)
-        for line in asyncio.run(measure_streams(services.redis_url, directory, STREAMS, STREAM_SECONDS)):
-            click.echo(line)
-        if large:
-            run = CatchUp(services, directory / "large")
-            stack.enter_context(run.deployment)
-            click.echo(f"rebuild of the log of {large} jobs: {measure_memory(run.deployment, load(run, large))}")
+        place = Place(services=_services(stack, directory, parts), directory=directory, sizes=sizes, figures=figures)
+        with place.redis("first") as services:
+            measured_on = f"{machine(server_of(services.redis_url))}; {sizes.rounds} rounds, {sizes.jobs:,} jobs"
+        click.echo(measured_on)
+        for part in parts:
+            click.echo(part)
+            noted, drawn = len(figures.notes), set(figures.curves)
+            (PARTS | OTHERS)[part](place)
+            curves = [f"  {name}: {_points(figures, name)}" for name in figures.curves if name not in drawn]
+            for line in (*plain(figures, [part]), *curves, *figures.notes[noted:]):
+                click.echo(line)
+    if docs or not (only or small):
+        write(figures, measured_on, docs or PAGE)
+    if lacking := missing(figures, parts):
+        raise click.ClickException(f"not measured: {', '.join(lacking)}")
+
+
+def _points(figures: Figures, curve: str) -> str:
+    return ", ".join(f"{y:.1f} at {x:,.0f}" for x, y in figures.curve(curve))
+
+
+def _services(stack: ExitStack, directory: Path, parts: Sequence[str]) -> Services:
+    """Return the servers; none are started when no part needs a log."""
+    if WITHOUT_LOG.issuperset(parts):
+        return Services("", "", "none")
+    return stack.enter_context(running_services(directory / "services"))
 
 
 if __name__ == "__main__":

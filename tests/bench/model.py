@@ -12,8 +12,9 @@ from typing import Final, cast
 
 import click
 
-from tests.bench.catch_up import LIMIT_SECONDS, WORKLOAD, CatchUp, load
+from tests.bench.catch_up import LIMIT_SECONDS, NEAR, PARTITIONS, WORKLOAD, messages
 from tests.support.deployment import Deployment
+from tests.support.processes import started
 from tests.support.services import running_services
 
 EVENTS: Final = 100_000_000
@@ -82,10 +83,10 @@ def disk_bytes(directory: Path, topic: str) -> int:
     return sum(path.stat().st_size for path in directory.rglob(f"{topic}-*/*.log"))
 
 
-def measure(run: CatchUp, jobs: int, directory: Path, say: Callable[[str], None]) -> None:
+def measure(place: Deployment, jobs: int, directory: Path, say: Callable[[str], None]) -> None:
     """Measure each cost once, and say what it is for one and for many."""
-    place = run.deployment
-    events = load(run, jobs)
+    place.publish(messages(NEAR, jobs))
+    events = sum(place.log_ends().values())
     limit_seconds = LIMIT_SECONDS + jobs * MOST_SECONDS_FOR_A_JOB
 
     def tell(what: str, unit: str, total: float, *, of_events: bool) -> None:
@@ -129,9 +130,9 @@ def main(jobs: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         with running_services(directory / "services") as services:
-            run = CatchUp(services, directory)
-            with run.deployment:
-                measure(run, jobs, directory, click.echo)
+            topic = f"model-{os.getpid()}"
+            with Deployment(services, topic, directory, partitions=PARTITIONS, start=started) as place:
+                measure(place, jobs, directory, click.echo)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from projector.fold.batch import MAX_BATCH_BYTES, MAX_BATCH_RECORDS, Batch
+from projector.fold.batch import MAX_BATCH_BYTES, MAX_BATCH_RECORDS, MAX_SENT_CHARACTERS, MAX_STEP_JOBS, Batch
 from projector.fold.batches import SLICE_BYTES, SLICE_RECORDS, Stretch, batches
 from projector.fold.record import fingerprint_of
 from projector.store.apply import encode
@@ -78,13 +78,47 @@ def test_batches_are_bounded_in_records() -> None:
 
 def test_batches_are_bounded_in_bytes() -> None:
     """Large records make smaller batches."""
-    large = record(0, event(message="x" * 900, algologURL="http://e/" + "y" * 2000))
-    assert large.value is not None
-    count = 2 * MAX_BATCH_BYTES // len(large.value)
+    large = record(0, b" " * 10_000)
+    count = 2 * MAX_BATCH_BYTES // 10_000
     made = folded([replace(large, offset=offset) for offset in range(count)], count, 0)
     assert len(made) > 1
-    assert all(batch.size_bytes < MAX_BATCH_BYTES + len(large.value) for batch in made)
+    assert all(batch.size_bytes < MAX_BATCH_BYTES + 10_000 for batch in made)
     assert sum(batch.records for batch in made) == count
+
+
+def test_batches_are_bounded_in_what_is_sent() -> None:
+    """Large jobs make smaller batches, and no more is sent of one than was counted."""
+    count = 2 * MAX_SENT_CHARACTERS // 3_000
+    details = {"message": "x" * 900, "algologURL": "http://e/" + "y" * 2000}
+    made = folded([record(offset, event(job=f"job-{offset}", **details)) for offset in range(count)], count, 0)
+    assert len(made) > 1
+    for batch in made:
+        assert batch.sent_characters < MAX_SENT_CHARACTERS + SLICE_BYTES
+        sent = sum(len(text) for job in encode(batch, 1, {})[0] for text in job if isinstance(text, str))
+        assert sent < batch.sent_characters + 200 * len(batch.jobs)  # what all jobs have, as the names of fields
+    assert sum(batch.records for batch in made) == count
+
+
+def test_batches_are_bounded_in_jobs() -> None:
+    """Reports of one job are one job to Redis, so that many of them fit; of so many jobs no more are added."""
+    few, count = 100, MAX_BATCH_RECORDS
+    made = folded([record(offset, event(job=f"job-{offset % few}")) for offset in range(count)], count, 0)
+    assert [(batch.records, len(batch.jobs)) for batch in made] == [(count, few)]
+    made = folded([record(offset, event(job=f"job-{offset}")) for offset in range(count)], count, 0)
+    assert {len(batch.jobs) for batch in made} == {MAX_STEP_JOBS}
+    made = folded([record(offset, b"rubbish") for offset in range(count)], count, 0)
+    assert {len(batch.refused) for batch in made} == {MAX_STEP_JOBS}
+
+
+def test_a_batch_of_many_jobs_ends_with_its_partition() -> None:
+    """The next partition's jobs are others, so they wait for a batch of their own; a few go together."""
+    sizes = (MAX_STEP_JOBS - 100, 10, 20, MAX_STEP_JOBS - 100, 30)
+    stretches = []
+    for number, size in enumerate(sizes):
+        records = [record(offset, event(job=f"{number}-{offset}")) for offset in range(size)]
+        stretches.append(Stretch(f"t/{number}", 0, size, (0,), records))
+    made = [[span.partition for span in batch.spans] for batch in batches(stretches) if batch]
+    assert made == [["t/0"], ["t/1", "t/2", "t/3"], ["t/4"]]
 
 
 def test_the_caller_has_a_turn_between_slices() -> None:

@@ -16,7 +16,7 @@ from projector.replay.follow.log_up_to_limit import KnownLetters
 from tests.support.events import event, record
 
 ITEM = TopicPartition("t", 0)
-RECORDS = [record(offset, event()) for offset in range(2_000)]
+RECORDS = [record(offset, event()) for offset in range(4 * MAX_BATCH_RECORDS)]
 
 
 class Place:
@@ -54,13 +54,25 @@ class ThinLink:
         self.projector: Projector
         self.tried: list[int] = []
         self.troubles: list[str | None] = []
-        self.was_idle = False
+        self.was_idle = self.is_at_work = self.was_prepared_meanwhile = False
 
     async def open(self, _: object) -> None:
         """Nothing is needed."""
 
-    async def apply(self, batch: Batch) -> int:
+    def prepare(self, batch: Batch) -> Batch:
+        """Take note of whether another one is under way meanwhile."""
+        self.was_prepared_meanwhile |= self.is_at_work
+        return batch
+
+    async def write(self, batch: Batch) -> int:
         """Take a batch, or not; the loop goes on as far as it can meanwhile."""
+        self.is_at_work = True
+        try:
+            return await self._write(batch)
+        finally:
+            self.is_at_work = False
+
+    async def _write(self, batch: Batch) -> int:
         for _ in range(20):
             self.was_idle |= self.projector.is_idle
             await asyncio.sleep(0)
@@ -112,3 +124,9 @@ async def test_who_waits_for_a_batch_is_not_idle() -> None:
     store = await run(MAX_BATCH_RECORDS, 20)
     assert store.place.stored == len(RECORDS)
     assert not store.was_idle
+
+
+async def test_a_batch_is_prepared_while_redis_has_the_one_before() -> None:
+    """Redis does not wait until what is sent next was encoded."""
+    store = await run(MAX_BATCH_RECORDS, 20)
+    assert store.was_prepared_meanwhile

@@ -13,7 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from projector.errors import DeadLetterError
-from projector.fold.batch import MAX_BATCH_RECORDS
+from projector.fold.batch import MAX_STEP_JOBS
 from projector.fold.record import RefusedRecord
 from projector.letters import sending
 from projector.letters.headers import HEADER_PREFIX
@@ -93,8 +93,8 @@ async def test_a_burst_of_refused_records_passes(scene: Scene) -> None:
     """However many records are refused at once, their letters are written, once each and by the thousand."""
     await scene.take(1_000_000)
     began = time.monotonic()
-    for first in range(0, BURST, MAX_BATCH_RECORDS):
-        await scene.writer.deliver([refused(0, offset) for offset in range(first, first + MAX_BATCH_RECORDS)])
+    for first in range(0, BURST, MAX_STEP_JOBS):
+        await scene.writer.deliver([refused(0, offset) for offset in range(first, first + MAX_STEP_JOBS)])
     rate = BURST / (time.monotonic() - began)
     assert rate > LEAST_LETTERS_A_SECOND
     assert await scene.places() == {(0, offset): 1 for offset in range(BURST)}

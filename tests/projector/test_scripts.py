@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from projector.errors import CallTimeoutError, DamagedBucketError, ScriptError, StoreUnavailableError
 from projector.expiry.walk import Step, count_all
-from projector.fold.batch import MAX_BATCH_RECORDS
+from projector.fold.batch import MAX_STEP_JOBS
 from projector.fold.batches import Stretch, batches
 from projector.replay.generations.sealing import seal
 from projector.store import calls
@@ -80,7 +80,7 @@ async def test_all_else_of_a_bucket_works_with_ten_thousand_partitions(redis: Re
     names = [f"t/{number}" for number in range(PARTITIONS)]
     stretches = [Stretch(name, 0, number + 1, (0,), ()) for number, name in enumerate(names)]
     made = [batch for batch in batches(stretches) if batch]
-    assert max(len(batch.spans) for batch in made) == MAX_BATCH_RECORDS
+    assert max(len(batch.spans) for batch in made) == MAX_STEP_JOBS
     for batch in made:
         await generation.apply(batch)
     ends = {name: number + 1 for number, name in enumerate(names)}

@@ -10,9 +10,10 @@ from redis.asyncio import Redis
 from devstack import Redis as RedisServer
 from projector.errors import BatchTooLargeError
 from projector.expiry.walk import Mode, OldJobs, Step
-from projector.fold.batch import MAX_BATCH_RECORDS
+from projector.fold.batch import MAX_STEP_JOBS
 from projector.fold.batches import Stretch, batches
 from projector.store.live import Live
+from schemas.job_hash import MOST_CUT_BYTES, PIECE_BYTES
 from tests.support.events import event, record
 from tests.support.opening import LOG, known
 
@@ -68,6 +69,12 @@ class Scene:
         used: Any = await self.redis.info("cpu")
         return float(used["used_cpu_user_main_thread"] + used["used_cpu_sys_main_thread"])
 
+    async def looks(self) -> dict[str, int]:
+        """Return how often what may look at a job was called since the counts were set back."""
+        calls: Any = await self.redis.info("commandstats")
+        names = ("hmget", "hgetall", "hget", "hexists", "type", "zscore")
+        return {name: calls.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in names}
+
     async def _scripts(self) -> int:
         calls: Any = await self.redis.info("commandstats")
         return sum(int(calls[name]["calls"]) for name in ("cmdstat_evalsha", "cmdstat_eval") if name in calls)
@@ -88,7 +95,7 @@ def many(number: int) -> list[Event]:
     """Return reports of several batches, each of another job with all its fields."""
     url = "http://example.net/log"
     urls: Event = {"configlogURL": url, "publishlogURL": url, "algologURL": url, "outputsURL": [url]}
-    count = 4 * MAX_BATCH_RECORDS
+    count = 4 * MAX_STEP_JOBS
     return [
         event("finished", job=f"{number}-{job}", owner=f"0x{job:x}", message="m" * 100, **urls) for job in range(count)
     ]
@@ -114,18 +121,36 @@ async def test_a_repeated_stage_costs_one_look_at_its_job(scene: Scene, again: s
     await scene.apply([event("finished", job=f"job-{number}", time=first) for number in range(LARGE)])
     await scene.redis.config_resetstat()
     await scene.apply([event("finished", job=f"job-{number}", time=again) for number in range(LARGE)])
-    calls: Any = await scene.redis.info("commandstats")
-    looks = {
-        name: calls.get(f"cmdstat_{name}", {"calls": 0})["calls"]
-        for name in ("hmget", "hgetall", "hget", "type", "zscore")
-    }
-    assert looks == {
-        "hmget": LARGE + 1,
-        "hgetall": more,
-        "hget": 1,
-        "type": 0,
-        "zscore": 0,
-    }  # one of each for the bucket and its position
+    # One of each for the bucket and its position.
+    assert await scene.looks() == {"hmget": LARGE + 1, "hgetall": more, "hget": 1, "hexists": 0, "type": 0, "zscore": 0}
+
+
+async def test_a_new_job_costs_one_look_at_it(scene: Scene) -> None:
+    """A job that begins is not asked for its fields; each of its indexes is looked at, one that many share once."""
+    await scene.redis.config_resetstat()
+    await scene.apply([event("started", job=f"job-{number}") for number in range(LARGE)])
+    indexes = LARGE + 2
+    assert await scene.looks() == {"hmget": 1, "hgetall": 0, "hget": 1, "hexists": LARGE, "type": 0, "zscore": indexes}
+
+
+@pytest.mark.parametrize("size", [1, 70, MOST_CUT_BYTES - 3])
+@pytest.mark.parametrize(("first", "second"), [("running", "finished"), ("finished", "running")])
+async def test_a_detail_of_another_stage_costs_one_look(scene: Scene, first: str, second: str, size: int) -> None:
+    """Which stage's detail stays is told by its first piece, and of one that goes no piece is left."""
+    texts = {"running": "r" * 500, "finished": "f" * size}
+    message = {stage: [event(stage, job=f"job-{n}", message=texts[stage]) for n in range(LARGE)] for stage in texts}
+    await scene.apply(message[first])
+    await scene.redis.config_resetstat()
+    await scene.apply(message[second])
+    looks = await scene.looks()
+    assert (looks["hmget"], looks["hgetall"]) == (LARGE + 1, 0)
+    keys = await scene.redis.keys("short:*:job:*")
+    assert len(keys) == LARGE
+    whole = f"05={texts['finished']}".encode()
+    for key in keys:
+        stored: Any = await scene.redis.hgetall(key)
+        pieces = [stored[name] for name in sorted(stored) if name.startswith(b"message")]
+        assert pieces == [whole[at : at + PIECE_BYTES] for at in range(0, size + 4, PIECE_BYTES)]
 
 
 async def test_what_jobs_hold_already_is_bounded_too(scene: Scene) -> None:

@@ -66,6 +66,15 @@ def test_what_most_write_is_usual(value: bytes) -> None:
         pytest.param(with_data(outputsURL=[""]), id="an empty output"),
         pytest.param(with_data(outputsURL=["http://a"] * (MAX_OUTPUTS + 1)), id="too many outputs"),
         pytest.param(with_data(algologURL="http://u:p@a/"), id="a password"),
+        pytest.param(with_data(algologURL="http://a/b c"), id="a space in a URL"),
+        pytest.param(with_data(outputsURL=["http://a/b", "http://a/b c"]), id="a space in an output"),
+        pytest.param(with_data(outputsURL=["http://a/b", "ftp://a/b"]), id="another scheme"),
+        *(
+            pytest.param(with_data(configlogURL=url), id=url)
+            for url in ("http://", "http:///a", "https:///a/", "http://a?b")
+        ),
+        pytest.param(with_data(publishlogURL="http://a:12345/"), id="a long port"),
+        *(pytest.param(with_data(owner=owner), id=owner) for owner in ("0x", "1111", "0x1g", "0x1\n", "")),
         pytest.param(with_data(algologURL=LONGEST_URL + "x"), id="a URL that is too long"),
         pytest.param(with_data(message="x" * (MAX_TEXT_CHARACTERS + 1)), id="a text that is too long"),
         pytest.param(with_data(outcome="won"), id="another outcome"),

@@ -86,6 +86,6 @@ def test_ctrl_c_while_it_loads_is_silent(room: str, module: str) -> None:
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
 def test_what_was_closed_leads_nowhere(closed: str) -> None:
     """Started without standard streams, as some schedulers do, a program ends with the code of its outcome."""
-    address = "redis://127.0.0.1:1/0"
-    words = f"exec {sys.executable} -m projector generations --start-timeout-seconds 0.1 --redis-url {address} {closed}"
+    away = "--start-timeout-seconds 0.1 --kafka-bootstrap-servers 127.0.0.1:1"
+    words = f"exec {sys.executable} -m worker events {away} {closed}"
     assert subprocess.run(["sh", "-c", words], cwd=PROJECT, capture_output=True, check=False).returncode == 75

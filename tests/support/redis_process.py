@@ -22,11 +22,12 @@ _POLL_SECONDS = 0.01
 class RedisProcess:
     """A Redis of a test's own, which may be stopped, killed and started again."""
 
-    def __init__(self, directory: Path, *options: str) -> None:
+    def __init__(self, directory: Path, *options: str, binary: str | None = None) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._directory = directory
         self._options = options
+        self._binary = binary
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -38,7 +39,7 @@ class RedisProcess:
 
     def start(self) -> None:
         """Start it and return when it answers."""
-        server = shutil.which("redis-server") or shutil.which("valkey-server") or "redis-server"
+        server = self._binary or shutil.which("redis-server") or shutil.which("valkey-server") or "redis-server"
         self._process = subprocess.Popen([server, *self._arguments()], stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + START_SECONDS
         with SyncRedis(port=self.port, protocol=2) as client:

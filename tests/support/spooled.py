@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from devstack import free_port
+from tests.support.forks import Fork
 
 PROJECT = Path(__file__).parents[2]
 TOPIC = "job-events"
@@ -28,13 +29,8 @@ def away(spool: Path, **others: str) -> dict[str, str]:
 
 def execute(spool: Path, *command: str, options: tuple[str, ...] = (), **others: str) -> "subprocess.Popen[bytes]":
     """Start `status-worker exec`."""
-    return subprocess.Popen(
-        [*COMMAND, "exec", *JOB, *options, "--", *command],
-        env=away(spool, **others),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    words = ("-m", "operator_status", "exec", *JOB, *options, "--", *command)
+    return Fork(words, away(spool, **others), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def left(spool: Path) -> list[dict[str, Any]]:
@@ -50,10 +46,5 @@ def left(spool: Path) -> list[dict[str, Any]]:
 
 def script(spool: Path, text: str, **others: str) -> "subprocess.Popen[bytes]":
     """Start a Python program that uses the package as a worker does."""
-    return subprocess.Popen(
-        [sys.executable, "-c", text],
-        env=away(spool, **others),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    environment = away(spool, **others)
+    return Fork(("-c", text), environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import forks
 from tests.support.deployment import wait_for
 from tests.support.spooled import COMMAND, JOB, away, execute, left
 
@@ -230,7 +231,6 @@ def test_the_command_knows_which_job_it_is(tmp_path: Path) -> None:
 
 def test_options_of_the_command_are_its_own(tmp_path: Path) -> None:
     """Also without -- what stands behind the command is the command's."""
-    command = [*COMMAND, "exec", *JOB, "sh", "-c", "exit 6"]
-    done = subprocess.run(command, env=away(tmp_path), capture_output=True, timeout=LIMIT_SECONDS, check=False)
+    done = forks.run(("-m", "operator_status", "exec", *JOB, "sh", "-c", "exit 6"), away(tmp_path))
     assert done.returncode == 6
     assert left(tmp_path)[-1]["error"] == "exit code 6"

@@ -1,8 +1,6 @@
 """Reporting harms no job: nothing raises, nothing waits longer than it says, what events do not take is left out."""
 
 import logging
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -24,6 +22,7 @@ from projector.fold.job import FoldedJob
 from schemas.decode import decode
 from schemas.identity import JobIdentity
 from schemas.redis_layout import NEWS
+from tests.support import forks
 from tests.support.topics import read_topic
 
 WHO: dict[str, Any] = {"owner": "0x1111", "agreement_id": "0x2222", "job_id": "3333", "source": "/workers/gpu-7"}
@@ -128,9 +127,8 @@ def test_the_end_takes_five_seconds() -> None:
         "with JobReporter(owner='0x1111', agreement_id='0x2222', job_id='3333') as job:\n"
         "    job.running(); raise SystemExit(9)\n"
     )
-    environment = {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}", "PYTHONPATH": ":".join(sys.path)}
     before = time.monotonic()
-    done = subprocess.run([sys.executable, "-c", text], env=environment, capture_output=True, check=False)
+    done = forks.run(("-c", text), {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}"})
     assert done.returncode == 9
     assert END_SECONDS <= time.monotonic() - before < END_SECONDS + CLOSE_SECONDS + SLACK_SECONDS
 
@@ -158,8 +156,7 @@ def test_a_name_server_that_does_not_answer(tmp_path: Path) -> None:
         "                 delivery_timeout_seconds=0.5) as job: job.running()\n"
     )
     before = time.monotonic()
-    environment = {"PYTHONPATH": ":".join(sys.path)}
-    subprocess.run([sys.executable, "-c", text], cwd=tmp_path, env=environment, capture_output=True, check=True)
+    assert forks.run(("-c", text), {}, tmp_path).returncode == 0
     assert time.monotonic() - before < 0.5 + CLOSE_SECONDS + SLACK_SECONDS
 
 

@@ -13,7 +13,7 @@ from schemas.lifecycle import STAGES
 from worker.garbage import GARBAGE
 from worker.simulation import LATEST_PACES, LONGEST_JOB_PACES, Mix, SimulatedRecord, events
 
-JOBS = 2000
+JOBS = 1000
 SENT_AT = 2_000_000_000_000  # the records' timestamp, later than every event
 BAD_DAY = Mix(late=0.05, duplicates=0.05, out_of_order=0.05, garbage=0.05, failures=0.2)
 
@@ -128,7 +128,7 @@ def test_failures() -> None:
 def test_rate() -> None:
     """Once jobs begin and end equally often, so many records are due in a second, repetitions and garbage included."""
     mix = Mix(rate=200, pace_seconds=1, duplicates=0.1, garbage=0.1, failures=0.2)
-    steady = [record for record in events(1, JOBS, mix) if 10 <= record.due_seconds < 40]
+    steady = [record for record in events(1, 2 * JOBS, mix) if 10 <= record.due_seconds < 40]
     assert len(steady) / 30 == pytest.approx(200, rel=0.1)
 
 

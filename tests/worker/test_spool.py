@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -18,8 +17,9 @@ import pytest
 from operator_status import JobReporter
 from operator_status.delivery.spool import Spool, SpoolFullError
 from operator_status.event import ReportedJob, make_report
+from tests.support import forks
 from tests.support.deployment import wait_for
-from tests.support.spooled import COMMAND, JOB, PROJECT, away, execute, left, script
+from tests.support.spooled import COMMAND, JOB, away, execute, left, script
 from tests.support.topics import read_topic
 
 LIMIT_SECONDS = 60
@@ -49,10 +49,10 @@ async def delivered(kafka: str, topic: str) -> list[tuple[str, str]]:
     return [(event["type"].rpartition(".")[2], event["data"].get("message", "")) for event in events]
 
 
-def deliver(kafka: str, topic: str, spool: Path, *options: str) -> "subprocess.CompletedProcess[str]":
+def deliver(kafka: str, topic: str, spool: Path, *options: str) -> "subprocess.CompletedProcess[bytes]":
     """Run `status-worker deliver`."""
     environment = away(spool, KAFKA_BOOTSTRAP_SERVERS=kafka, KAFKA_TOPIC=topic)
-    return subprocess.run([*COMMAND, "deliver", *options], env=environment, capture_output=True, text=True, check=False)
+    return forks.run(("-m", "operator_status", "deliver", *options), environment)
 
 
 async def test_a_job_whose_kafka_is_away_all_its_life(kafka: str, topic: str, tmp_path: Path) -> None:
@@ -62,10 +62,10 @@ async def test_a_job_whose_kafka_is_away_all_its_life(kafka: str, topic: str, tm
     process.communicate()
     assert (process.returncode, time.monotonic() - before < LIMIT_SECONDS) == (3, True)
     done = deliver(kafka, topic, tmp_path)
-    assert (done.returncode, done.stdout) == (0, "3 reports delivered\n")
+    assert (done.returncode, done.stdout) == (0, b"3 reports delivered\n")
     assert sorted(await delivered(kafka, topic)) == [("finished", ""), ("running", ""), ("started", "")]
     assert list((tmp_path / topic).glob("*.json")) == []
-    assert deliver(kafka, topic, tmp_path).stdout == "0 reports delivered\n"
+    assert deliver(kafka, topic, tmp_path).stdout == b"0 reports delivered\n"
 
 
 async def test_the_next_job_delivers(kafka: str, topic: str, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_fault_at_each_step_of_writing(tmp_path: Path, fault: str, kind: str) 
         f"    Spool({str(tmp_path)!r}, 'topic').keep(report)\n"
         "except OSError as error: sys.exit(error.errno)\n"
     )
-    code = subprocess.run([sys.executable, "-c", text], cwd=PROJECT, check=False).returncode
+    code = forks.run(("-c", text), {}).returncode
     assert code == (-signal.SIGKILL if kind == "kill" else errno.ENOSPC)
     assert [one.key for one in spool.left()] == [b"1"]
     spool.keep(report(3))
@@ -221,16 +221,15 @@ def test_deliver_says_why_not(tmp_path: Path) -> None:
     execute(tmp_path, "true").communicate()
     done = deliver("127.0.0.1:1", "job-events", tmp_path, "--timeout=1")
     assert (done.returncode, len(left(tmp_path))) == (75, 3)
-    assert "nobody listens on 127.0.0.1:1" in done.stderr
-    environment = away(tmp_path) | {"WORKER_SPOOL": ""}
-    done = subprocess.run([*COMMAND, "deliver"], env=environment, capture_output=True, text=True, check=False)
-    assert (done.returncode, "WORKER_SPOOL" in done.stderr) == (2, True)
+    assert b"nobody listens on 127.0.0.1:1" in done.stderr
+    done = forks.run(("-m", "operator_status", "deliver"), away(tmp_path) | {"WORKER_SPOOL": ""})
+    assert (done.returncode, b"WORKER_SPOOL" in done.stderr) == (2, True)
 
 
 def test_deliver_watches(kafka: str, topic: str, tmp_path: Path) -> None:
     """It goes on sending what jobs leave, and ends when it is asked to."""
     environment = away(tmp_path, KAFKA_BOOTSTRAP_SERVERS=kafka, KAFKA_TOPIC=topic)
-    watching = subprocess.Popen([*COMMAND, "deliver", "--watch"], env=environment, stdout=subprocess.PIPE)
+    watching = forks.Fork(("-m", "operator_status", "deliver", "--watch"), environment, stdout=subprocess.PIPE)
     for _ in range(2):
         execute(tmp_path, "true", KAFKA_TOPIC=topic).communicate()
         wait_for(lambda: not list((tmp_path / topic).glob("*.json")), "what the job left is sent")

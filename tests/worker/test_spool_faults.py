@@ -1,8 +1,6 @@
 """A fault before each thing that a job does to its spool: what was on disk by then is on disk, or in Kafka."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -11,10 +9,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tests.support.spooled import PROJECT, TOPIC, away
+from tests.support import forks
+from tests.support.spooled import TOPIC, away
 from tests.support.topics import read_topic
 
-LIMIT_SECONDS = 60
 # In the suite every so many steps; SPOOL_STRIDE=1 takes all of them.
 STRIDE = int(os.environ.get("SPOOL_STRIDE", "6"))
 STEPS = 38  # what the job below does to its spool; a test holds it
@@ -75,14 +73,7 @@ os.write(1, f"={steps}\\n".encode())
 
 def run(spool: Path, kind: str, step: int, seconds: float = 0.1, **kafka: str) -> tuple[int, list[str], bytes]:
     """Run the job with a fault at a step; return its exit code, what it told, and its standard error."""
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(spool), kind, str(step), str(seconds)],
-        cwd=PROJECT,
-        env=away(spool, **kafka),
-        capture_output=True,
-        timeout=LIMIT_SECONDS,
-        check=False,
-    )
+    done = forks.run(("-c", PROGRAM, str(spool), kind, str(step), str(seconds)), away(spool, **kafka))
     return done.returncode, done.stdout.decode().splitlines(), done.stderr
 
 

@@ -4,7 +4,7 @@ from projector.errors import ProjectorError
 from projector.fold.batch import Batch
 from projector.store.buckets import Offsets
 from projector.store.catalog import Catalog
-from projector.store.generation import Generation, Skipped
+from projector.store.generation import Generation, Prepared, Skipped
 from projector.store.live import AskEnds
 from schemas.redis_layout import Pointer
 from service.redis import AnyRedis
@@ -53,9 +53,13 @@ class FilledGeneration:
         """Remove what is damaged of what the buckets keep beside their jobs, see `Buckets`."""
         await self.generation.buckets.mend(log_ends)
 
-    async def apply(self, batch: Batch) -> int:
-        """Apply a batch, see `Generation`."""
-        return await self.generation.apply(batch)
+    def prepare(self, batch: Batch) -> Prepared:
+        """Prepare a batch, see `Generation`."""
+        return self.generation.prepare(batch)
+
+    async def write(self, prepared: Prepared) -> int:
+        """Write what was prepared, see `Generation`."""
+        return await self.generation.write(prepared)
 
 
 def passed(skipped: Skipped, reached: Offsets) -> Skipped:

@@ -23,4 +23,4 @@ async def join(redis: AnyRedis, generation: Generation, items: Iterable[FoldedJo
             encoded[bucket_of(member, len(encoded))].append(encode_job(member, item, {}))
     for bucket in generation.buckets.numbers:
         if encoded[bucket] or refused[bucket]:
-            await step(bucket, encoded[bucket], {}, refused=refused[bucket])
+            await step(bucket, step.pack(bucket, encoded[bucket], {}, refused=refused[bucket]), {})

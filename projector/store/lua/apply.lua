@@ -15,10 +15,10 @@
 --   2 incarnation  the one the caller knows the bucket by
 --   3 partitions   array of {name, expected position, next position, fingerprint or "", dead letters, no record, index}
 --   4 jobs         flat array, for tables cost: of each job its member, score, number of fields, how many of them
---                  are of stages, number of counts, whether it may be made when it is not stored; owner, agreementId,
---                  jobId and attempt; the name of the first identity field, the names of the fields that hold the
---                  registers, those of stages first, their values; counts: index of a partition, events ...
---   5 names        array of {identity field names, index names, ledger suffixes, fingerprint suffix, job key name, name
+--                  are of stages, number of counts, whether it may be made when it is not stored; then names and
+--                  values as its hash has them: owner, agreementId, jobId (these whole) and attempt, the fields that hold
+--                  the registers, those of stages first, each before its pieces; counts: index of a partition, events ...
+--   5 names        array of {first identity field, index names, ledger suffixes, fingerprint suffix, job key name, name
 --                  of the field that tells of sifting, rules of jobs/job_hash.lua}
 --   6 sift         what that field is expected to be, "" when not there
 --   7 refused      flat array, of each refused event that names a job the member of that, milliseconds, its entry
@@ -35,7 +35,7 @@ local READ_BYTES = 2097152
 local call, pcall = redis.call, redis.pcall
 local payload = cmsgpack.unpack(ARGV[1])
 local base, incarnation, partitions, jobs, names = payload[1], payload[2], payload[3], payload[4], payload[5]
-local identity_fields, ledger, fingerprint, job_prefix, rules = names[1], names[3], names[4], base .. names[5], names[7]
+local owner_field, ledger, fingerprint, job_prefix, rules = names[1], names[3], names[4], base .. names[5], names[7]
 local index_prefixes = {}
 for i, name in ipairs(names[2]) do index_prefixes[i] = base .. name end
 
@@ -47,22 +47,27 @@ for _, partition in ipairs(partitions) do
   if stored ~= partition[2] then return {'moved', partition[1], stored} end
 end
 
--- Where the parts of a job are, from its member on.
-local SCORE, FIELDS, STAGES, COUNTS, MAY_BE_MADE, IDENTITY, NAMES = 1, 2, 3, 4, 5, 6, 10
+-- Where the parts of a job are, from its member on; of identities and of fields the names, of which the values are behind.
+local SCORE, FIELDS, STAGES, COUNTS, MAY_BE_MADE, IDENTITY, NAMES = 1, 2, 3, 4, 5, 6, 14
+local INDEXED = #index_prefixes
+local DETAIL, OTHER = 1, 2
+local kinds = {} -- of what are not stages, nor pieces
+for _, name in ipairs(rules.details) do kinds[name] = DETAIL end
+for _, name in ipairs(rules.others) do kinds[name] = OTHER end
 
--- Answers where the values of a job, its counts and the next job are.
+-- Answers where the counts of a job are, behind its fields, and the next job.
 local function places(at)
-  local values = at + NAMES + jobs[at + FIELDS]
-  local counts = values + jobs[at + FIELDS] + 1
-  return values, counts, counts + jobs[at + COUNTS]
+  local counts = at + NAMES + 2 * jobs[at + FIELDS]
+  return counts, counts + jobs[at + COUNTS]
 end
 
-local joins = {} -- by where a job is, what joins it into a hash that has something else already
+-- By where a job is, what joins it into a hash that has something else already, and the pieces that are left over.
+local joins, left_over = {}, {}
 
 local sound = {} -- indexes that were looked at: many jobs share one
 local function damaged_index(at)
-  for i, prefix in ipairs(index_prefixes) do
-    local index = prefix .. jobs[at + IDENTITY + i - 1]
+  for i = 1, INDEXED do
+    local index = index_prefixes[i] .. jobs[at + IDENTITY + 2 * i - 1]
     if not sound[index] then
       if type(pcall('ZSCORE', index, jobs[at])) == 'table' then return index end
       sound[index] = true
@@ -70,42 +75,77 @@ local function damaged_index(at)
   end
 end
 
--- Answers whether any field is stored with another content that may matter: more than that a report was recorded again.
-local function differs(at, values, stored)
-  for i = 1, jobs[at + FIELDS] do
-    local old, new = stored[i + 1], jobs[values + i]
-    if old and old ~= new and not (i <= jobs[at + STAGES] and is_recorded_later(old, new)) then return true end
+-- Answers whether what is stored must be read as a whole, for a field has another content that may matter: more than that
+-- a report was recorded again, and not a detail of another stage, of which the later one's stays.
+local function is_to_join(at, counts, stored)
+  local first_detail, is_decided = at + NAMES + 2 * jobs[at + STAGES], false
+  local number = 1
+  for i = at + NAMES, counts - 2, 2 do
+    number = number + 1
+    local old, new = stored[number], jobs[i + 1]
+    if i < first_detail then
+      if old and old ~= new and not is_recorded_later(old, new) then return true end
+    else
+      local kind = kinds[jobs[i]]
+      if kind then is_decided = false end
+      if old and old ~= new and not is_decided then
+        is_decided = kind == DETAIL and sub(old, 1, 2) ~= sub(new, 1, 2)
+        if not is_decided then return true end
+      end
+    end
   end
   return false
 end
 
--- Takes away the names of the fields that are stored. Answers whether any are left, and whether one is of a stage.
-local function keep_new(at, stored)
-  local any, has_stage, stages = false, false, jobs[at + STAGES]
-  for i = 1, jobs[at + FIELDS] do
-    if stored[i + 1] then
-      jobs[at + NAMES + i] = false
-    else
-      any, has_stage = true, has_stage or i <= stages
-    end
+-- Notes the pieces that a detail may have beyond those that it will have.
+local function leave_over(at, name, pieces)
+  for number = pieces + 1, MOST_PIECES do
+    left_over[at] = left_over[at] or {}
+    table.insert(left_over[at], name .. ':' .. number)
   end
+end
+
+-- Takes away the names of the fields that stay as they are stored. Answers whether any are left, and whether one is of a
+-- stage.
+local function keep_new(at, counts, stored)
+  local any, has_stage, first_detail = false, false, at + NAMES + 2 * jobs[at + STAGES]
+  local is_new, was_long, name, pieces, number = true, false, nil, 0, 1
+  local function end_detail()
+    if was_long and is_new then leave_over(at, name, pieces) end
+  end
+  for i = at + NAMES, counts - 2, 2 do
+    number = number + 1
+    local old, new, kind = stored[number], jobs[i + 1], kinds[jobs[i]]
+    if i < first_detail then
+      is_new = not old
+      has_stage = has_stage or is_new
+    elseif kind then -- and of its pieces what is true of it
+      end_detail()
+      name, pieces, was_long = jobs[i], 1, kind == DETAIL and old and #old == PIECE
+      is_new = not old or (kind == DETAIL and is_less(sub(old, 1, 2), sub(new, 1, 2)))
+    else
+      pieces = pieces + 1
+    end
+    if is_new then any = true else jobs[i] = false end
+  end
+  end_detail()
   return any, has_stage
 end
 
 -- Answers what joins a job into its hash, which has something else already, and the bytes of the hash.
-local function joined(at, values, key)
+local function joined(at, counts, key)
   local stored, batch, read, flat = {}, {}, 0, call('HGETALL', key)
   for i = 1, #flat, 2 do
     stored[flat[i]], read = flat[i + 1], read + #flat[i] + #flat[i + 1]
   end
-  for i = 1, jobs[at + FIELDS] do batch[jobs[at + NAMES + i]] = jobs[values + i] end
-  return changes_of(stored, batch, rules, jobs[at + IDENTITY + 2]), read
+  for i = at + NAMES, counts - 2, 2 do batch[jobs[i]] = jobs[i + 1] end
+  return changes_of(stored, batch, rules, jobs[at + IDENTITY + 5]), read
 end
 
 -- Answers whether a job that is stored must be indexed anew, or the key that is damaged. A score only rises (dateCreated
 -- only falls). The first index is written last and says whether all have been.
 local function is_to_index(at)
-  local first = index_prefixes[1] .. jobs[at + IDENTITY]
+  local first = index_prefixes[1] .. jobs[at + IDENTITY + 1]
   local current = pcall('ZSCORE', first, jobs[at])
   if type(current) == 'table' then return false, first end
   return not current or tonumber(current) < tonumber(jobs[at + SCORE])
@@ -114,20 +154,36 @@ end
 -- What each job needs: nothing, its improved registers, those and its indexes, or all of it.
 local NOTHING, REGISTERS, INDEXES, ALL = 0, 1, 2, 3
 
+-- Answers the owner and the fields that are stored of a job, or what says that its key is damaged. A job of which the
+-- first stage is reported is mostly a new one, which is found out for less.
+local function look(at, counts, key)
+  if jobs[at + NAMES] == rules.stages[1] then
+    local is_stored = pcall('HEXISTS', key, owner_field)
+    if is_stored == 0 then return {} end
+    if type(is_stored) == 'table' then return is_stored end
+  end
+  local asked, number = {owner_field}, 1
+  for i = at + NAMES, counts - 2, 2 do
+    number = number + 1
+    asked[number] = jobs[i]
+  end
+  return pcall('HMGET', key, unpack(asked))
+end
+
 -- Answers what a job needs and the bytes of what is stored of it, or false and the key that is damaged.
-local function need_of(at, values)
+local function need_of(at, counts)
   local key, damaged = job_prefix .. jobs[at], nil
-  local stored = pcall('HMGET', key, unpack(jobs, at + NAMES, values))
+  local stored = look(at, counts, key)
   if stored.err then return false, key end
   local need, read = ALL, 0
   if stored[1] then
     for _, old in ipairs(stored) do read = read + (old and #old or 0) end
     local any, has_stage
-    if differs(at, values, stored) then
-      joins[at], read = joined(at, values, key)
+    if is_to_join(at, counts, stored) then
+      joins[at], read = joined(at, counts, key)
       any, has_stage = #joins[at].set > 0, joins[at].has_stage
     else
-      any, has_stage = keep_new(at, stored)
+      any, has_stage = keep_new(at, counts, stored)
     end
     need = any and REGISTERS or NOTHING
     if has_stage then
@@ -144,11 +200,11 @@ local function need_of(at, values)
 end
 
 local needs, read_bytes = {}, 0
-local at, values, counts, after = 1, nil, nil, nil
-while at <= #jobs do
+local at, last, counts, after = 1, #jobs, nil, nil
+while at <= last do
   if read_bytes > READ_BYTES then return {'large'} end
-  values, counts, after = places(at)
-  local need, told = need_of(at, values)
+  counts, after = places(at)
+  local need, told = need_of(at, counts)
   if not need then return {'damaged', told, jobs[at]} end
   needs[#needs + 1] = need
   read_bytes = read_bytes + told
@@ -158,29 +214,30 @@ end
 local writes = {} -- one table for all jobs
 
 -- Indexes first: a job that was half written is found to be new or changed again, and so is mended.
-local function write_job(at, values, need)
-  local last, changes = 0, joins[at]
+local function write_job(at, counts, need)
+  local key, changes = job_prefix .. jobs[at], joins[at]
   if need >= INDEXES then
-    for i = #index_prefixes, 1, -1 do
-      call('ZADD', index_prefixes[i] .. jobs[at + IDENTITY + i - 1], 'GT', jobs[at + SCORE], jobs[at])
+    for i = INDEXED, 1, -1 do
+      call('ZADD', index_prefixes[i] .. jobs[at + IDENTITY + 2 * i - 1], 'GT', jobs[at + SCORE], jobs[at])
     end
   end
   if changes then
     -- Pieces that are left over are read by nobody, others that are missing would be missed.
-    call('HSET', job_prefix .. jobs[at], unpack(changes.set))
-    if #changes.gone > 0 then call('HDEL', job_prefix .. jobs[at], unpack(changes.gone)) end
+    call('HSET', key, unpack(changes.set))
+    if #changes.gone > 0 then call('HDEL', key, unpack(changes.gone)) end
     return
   end
   if need == ALL then
-    for i, name in ipairs(identity_fields) do
-      writes[last + 1], writes[last + 2], last = name, stored_identifier(jobs[at + IDENTITY + i - 1]), last + 2
-    end
+    for i = at + IDENTITY + 1, at + IDENTITY + 5, 2 do jobs[i] = stored_identifier(jobs[i]) end
+    call('HSET', key, unpack(jobs, at + IDENTITY, counts - 1))
+    return
   end
-  for i = 1, jobs[at + FIELDS] do
-    local name = jobs[at + NAMES + i]
-    if name then writes[last + 1], writes[last + 2], last = name, jobs[values + i], last + 2 end
+  local size = 0
+  for i = at + NAMES, counts - 2, 2 do
+    if jobs[i] then writes[size + 1], writes[size + 2], size = jobs[i], jobs[i + 1], size + 2 end
   end
-  call('HSET', job_prefix .. jobs[at], unpack(writes, 1, last))
+  call('HSET', key, unpack(writes, 1, size))
+  if left_over[at] then call('HDEL', key, unpack(left_over[at])) end
 end
 
 local applied, known = {}, {}
@@ -188,9 +245,9 @@ local changed = {}
 at = 1
 for _, need in ipairs(needs) do
   local tally = known
-  values, counts, after = places(at)
+  counts, after = places(at)
   if need ~= NOTHING then
-    write_job(at, values, need)
+    write_job(at, counts, need)
     tally, changed[#changed + 1] = applied, jobs[at]
   end
   for i = counts, after - 1, 2 do tally[jobs[i]] = (tally[jobs[i]] or 0) + jobs[i + 1] end

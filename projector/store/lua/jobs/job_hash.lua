@@ -5,7 +5,7 @@
 -- Follows jobs/pieces.lua: whole(fields, name), PIECE.
 
 local find, match, sub = string.find, string.match, string.sub
-local MOST_CUT, JOB_ID = 512, '{ jobId }'
+local MOST_CUT, MOST_PIECES, JOB_ID = 512, 9, '{ jobId }'
 
 -- Answers whether the last piece of a stage's register differs from another one's in the record alone, which is a later
 -- one: then it is the same report, if all pieces before it are the same, and that which is stored stays.
