@@ -10,7 +10,7 @@ import uvloop
 
 from tests.bench.place import AOF, Place, redis_seconds
 from tests.bench.plain import project
-from tests.bench.streams import used_seconds
+from tests.bench.stream_clients import used_seconds
 from tests.support.deployment import Deployment, Message, wait_for
 from tests.support.processes import started
 from tests.support.services import Services

@@ -12,7 +12,7 @@ import aiohttp
 from tests.bench.figures import percentile
 from tests.bench.place import Place
 from tests.bench.reads import LISTED_OTHERS, LONG_OWNER, Read, reading
-from tests.bench.streams import used_seconds
+from tests.bench.stream_clients import used_seconds
 from tests.support.client import STATUS
 
 READERS: Final = 20

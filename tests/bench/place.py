@@ -32,10 +32,12 @@ class Sizes:
     loads: tuple[int, ...] = (200, 1000, 2000, 4000)
     # Jobs alive when the cost of an event is measured.
     alive: tuple[int, ...] = (10_000, 50_000, 150_000)
-    streams: int = 1000
+    streams: tuple[int, ...] = (1000, 5000)
 
 
-SMALL: Final = Sizes(rounds=1, jobs=400, seconds=0.3, listed=400, loads=(200, 2000), alive=(100, 1_000), streams=500)
+SMALL: Final = Sizes(
+    rounds=1, jobs=400, seconds=0.3, listed=400, loads=(200, 2000), alive=(100, 1_000), streams=(100, 500)
+)
 
 
 @dataclass(frozen=True, kw_only=True)

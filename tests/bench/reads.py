@@ -15,7 +15,7 @@ import aiohttp
 from devstack import free_port
 from schemas.identity import JobIdentity
 from tests.bench.place import Place
-from tests.bench.streams import used_seconds
+from tests.bench.stream_clients import used_seconds
 from tests.bench.typical import PREFIX, Filling, typical_events, typical_jobs
 from tests.support.api_process import server
 from tests.support.client import STATUS
