@@ -28,7 +28,6 @@ from tests.bench.stream_clients import (
     owner_of,
     part_of,
     resident_bytes,
-    used_seconds,
 )
 from tests.support.api_process import server
 from tests.support.applying import Applying
