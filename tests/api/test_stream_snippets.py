@@ -67,7 +67,7 @@ async def test_the_lines_of_the_readme_follow_a_job(
     """A page on another origin shows each stage, by a stream or, where that is refused, by asking again and again."""
     api = await start_api(projection.prefix, API_STREAMS=str(streams))
     elsewhere = await start_api(projection.prefix)
-    [lines] = [block.text for block in blocks(README) if block.language == "html"]
+    [code] = [block.text for block in blocks(README) if block.language == "javascript"]
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
@@ -78,7 +78,6 @@ async def test_the_lines_of_the_readme_follow_a_job(
         page.on("console", lambda message: shown.append(message.text) if message.type == "log" else None)
         page.on("request", lambda request: asked.append(request.url))
         await page.goto(f"{elsewhere.url}/livez")
-        code = lines.removeprefix('<script type="module">').strip().removesuffix("</script>")
         await page.add_script_tag(content=code.replace(ADDRESS, api.url), type="module")
         for number, stage in enumerate(STAGES):
             await applying.report(stage, "4444")
