@@ -8,9 +8,8 @@ from typing import Final
 
 import uvloop
 
-from tests.bench.place import AOF, Place, redis_seconds
+from tests.bench.place import AOF, Place, redis_seconds, used_seconds
 from tests.bench.plain import project
-from tests.bench.stream_clients import used_seconds
 from tests.support.deployment import Deployment, Message, wait_for
 from tests.support.processes import started
 from tests.support.services import Services

@@ -183,8 +183,8 @@ def _p99(times: list[float]) -> float:
     return times[int(len(times) * 0.99)]
 
 
-async def main(hostility: Hostility) -> None:
-    """Measure once and print it."""
+async def measure_once(hostility: Hostility) -> Noticed:
+    """Start a Redis and an API; return what a good client notices there."""
     with tempfile.TemporaryDirectory() as name, RedisProcess(Path(name)) as redis:
         async with client_of(redis.url) as client:
             projection = Projection(client, "hostile")
@@ -192,8 +192,8 @@ async def main(hostility: Hostility) -> None:
             await seed(projection, hostility)
         with server(Path(name), REDIS_URL=redis.url, REDIS_PREFIX="hostile") as running:
             async with Client(await running.address()) as api:
-                sys.stdout.write(f"{await notice(api, running.process.pid, hostility)}\n")
+                return await notice(api, running.process.pid, hostility)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Hostility()))
+    sys.stdout.write(f"{asyncio.run(measure_once(Hostility()))}\n")

@@ -10,9 +10,8 @@ from typing import Final
 import aiohttp
 
 from tests.bench.figures import percentile
-from tests.bench.place import Place
+from tests.bench.place import Place, used_seconds
 from tests.bench.reads import LISTED_OTHERS, LONG_OWNER, Read, reading
-from tests.bench.stream_clients import used_seconds
 from tests.support.client import STATUS
 
 READERS: Final = 20

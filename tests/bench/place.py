@@ -11,6 +11,7 @@ from typing import Final
 from redis import Redis
 
 from tests.bench.figures import Figures
+from tests.bench.hostile_clients import Hostility
 from tests.support.redis_process import RedisProcess
 from tests.support.services import Services
 
@@ -33,10 +34,18 @@ class Sizes:
     # Jobs alive when the cost of an event is measured.
     alive: tuple[int, ...] = (10_000, 50_000, 150_000)
     streams: tuple[int, ...] = (1000, 5000)
+    hostility: Hostility = Hostility(seconds=10)  # noqa: RUF009 - it cannot be changed
 
 
 SMALL: Final = Sizes(
-    rounds=1, jobs=400, seconds=0.3, listed=400, loads=(200, 2000), alive=(100, 1_000), streams=(100, 500)
+    rounds=1,
+    jobs=400,
+    seconds=0.3,
+    listed=400,
+    loads=(200, 2000),
+    alive=(100, 1_000),
+    streams=(100, 500),
+    hostility=Hostility(readers=20, searches=5, pages=1, listed=3000, huge_jobs=20, seconds=1),
 )
 
 
@@ -68,6 +77,12 @@ def server_of(url: str) -> str:
         info = redis.info("server")
     name = info.get("server_name", "redis")
     return f"{name}-server {info[f'{name}_version']}"
+
+
+def used_seconds(pid: int) -> float:
+    """Return how much processor time a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def redis_seconds(redis: Redis) -> float:

@@ -14,8 +14,7 @@ import aiohttp
 
 from devstack import free_port
 from schemas.identity import JobIdentity
-from tests.bench.place import Place
-from tests.bench.stream_clients import used_seconds
+from tests.bench.place import Place, used_seconds
 from tests.bench.typical import PREFIX, Filling, typical_events, typical_jobs
 from tests.support.api_process import server
 from tests.support.client import STATUS

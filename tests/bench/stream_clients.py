@@ -137,12 +137,6 @@ def part_of(sorted_values: Sequence[float], part: float) -> float:
     return sorted_values[min(len(sorted_values) - 1, int(len(sorted_values) * part))]
 
 
-def used_seconds(pid: int) -> float:
-    """Return how much processor time a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def resident_bytes(pid: int) -> int:
     """Return how much memory a process holds."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -19,6 +19,7 @@ import orjson
 from api.settings import MAX_STREAMS
 from devstack import free_port
 from schemas.lifecycle import STAGE_NAMES
+from tests.bench.place import used_seconds
 from tests.bench.plain_streams import plain_streams
 from tests.bench.stream_clients import (
     CLIENTS_OF_AN_OWNER,
@@ -27,7 +28,6 @@ from tests.bench.stream_clients import (
     owner_of,
     part_of,
     resident_bytes,
-    used_seconds,
 )
 from tests.support.api_process import server
 from tests.support.applying import Applying

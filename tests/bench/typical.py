@@ -6,7 +6,7 @@ from random import Random
 from typing import Any, Final, Self
 from uuid import UUID
 
-from projector.fold.batch import MAX_STEP_JOBS, Batch
+from projector.fold.batch import Batch
 from projector.store.generation import Generation
 from schemas.event_time import sortable_timestamp
 from schemas.identity import JobIdentity
@@ -16,6 +16,7 @@ from schemas.redis_layout import Pointer
 from tests.support.seeding import PARTITION, TOPIC, Projection
 
 RECORDS_BETWEEN: Final = 200
+PORTION_EVENTS: Final = 500
 OWNERS: Final = 1000
 BEGAN_MILLISECONDS: Final = 1_700_000_000_000
 STAGE_MILLISECONDS: Final = 61_234
@@ -44,9 +45,9 @@ def typical_events(identities: Sequence[JobIdentity], stages: Sequence[int] = ra
 
 
 def portions(events: Iterable[JobEvent]) -> Iterator[list[JobEvent]]:
-    """Yield events in the projector's portions."""
+    """Yield events in portions."""
     remaining = iter(events)
-    while portion := list(islice(remaining, MAX_STEP_JOBS)):
+    while portion := list(islice(remaining, PORTION_EVENTS)):
         yield portion
 
 
@@ -66,14 +67,18 @@ class Filling:
         return cls(Generation(redis, PREFIX, pointer))
 
     async def apply(self, events: Iterable[JobEvent]) -> None:
-        """Apply events, in batches of the projector's size."""
-        for portion in portions(events):
-            batch, start = Batch(), self._next
-            index, span = batch.span_of(PARTITION, start, (start,))
-            for offset, event in enumerate(portion, start):
-                batch.add(event, index, f"{PARTITION}/{offset}")
-            self._next += len(portion)
-            span.next, span.records = self._next, len(portion)
+        """Apply events, in batches as full as the projector's."""
+        batch = Batch()
+        for event in events:
+            index, span = batch.span_of(PARTITION, self._next, (self._next,))
+            batch.add(event, index, f"{PARTITION}/{self._next}")
+            batch.records += 1
+            self._next += 1
+            span.next, span.records = self._next, batch.records
+            if batch.is_full:
+                await self._generation.apply(batch)
+                batch = Batch()
+        if batch.records:
             await self._generation.apply(batch)
 
 

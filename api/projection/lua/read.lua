@@ -92,19 +92,28 @@ local function in_others(others, examined)
   return is_in
 end
 
+local second_pieces = {}
+for i, field in ipairs(fields) do second_pieces[i] = field .. ':2' end
+
 -- A register of 64 bytes goes on in pieces behind it (schemas/job_hash.py), until one is shorter. Adds these to the fields
 -- of a row at the places that are cut.
 local function complete(row, key, cut)
-  local number = 2
-  while #cut > 0 do
-    local names, longer = {}, {}
-    for i, at in ipairs(cut) do names[i] = fields[at] .. ':' .. number end
-    for i, piece in ipairs(call('HMGET', key, unpack(names))) do
-      local at = cut[i]
-      row[at] = row[at] .. (piece or '')
-      if piece and #piece == PIECE then longer[#longer + 1] = at end
+  local number, names = 2, {}
+  for i = 1, #cut do names[i] = second_pieces[cut[i]] end
+  while true do
+    local longer = {}
+    local pieces = call('HMGET', key, unpack(names))
+    for i = 1, #cut do
+      local at, piece = cut[i], pieces[i]
+      if piece then
+        row[at] = row[at] .. piece
+        bytes = bytes - #piece
+        if #piece == PIECE then longer[#longer + 1] = at end
+      end
     end
-    cut, number = longer, number + 1
+    if #longer == 0 then return end
+    cut, number, names = longer, number + 1, {}
+    for i = 1, #cut do names[i] = fields[cut[i]] .. ':' .. number end
   end
 end
 
@@ -117,16 +126,24 @@ end
 
 local function fetch(member, score, with_refused)
   local key = base .. job_key .. member
-  local row, cut = pcall('HMGET', key, unpack(fields)), {}
-  if row.err then row = {} end
-  for i = 1, field_count do
-    row[i] = row[i] or false
-    if row[i] and #row[i] == PIECE then cut[#cut + 1] = i end
+  local row, cut, size = pcall('HMGET', key, unpack(fields)), nil, 0
+  if row.err then
+    row = {}
+    for i = 1, field_count do row[i] = false end
   end
-  complete(row, key, cut)
   for i = 1, field_count do
-    if row[i] then bytes = bytes - #row[i] end
+    local value = row[i]
+    if value then
+      local length = #value
+      size = size + length
+      if length == PIECE then
+        cut = cut or {}
+        cut[#cut + 1] = i
+      end
+    end
   end
+  bytes = bytes - size
+  if cut then complete(row, key, cut) end
   row[field_count + 1] = with_refused and refused_of(member) or false
   if row[field_count + 1] then bytes = bytes - #row[field_count + 1] end
   row[field_count + 2], row[field_count + 3] = score, member
