@@ -11,7 +11,7 @@ from typing import Any, Final
 from projector.__main__ import main
 from projector.fold.batch import Batch
 from projector.fold.job import FoldedJob
-from projector.replay.follow import follower_pool
+from projector.operating import child_processes
 from schemas.job_event import JobEvent
 from schemas.registers import STAGE_TIME, detail_stamp, stage_register, value_text
 
@@ -89,7 +89,7 @@ BREAKAGES: Final = {
 if breakage := os.environ.get(BROKEN_FOLD):
     BREAKAGES[breakage]()
     # What is forked from a process that has not imported this module would be right.
-    follower_pool.PROCESSES = multiprocessing.get_context("spawn")
+    child_processes.PROCESSES = multiprocessing.get_context("spawn")
 
 if __name__ == "__main__":
     main()
