@@ -44,14 +44,18 @@ def _rate(figures: Figures) -> pygal.Bar | None:
     measured = {name: key for name, key in _WORKLOADS.items() if figures.median(f"{key}/ratio") is not None}
     if not measured:
         return None
-    chart = pygal.Bar(title="Catch-up: events a second", x_labels=list(measured), **_LOOKS)
+    chart = pygal.Bar(
+        title="Catch-up: events a second; a job's events near (500 apart) or far (50,000)",
+        x_labels=list(measured),
+        **_LOOKS,
+    )
     for name, part in (("plain pipeline", "plain"), ("one projector", "projector")):
         chart.add(name, [round(figures.median(f"{key}/{part}") or 0) for key in measured.values()])
     return chart
 
 
 def _cost(figures: Figures) -> pygal.XY | None:
-    title = "The last event of a job: microseconds of CPU, by thousands of jobs alive"
+    title = "The last event of a job: us of CPU, by thousands of jobs alive"
     return _curves(figures, title, {REDIS_CURVE: 1000, PROJECTOR_CURVE: 1000})
 
 

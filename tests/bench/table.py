@@ -137,12 +137,12 @@ def missing(figures: Figures, parts: Sequence[str]) -> list[str]:
 
 
 def shown(value: float | None) -> str:
-    """Return a figure with three digits that count, or more."""
+    """Return a figure with the three digits that count, or more."""
     if value is None:
         return ""
     if abs(value) >= 100:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}".removesuffix(".00")
+    return f"{value:.1f}".removesuffix(".0") if abs(value) >= 10 else f"{value:.2f}".rstrip("0").removesuffix(".")
 
 
 def _line(row: Row, figures: Figures, *goals: str) -> str:
