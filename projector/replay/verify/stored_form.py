@@ -39,8 +39,8 @@ def hash_of_facts(kept: Kept, carried: str | None = None) -> dict[str, str]:
     stages = _stages_of(kept)
     values = (stored_identifier(owner), stored_identifier(agreement), stored_identifier(job), str(attempt))
     fields = dict(zip(IDENTITY_FIELDS, values, strict=True))
-    fields.update(stages_in_hash(stages))
-    fields.update(details_in_hash(_details_of(kept, carried), stages, job))
+    registers = stages_in_hash(stages) + details_in_hash(_details_of(kept, carried), stages, job)
+    fields.update(zip(registers[::2], registers[1::2], strict=True))
     return fields
 
 
