@@ -27,6 +27,7 @@ LIMITS: Final = (
     "half request",
     "page bytes",
     "page search",
+    "page wait",
 )
 _QUERIES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 1024)
 

@@ -49,7 +49,7 @@ class AtOnce:
 
     def answer(self, raw_query: str, query: Query, caller: Caller, view: View, first: First) -> Answer | None:
         """Return the answer to a query; None when what it was given at first is not all of it, or not whole."""
-        generation, portion = first
+        generation, portion, _ = first
         made = self._made.get((raw_query, view))
         if made is not None and made[0].portion is portion and made[0].generation is generation:
             return made[1]

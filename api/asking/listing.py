@@ -25,6 +25,8 @@ TYPICAL_JOB_BYTES: Final = 400
 # when it has searched for so long.
 PAGE_BYTES: Final = 4 * 1024 * 1024
 PAGE_SEARCH_SECONDS: Final = 0.5
+# When Redis has been waited for this long, what was read is sent: a list begins, and a page ends.
+SENT_AFTER_SECONDS: Final = 0.5
 # How long a stream waits for a Redis that does not answer before it is cut.
 PATIENCE_SECONDS: Final = 5.0
 PATIENCE_PAUSE_SECONDS: Final = 0.1
@@ -121,6 +123,8 @@ async def read_page(scan: Scan, limit: int, render: Render, room: Room) -> Liste
             return Listed(chunk.array(), chunk.has_unfinished or not chunk.jobs, None)
         if chunk.bytes >= PAGE_BYTES:
             return Listed(chunk.array(), chunk.has_unfinished, last, "page bytes")
+        if chunk.jobs and scan.waited_seconds > SENT_AFTER_SECONDS:
+            return Listed(chunk.array(), chunk.has_unfinished, last, "page wait")
         if scan.is_searching and loop.time() > search_until and (reached := scan.reached):
             return Listed(chunk.array(), chunk.has_unfinished, reached, "page search")
         await _fill(scan, room, min(limit + 1 - chunk.jobs, CALL_JOBS))
@@ -134,7 +138,7 @@ async def read_list(scan: Scan, render: Render, room: Room) -> Listed:
         room.hold(chunk.bytes)
         if scan.is_done:
             return Listed(chunk.array(), chunk.has_unfinished or not chunk.jobs, None)
-        if chunk.is_full(room):
+        if chunk.is_full(room) or (chunk.jobs and scan.waited_seconds > SENT_AFTER_SECONDS):
             stream = _stream(b"[" + chunk.json(), chunk.job_bytes, _Rest(scan, seen, render, room))
             return Listed(stream, has_unfinished=True, next=None)
         await _fill(scan, room, min(CHUNK_JOBS - chunk.jobs, _wanted(room, chunk.job_bytes)))

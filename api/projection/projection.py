@@ -14,10 +14,11 @@ from api.projection.standing import Freshness, freshness
 
 
 class First(NamedTuple):
-    """What the only bucket that is asked gave at first, in the generation that was live then."""
+    """What the only bucket that is asked gave at first, in the generation that was live then, and how long it took."""
 
     generation: Generation
     portion: Portion
+    seconds: float = 0
 
 
 class Projection:
@@ -77,6 +78,8 @@ class Projection:
         buckets = generation.asked(search.digest)
         if len(buckets) > 1:
             return None
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
             portion = await self._reader.ask(buckets[0], Lookup(search.indexes, count, search.after))
         except NotReadyError:
@@ -84,12 +87,12 @@ class Projection:
             raise
         if portion.standing.is_sealed:
             self._live.suspect()
-        return First(generation, portion)
+        return First(generation, portion, loop.time() - began)
 
     def begun(self, search: Search, first: First) -> Scan:
         """Return a scan that begins with what a search gave at first."""
         scan = Scan(self._reader.ask, first.generation, search, self._turn)
-        scan.begin_with(first.portion)
+        scan.begin_with(first.portion, first.seconds)
         return scan
 
     async def check_redis(self) -> str | None:

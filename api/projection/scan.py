@@ -93,6 +93,8 @@ class Scan:
         self._with_refused = search.with_refused
         self._turn = turn
         self._hidden = 0
+        # How long was waited for buckets until now, by the loop's clock.
+        self.waited_seconds = 0.0
         # Whether any row was read that is shown, or that is not shown since it has expired.
         self.has_rows = self.has_expired = False
         # How fresh all is that was read so far.
@@ -171,14 +173,18 @@ class Scan:
                 for branch in asked
             ]
         )
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         for branch in asked:
             # Not under a name: an error holds this frame, and a frame that holds what failed stays as long as garbage.
             branch.take_in(await answers.popleft())
+        self.waited_seconds += loop.time() - began
         self._note_freshness()
 
-    def begin_with(self, portion: Portion) -> None:
-        """Take in what its only bucket was asked already."""
+    def begin_with(self, portion: Portion, waited_seconds: float) -> None:
+        """Take in what its only bucket was asked already, which took so long."""
         self._branches[0].take_in(portion)
+        self.waited_seconds = waited_seconds
         self._note_freshness()
 
     def _note_freshness(self) -> None:
