@@ -11,7 +11,7 @@ from schemas.diagnosis.limits import DEFAULT_LIMITS, LIMITS_MEANING, checked_lim
 from service.settings import Host, Port, RedisSettings
 
 ANY_ORIGIN: Final = "*"
-# As many as one process was seen to tell what changes in time; more of them are for more processes.
+# As many as one process was seen to hold and to tell everything; more of them are for more processes.
 MAX_STREAMS: Final = 5000
 
 # A shorter token can be guessed.
