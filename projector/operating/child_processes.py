@@ -13,8 +13,9 @@ PROCESSES: SpawnContext | ForkServerContext = multiprocessing.get_context("spawn
 
 
 def obey_parent() -> None:
-    """Have this process leave the terminal's interrupts to the one that started it, and end when that ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Have this process not heed what tells a whole group of them to end, but end with the one that started it."""
+    for told in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(told, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

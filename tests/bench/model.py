@@ -83,56 +83,86 @@ def disk_bytes(directory: Path, topic: str) -> int:
     return sum(path.stat().st_size for path in directory.rglob(f"{topic}-*/*.log"))
 
 
-def measure(place: Deployment, jobs: int, directory: Path, say: Callable[[str], None]) -> None:
-    """Measure each cost once, and say what it is for one and for many."""
-    place.publish(messages(NEAR, jobs))
-    events = sum(place.log_ends().values())
-    limit_seconds = LIMIT_SECONDS + jobs * MOST_SECONDS_FOR_A_JOB
+@dataclass(frozen=True)
+class Model:
+    """A log of so many jobs and events, and where what it costs is told."""
 
-    def tell(what: str, unit: str, total: float, *, of_events: bool) -> None:
-        count, wanted = (events, EVENTS) if of_events else (jobs, JOBS)
-        say(str(Cost(what, unit, total, count, wanted)))
+    place: Deployment
+    jobs: int
+    events: int
+    say: Callable[[str], None]
 
-    def tell_of(command: str, *options: str, of_events: bool, what: str = "") -> float:
-        done = ran(place, *command.split(), *options)
-        tell(what or command, "s", done.seconds, of_events=of_events)
-        say(str(done))
+    def tell(self, what: str, unit: str, total: float, *, of_events: bool) -> None:
+        """Say what was measured, for one and for many."""
+        count, wanted = (self.events, EVENTS) if of_events else (self.jobs, JOBS)
+        self.say(str(Cost(what, unit, total, count, wanted)))
+
+    def tell_of(self, command: str, *options: str, of_events: bool, what: str = "") -> float:
+        """Run a command, say what it took, and return how long."""
+        done = ran(self.place, *command.split(), *options)
+        self.tell(what or command, "s", done.seconds, of_events=of_events)
+        self.say(str(done))
         return done.seconds
 
-    say(f"{events} events of {jobs} jobs ({WORKLOAD}); for {EVENTS:,} events and {JOBS:,} jobs:")
-    tell("log, lz4, on disk", "B", disk_bytes(directory, place.topic), of_events=True)
-    before, began = used_bytes(place), time.perf_counter()
-    process = place.start_projector()
-    place.wait_until_applied(limit_seconds)
-    tell("fill an empty Redis", "s", time.perf_counter() - began, of_events=True)
-    place.stop(process)
-    tell("Redis", "B", used_bytes(place) - before, of_events=False)
-    verified = tell_of("verify", of_events=True)
-    filled = tell_of("rebuild", of_events=True)
-    say(f"  a verify takes {verified / filled:.1f} times as long as a rebuild of the same log")
-    tell_of("generations list", of_events=False)
-    tell_of("generations drop", "1", "--wait", "0", of_events=False)
-    archive = place.directory / "archive.zst"
-    tell_of("export --zstd", "--output", str(archive), of_events=False)
-    tell("archive, zstd", "B", archive.stat().st_size, of_events=False)
+    def fill(self, directory: Path) -> None:
+        """Measure the log, how it is folded into an empty Redis, and what it takes there."""
+        self.say(f"{self.events} events of {self.jobs} jobs ({WORKLOAD}); for {EVENTS:,} events and {JOBS:,} jobs:")
+        self.tell("log, lz4, on disk", "B", disk_bytes(directory, self.place.topic), of_events=True)
+        before, began = used_bytes(self.place), time.perf_counter()
+        process = self.place.start_projector()
+        self.place.wait_until_applied(LIMIT_SECONDS + self.jobs * MOST_SECONDS_FOR_A_JOB)
+        self.tell("fill an empty Redis", "s", time.perf_counter() - began, of_events=True)
+        self.place.stop(process)
+        self.tell("Redis", "B", used_bytes(self.place) - before, of_events=False)
+
+    def rebuild(self, verified: float) -> float:
+        """Measure a rebuild, which needs room for two generations, and return how long it took."""
+        filled = self.tell_of("rebuild", of_events=True)
+        self.say(f"  a verify takes {verified / filled:.1f} times as long as a rebuild of the same log")
+        self.tell_of("generations drop", "1", "--wait", "0", of_events=False)
+        return filled
+
+    def export(self) -> Path:
+        """Measure an export, and return where it went."""
+        archive = self.place.directory / "archive.zst"
+        self.tell_of("export --zstd", "--output", str(archive), of_events=False)
+        self.tell("archive, zstd", "B", archive.stat().st_size, of_events=False)
+        return archive
+
+
+def measure(
+    place: Deployment, jobs: int, directory: Path, say: Callable[[str], None], *, is_one_generation: bool
+) -> None:
+    """Measure each cost once, and say what it is for one and for many."""
+    place.publish(messages(NEAR, jobs))
+    model = Model(place, jobs, sum(place.log_ends().values()), say)
+    model.fill(directory)
+    verified = model.tell_of("verify", of_events=True)
+    model.tell_of("generations list", of_events=False)
+    if is_one_generation:
+        model.export()
+        return
+    filled = model.rebuild(verified)
+    archive = model.export()
     place.forget()
     time.sleep(SETTLE_SECONDS)
-    imported = tell_of("import", str(archive), of_events=False)
+    imported = model.tell_of("import", str(archive), of_events=False)
     say(f"  import is {filled / imported:.1f} times as fast as a rebuild of the same log")
     place.command("projector", "expire", "--before", "1s", "--yes")
-    tell_of("rebuild", of_events=True, what="rebuild, all jobs expired")
+    model.tell_of("rebuild", of_events=True, what="rebuild, all jobs expired")
 
 
 @click.command()
 @click.option("--jobs", default=100_000, show_default=True, help="Simulated jobs, about five events each.")
-def main(jobs: int) -> None:
+@click.option("--one-generation", "is_one_generation", is_flag=True, help="Only what needs no room for a second one.")
+def main(jobs: int, *, is_one_generation: bool) -> None:
     """Measure what a projection costs, and tell what a large one would."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         with running_services(directory / "services") as services:
             topic = f"model-{os.getpid()}"
             with Deployment(services, topic, directory, partitions=PARTITIONS, start=started) as place:
-                measure(place, jobs, directory, click.echo)
+                measure(place, jobs, directory, click.echo, is_one_generation=is_one_generation)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -76,6 +77,19 @@ def test_a_process_that_is_killed_is_a_sentence() -> None:
         done_beside(os._exit, 1)
 
 
+def answer_in_part() -> None:
+    """Write the size of an answer and a little of it, and be gone."""
+    frame: Any = sys._getframe(2)  # noqa: SLF001 - what runs us knows where answers go
+    os.write(frame.f_locals["result_queue"]._writer.fileno(), struct.pack("!i", 1000) + b"x")  # noqa: SLF001 - as above
+    os._exit(1)
+
+
+def test_a_process_that_is_killed_while_it_answers_is_a_sentence() -> None:
+    """The rest of an answer is not waited for."""
+    with pytest.raises(CommandError, match="ended by somebody else"):
+        done_beside(answer_in_part)
+
+
 def test_what_goes_wrong_there_is_raised_here() -> None:
     """Nothing is lost between processes."""
     with pytest.raises(ValueError, match="invalid literal"):
@@ -84,7 +98,8 @@ def test_what_goes_wrong_there_is_raised_here() -> None:
 
 def test_interrupts_are_left_to_the_command() -> None:
     """A terminal sends Ctrl-C to all of them, and the command alone says what becomes of it."""
-    assert done_beside(signal.getsignal, signal.SIGINT) == signal.SIG_IGN
+    for told in (signal.SIGINT, signal.SIGTERM):
+        assert done_beside(signal.getsignal, told) == signal.SIG_IGN
 
 
 def test_they_end_with_the_command_though_it_was_killed() -> None:

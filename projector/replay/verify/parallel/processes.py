@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, Final, Generic, ParamSpec, TypeVar
@@ -19,6 +19,7 @@ SMALL_LOG_RECORDS: Final = 20_000
 # What each process has waiting beside what it works on.
 _WAITING: Final = 1
 # What is handed over goes through a pipe in pieces, by a thread that waits so long for each until Python lets it.
+_LOOK_SECONDS: Final = 1.0
 _SWITCH_SECONDS: Final = 0.0002
 
 Given = ParamSpec("Given")
@@ -28,7 +29,7 @@ Answer = TypeVar("Answer")
 class Processes:
     """Does work elsewhere, values in, values out; without an executor it does it at once."""
 
-    def __init__(self, executor: Executor | None, count: int) -> None:
+    def __init__(self, executor: ProcessPoolExecutor | None, count: int) -> None:
         self._executor = executor
         # How much may be under way.
         self.most = count * (1 + _WAITING)
@@ -44,7 +45,11 @@ class Processes:
 
     async def _done(self, work: Callable[..., Answer], given: tuple[Any, ...]) -> Answer:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, _worked, work, given)
+            running = asyncio.get_running_loop().run_in_executor(self._executor, _worked, work, given)
+            while not (await asyncio.wait({running}, timeout=_LOOK_SECONDS))[0]:
+                if self._executor and any(not process.is_alive() for process in _of(self._executor)):
+                    _kill(self._executor)
+            return running.result()
         except BrokenProcessPool as error:
             raise CommandError(
                 "a process that folded or compared was ended by somebody else, perhaps for want of memory: run verify "
@@ -89,7 +94,24 @@ def processes(count: int | None, records: int) -> Iterator[Processes]:
         yield Processes(executor, count)
     finally:
         sys.setswitchinterval(before)
+        _kill(executor)
         executor.shutdown(cancel_futures=True)
+
+
+def _of(executor: ProcessPoolExecutor) -> list[Any]:
+    return list((executor._processes or {}).values())  # noqa: SLF001 - there is no public way
+
+
+def _kill(executor: ProcessPoolExecutor) -> None:
+    """End all processes, and the wait for the rest of an answer in the midst of which one was killed.
+
+    The executor would wait for ever: it holds the other end of that pipe open itself.
+    """
+    for process in _of(executor):
+        process.kill()
+    answers: Any = executor._result_queue  # noqa: SLF001 - as above
+    if answers:
+        answers._writer.close()  # noqa: SLF001 - as above
 
 
 def _begin() -> None:
