@@ -72,27 +72,31 @@ def read_identifier(stored: bytes) -> str:
     return text[1:] if text[:1] == _NO_MARK else text
 
 
-def stages_in_hash(stages: Mapping[str, str]) -> dict[str, str]:
-    """Return the fields that hold the registers of stages."""
-    fields: dict[str, str] = {}
+def stages_in_hash(stages: Mapping[str, str]) -> list[str]:
+    """Return the fields that hold the registers of stages: names, each before its value."""
+    fields: list[str] = []
     for name, register in stages.items():
         if len(register) < _TWO_PIECES and register.isascii():  # as most are, and `_put` for any
-            fields[name] = register[:PIECE_BYTES]
-            if len(register) >= PIECE_BYTES:
-                fields[PIECES[name][1]] = register[PIECE_BYTES:]
+            if len(register) < PIECE_BYTES:
+                fields += name, register
+            else:
+                fields += name, register[:PIECE_BYTES], PIECES[name][1], register[PIECE_BYTES:]
         else:
             _put(fields, name, register)
     return fields
 
 
-def details_in_hash(details: Mapping[str, str], stages: Mapping[str, str], job_id: str) -> dict[str, str]:
-    """Return the fields that hold the registers of details, and others, of a job with these registers of stages."""
-    fields: dict[str, str] = {}
+def details_in_hash(details: Mapping[str, str], stages: Mapping[str, str], job_id: str) -> list[str]:
+    """Return the fields that hold the registers of details, and others, of a job with these registers of stages.
+
+    Names, each before its value.
+    """
+    fields: list[str] = []
     code = stamp = ""
     has_long_id = len(job_id) > len(JOB_ID)
     for name, register in details.items():
         if name not in _DETAILS:
-            fields[name] = register
+            fields += name, register
             continue
         if register[DETAIL_CODE] != code:
             code = register[DETAIL_CODE]
@@ -105,7 +109,7 @@ def details_in_hash(details: Mapping[str, str], stages: Mapping[str, str], job_i
             value = value.replace(job_id, JOB_ID)
         text = head + value
         if len(text) < PIECE_BYTES:
-            fields[name] = text
+            fields += name, text
         else:
             _put(fields, name, text)
     return fields
@@ -117,7 +121,8 @@ def hash_of(fields: Mapping[str, str]) -> dict[str, str]:
     details = {name: text for name, text in fields.items() if name not in stages and name not in IDENTITY_FIELDS}
     identity = {name: fields[name] for name in IDENTITY_FIELDS if name in fields}
     shortened = {name: stored_identifier(text) for name, text in identity.items() if name in _IDENTIFIERS}
-    return identity | shortened | stages_in_hash(stages) | details_in_hash(details, stages, fields.get("jobId", ""))
+    registers = stages_in_hash(stages) + details_in_hash(details, stages, fields.get("jobId", ""))
+    return identity | shortened | dict(zip(registers[::2], registers[1::2], strict=True))
 
 
 def fields_in(stored: Mapping[str, str]) -> dict[str, str]:
@@ -135,16 +140,13 @@ def fields_in(stored: Mapping[str, str]) -> dict[str, str]:
     return fields
 
 
-def _put(fields: dict[str, str], name: str, register: str) -> None:
+def _put(fields: list[str], name: str, register: str) -> None:
     size = len(register)
     if size < PIECE_BYTES or size > MOST_CUT_BYTES or not register.isascii():
-        fields[name] = register
+        fields += name, register
         return
-    fields[name] = register[:PIECE_BYTES]
-    pieces, at, number = PIECES[name], PIECE_BYTES, 1
-    while at <= size:
-        fields[pieces[number]] = register[at : at + PIECE_BYTES]
-        at, number = at + PIECE_BYTES, number + 1
+    for piece, at in zip(PIECES[name], range(0, size + 1, PIECE_BYTES), strict=False):
+        fields += piece, register[at : at + PIECE_BYTES]
 
 
 def _taken(fields: dict[str, str], pieces: tuple[str, ...]) -> str:

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 import devstack
 from tests.support.brokers import start_brokers_quickly
 from tests.support.deployment import Deployment
-from tests.support.machine import end_apis_at_once, make_way, use_own_ports
+from tests.support.machine import be_interrupted, end_apis_at_once, make_way, use_own_ports
 from tests.support.reception import Reception, ask_for_services
 from tests.support.services import Services, running_services, source_of_services
 from tests.support.source import leave_garbage_while_parsing
@@ -35,6 +35,7 @@ def pytest_configure() -> None:
     """Keep out of the way of the other processes that run tests, and let brokers cost little."""
     gc.disable()
     leave_garbage_while_parsing()
+    be_interrupted()
     use_own_ports()
     start_brokers_quickly()
     end_apis_at_once()

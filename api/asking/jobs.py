@@ -1,5 +1,6 @@
 """The endpoints that list jobs: the same query, paging and streaming, each with its own rendering."""
 
+import asyncio
 from functools import lru_cache
 from typing import Final
 
@@ -25,6 +26,7 @@ from api.metrics import Metrics
 from api.projection.errors import (
     DamagedJobError,
     NotReadyError,
+    StaleGenerationError,
     StoreUnavailableError,
     UnavailableError,
     UnconfirmedError,
@@ -77,12 +79,16 @@ class Jobs:
         view = _view(caller.is_admin, query.dates, query.as_of)
 
         wanted = first_wanted(query.limit, question.room)
-        first = None
+        first, stale_since = None, None
         if self._at_once is not None and not query.after:
-            first = await self._first(query, wanted)
+            began = asyncio.get_running_loop().time()
+            try:
+                first = await self._first(query, wanted)
+            except StaleGenerationError:
+                stale_since = began
             if first and (answer := self._at_once.answer(question.raw_query, query, caller, view, first)):
                 return answer
-        scan = self._projection.begun(query.search, first) if first else await self._scan(query, wanted)
+        scan = self._projection.begun(query.search, first) if first else await self._scan(query, wanted, stale_since)
         if query.after and not are_applied(query.after, scan.standings):
             await self._applied.wait(query.after, query.search.digest)
             scan = await self._scan(query, wanted)
@@ -101,13 +107,15 @@ class Jobs:
     async def _first(self, query: Query, wanted: int) -> First | None:
         try:
             return await self._projection.first(query.search, wanted)
+        except StaleGenerationError:
+            raise  # another one may be live, which is asked next
         except (NotReadyError, StoreUnavailableError, UnconfirmedError):
             self._metrics.unknown()
             raise
 
-    async def _scan(self, query: Query, wanted: int) -> Scan:
+    async def _scan(self, query: Query, wanted: int, stale_since: float | None = None) -> Scan:
         try:
-            return await self._projection.scan(self._telling.search(query), wanted)
+            return await self._projection.scan(self._telling.search(query), wanted, stale_since)
         except (NotReadyError, StoreUnavailableError, UnconfirmedError):
             self._metrics.unknown()
             raise

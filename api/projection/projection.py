@@ -28,14 +28,15 @@ class Projection:
         self._reader = reader
         self._turn = asyncio.Lock()
 
-    async def scan(self, search: Search, count: int) -> Scan:
+    async def scan(self, search: Search, count: int, stale_since: float | None = None) -> Scan:
         """Return a scan that has its first rows, about `count`; UnavailableError when there is no right answer now.
 
         A bucket that is not what the pointer said may be of a generation that was replaced a moment ago, so the
-        pointer is read again before anybody is turned away.
+        pointer is read again before anybody is turned away; at once, when `first` has found that, whose start is
+        `stale_since`: then all that is waited for counts from there, by the loop's clock.
         """
-        started = asyncio.get_running_loop().time()
-        generation = self._live.known()
+        started = asyncio.get_running_loop().time() if stale_since is None else stale_since
+        generation = self._live.known() if stale_since is None else None
         stale: StaleGenerationError | None = None
         if generation:
             try:
@@ -68,7 +69,7 @@ class Projection:
     async def first(self, search: Search, count: int) -> First | None:
         """Return what a search gives at first, when that takes a single call; None when it takes more to know.
 
-        UnavailableError when there is no right answer now.
+        StaleGenerationError when another generation may be live; UnavailableError when there is no right answer now.
         """
         generation = self._live.known()
         if generation is None:
@@ -78,8 +79,6 @@ class Projection:
             return None
         try:
             portion = await self._reader.ask(buckets[0], Lookup(search.indexes, count, search.after))
-        except StaleGenerationError:
-            return None
         except NotReadyError:
             self._live.suspect()
             raise

@@ -88,7 +88,7 @@ class Reader:
             del self._lines[bucket]
 
     async def _serve(self, bucket: Bucket, waiting: list[_Waiting]) -> None:
-        """Answer lookups of one bucket, those that go on with a long answer last."""
+        """Answer lookups of one bucket: those that go on with a long answer, or with a stream, last."""
         asked = [one for one in waiting if not one[1].done()]
         asked.sort(key=_goes_on)
         try:
@@ -114,7 +114,8 @@ class Reader:
 
 
 def _goes_on(waiting: _Waiting) -> bool:
-    return waiting[0].after is not None
+    # Whoever follows all jobs, in no index, tells everybody.
+    return waiting[0].after is not None and waiting[0].indexes != ()
 
 
 def _fail_all(asked: Sequence[_Waiting], error: Exception) -> None:

@@ -14,7 +14,7 @@ from api.following.subscriptions import Filter
 from api.following.telling import STATUS, array, gone_block, gone_in, item_json, status_item
 from api.projection.errors import DamagedJobError
 from api.projection.generation import Bucket, Generation
-from api.projection.lookup import Changes, FeedPlace, Row
+from api.projection.lookup import Changed, Changes, FeedPlace, Row
 from api.projection.projection import Projection
 from api.projection.reader import Reader
 from api.projection.scan import Scan
@@ -28,7 +28,7 @@ PART_BYTES: Final = 64 * 1024
 FIRST_JOBS: Final = 25
 CALL_JOBS: Final = 100
 ENTRIES_AT_ONCE: Final = 500
-# So many snapshots are read at a time: after a restart all clients want theirs at once.
+# So many streams read a snapshot, or what changed, at a time: after a restart all clients want theirs at once.
 SNAPSHOTS_AT_ONCE: Final = 32
 
 
@@ -110,7 +110,7 @@ class Reading:
         wanted, known = filter_of(query), 0
         while True:
             asked = Changes(query.search.indexes, ENTRIES_AT_ONCE, after, known)
-            answer = await self._reader.ask_changes(bucket, asked)
+            answer = await self._looked_at(bucket, asked)
             if answer.is_lost:
                 raise ResetError(why_lost(after, answer.feed))
             if answer.is_everything:
@@ -127,6 +127,14 @@ class Reading:
             if answer.is_done:
                 yield answer.feed
                 return
+
+    async def _looked_at(self, bucket: Bucket, asked: Changes) -> Changed:
+        """Return an answer that goes on; who is not looked at, for others took a whole call, keeps its turn."""
+        async with self._turns:
+            while True:
+                answer = await self._reader.ask_changes(bucket, asked)
+                if answer.is_done or answer.is_lost or (answer.reached, answer.known) != (asked.after, asked.known):
+                    return answer
 
     async def ended(self, query: Query) -> Ended | None:
         """Return what is known once a query has jobs and all of them have finished, else None; UnavailableError."""

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import msgspec
-
 from schemas.decode import Reason
 from schemas.identity import JobIdentity, job_member
 from schemas.redis_layout import partition_name
@@ -15,18 +13,6 @@ from schemas.refused_event import RefusedEvent, refused_event
 
 class Record(Protocol):
     """What is read of a consumed Kafka record."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes | None]]
-
-
-class PolledRecord(msgspec.Struct, gc=False):
-    """A record as a poll brings it: what of aiokafka's ConsumerRecord is looked at, made in a fraction of its time."""
 
     topic: str
     partition: int

@@ -6,18 +6,31 @@ unreadable are given first, and what ends a reading is kept beside them, so that
 Source: `PartitionRecords` of aiokafka 0.14, whose rules for transactions, markers and compacted batches these are.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain, count
 from typing import Any
 
+import msgspec
 from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.memory_records import MemoryRecords
 
-from projector.fold.record import PolledRecord, Record
+from projector.fold.record import Record
 from projector.log.codecs import Expansion, NoRoomError
 from projector.log.header_names import RecordsOfAnyName
+
+
+class PolledRecord(msgspec.Struct, gc=False):
+    """A record as a poll brings it: what of aiokafka's ConsumerRecord is looked at, made in a fraction of its time."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
 
 
 class KeptRecords(MemoryRecords):  # type: ignore[misc]

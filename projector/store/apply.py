@@ -151,8 +151,8 @@ def encode_job(member: str, job: FoldedJob, events: Mapping[int, int], sift: Sif
     return [
         member,
         str(score_of(unix_seconds(job.created))),
-        len(stages) + len(details),
-        len(stages),
+        (len(stages) + len(details)) // 2,  # names, each before its value
+        len(stages) // 2,
         2 * len(events),
         sift is None or has_news_since(sift.cutoff, job.stages.values(), job.details.values()),
         _OWNER,
@@ -163,8 +163,8 @@ def encode_job(member: str, job: FoldedJob, events: Mapping[int, int], sift: Sif
         job_id,
         _ATTEMPT,
         str(attempt),
-        *chain.from_iterable(stages.items()),
-        *chain.from_iterable(details.items()),
+        *stages,
+        *details,
         *chain.from_iterable(events.items()),
     ]
 

@@ -2,12 +2,16 @@
 
 import asyncio
 import time
+from typing import Any, cast
 
 import pytest
 
 from api.projection import deadline
 from api.projection.deadline import Deadline
-from api.projection.errors import StoreUnavailableError
+from api.projection.errors import StaleGenerationError, StoreUnavailableError
+from api.projection.generation import Bucket, Generation
+from api.projection.lookup import Search
+from api.projection.projection import Projection
 
 
 @pytest.fixture(autouse=True)
@@ -49,3 +53,42 @@ async def test_what_fails_by_itself_is_raised_as_it_is() -> None:
     with pytest.raises(asyncio.CancelledError):
         async with deadline_from_now():
             raise asyncio.CancelledError
+
+
+class Slow:
+    """A reader whose every answer comes late, and says that it is of another generation."""
+
+    def ask(self, *_: object) -> "asyncio.Task[Any]":
+        """Ask."""
+        return asyncio.create_task(self._late())
+
+    async def _late(self) -> None:
+        await asyncio.sleep(0.08)
+        raise StaleGenerationError("late")
+
+
+class Silent:
+    """A pointer that was read lately, and cannot be read again."""
+
+    def known(self) -> Generation:
+        """Return what was read."""
+        return Generation(1, (Bucket(1, 0, "", ""),))
+
+    def suspect(self) -> None:
+        """Be told that it may be another one."""
+
+    async def read(self) -> None:
+        """Wait in vain."""
+        await asyncio.Event().wait()
+
+
+async def test_what_a_first_call_took_counts() -> None:
+    """Who was told that another generation may be live does not wait all of it once more."""
+    projection = Projection(cast("Any", Silent()), cast("Any", Slow()))
+    search = Search(("jobid:x",), None, None)
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(StaleGenerationError):
+        await projection.first(search, 10)
+    with pytest.raises(StoreUnavailableError, match="no answer in time"):
+        await projection.scan(search, 10, began)
+    assert asyncio.get_running_loop().time() - began < 0.16

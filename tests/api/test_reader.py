@@ -5,6 +5,7 @@ import gc
 import weakref
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -12,13 +13,16 @@ from api.metrics import Metrics
 from api.projection.buckets import Buckets
 from api.projection.errors import StoreUnavailableError, UnavailableError
 from api.projection.generation import Bucket, Generation
-from api.projection.lookup import Lookup, Search
+from api.projection.lookup import Changes, FeedPlace, Lookup, Search
 from api.projection.reader import Reader
 from api.projection.scan import Scan
 from api.projection.store import Store
 from api.settings import ApiSettings
+from schemas.redis_layout import CHANGES
 from service.redis import connect
 from tests.support.seeding import Job, Projection
+
+ENTRIES, ASKING = 300, 60
 
 
 @pytest.fixture
@@ -89,6 +93,37 @@ async def test_an_unexpected_fault_is_the_answer_and_not_the_end(
         with pytest.raises(TypeError):
             await reader.ask(bucket, wanted("3333"))
     assert len((await reader.ask(bucket, wanted("3333"))).rows) == 1
+
+
+@pytest.mark.parametrize("follows_all", [False, True])
+async def test_very_many_who_come_again_at_once_share_what_a_call_may_do(
+    reader: Reader, bucket: Bucket, projection: Projection, redis: Any, *, follows_all: bool
+) -> None:
+    """Redis does a bounded piece for each call, however many want to know what changed; who tells all is first."""
+    await projection.put([Job()])
+    entry = {"check": "00000000", "jobs": Job().member, "gone": ""}
+    ids = [(await redis.xadd(projection.key(CHANGES), entry)).decode() for _ in range(ENTRIES)]
+    milliseconds, _, number = ids[0].partition("-")
+    first = FeedPlace(int(milliseconds), int(number), "00000000")
+    waiting = [Changes((f"owner:0x{number}",), ENTRIES, first) for number in range(ASKING)]
+    if follows_all:
+        waiting.append(Changes((), ENTRIES, first))
+    answers = await asyncio.gather(*(reader.ask_changes(bucket, it) for it in waiting))
+    looked_at = sum(answer.reached != first for answer in answers)
+    assert 0 < looked_at < ASKING
+    assert not follows_all or answers[-1].rows
+    ends = await asyncio.gather(*(followed(reader, bucket, it) for it in waiting))
+    assert {place.entry for place in ends} == {ids[-1]}
+
+
+async def followed(reader: Reader, bucket: Bucket, changes: Changes) -> FeedPlace:
+    """Ask on until all is told; return up to where."""
+    while True:
+        answer = await reader.ask_changes(bucket, changes)
+        assert not answer.is_lost
+        if answer.is_done:
+            return answer.reached
+        changes = changes._replace(after=answer.reached, known=answer.known)
 
 
 @pytest.mark.parametrize("fault", ["another incarnation", "no answer"])

@@ -4,6 +4,7 @@ import asyncio
 import statistics
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -17,8 +18,10 @@ pytestmark = [pytest.mark.xdist_group("searches"), pytest.mark.long(12)]
 MANY = 20_000
 SEARCHES = 50
 SMALL_QUERIES = 150
-# The median, since the machine has other things to do; and what a measurement of so few may be off by.
+# The median, since the machine has other things to do; and what a measurement of so few may be off by. They may come
+# while it measures the one and not the other, so that it is measured again; what takes too long does so each time.
 TIMES_AS_LONG, SECONDS_OFF = 2, 0.004
+MEASUREMENTS = 4
 
 
 @pytest.fixture
@@ -70,20 +73,32 @@ async def small_queries(api: Client) -> float:
 
 async def test_searches_leave_small_queries_their_time(crowded: Client) -> None:
     """While fifty search all the time, a small query takes at most twice as long as alone."""
+    measured = []
+    for _ in range(MEASUREMENTS):
+        alone = await small_queries(crowded)
+        async with searching(crowded):
+            beside = await small_queries(crowded)
+        if beside <= TIMES_AS_LONG * alone + SECONDS_OFF:
+            return
+        measured.append((alone, beside))
+    pytest.fail(f"small queries alone and beside searches took {measured}")
+
+
+@asynccontextmanager
+async def searching(api: Client) -> AsyncIterator[None]:
+    """Have fifty search all the time."""
 
     async def search_on() -> None:
         target = ""
         while True:
-            page = await crowded.get(target or f"{STATUS}?owner=0x1&agreementId=0xb&limit=10")
+            page = await api.get(target or f"{STATUS}?owner=0x1&agreementId=0xb&limit=10")
             target = next_page(page) or ""
 
-    alone = await small_queries(crowded)
-    searching = [asyncio.create_task(search_on()) for _ in range(SEARCHES)]
+    tasks = [asyncio.create_task(search_on()) for _ in range(SEARCHES)]
     try:
         await asyncio.sleep(1)  # each of them is past its first call
-        beside = await small_queries(crowded)
+        yield
     finally:
-        for task in searching:
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*searching, return_exceptions=True)
-    assert beside <= TIMES_AS_LONG * alone + SECONDS_OFF
+        await asyncio.gather(*tasks, return_exceptions=True)

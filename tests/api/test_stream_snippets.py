@@ -1,4 +1,4 @@
-"""The stream's own code on the HTTP page, run by a browser and by Node, against the API."""
+"""The stream's own code of the README and of the HTTP page, run by a browser and by Node, against the API."""
 
 import asyncio
 import shutil
@@ -9,8 +9,8 @@ import pytest
 from playwright.async_api import async_playwright
 
 from tests.support.applying import Applying
-from tests.support.client import STREAM, Client
-from tests.support.markdown import DOCS, blocks
+from tests.support.client import STREAM, Client, StartApi
+from tests.support.markdown import DOCS, README, blocks
 from tests.support.seeding import Projection
 from tests.support.waiting import until
 
@@ -56,6 +56,34 @@ async def test_a_browser_streams_a_job_by_the_pages_code(api: Client, applying: 
             await applying.report(stage)
             await until(lambda number=number: has_shown(shown, TEXTS[number]), stage, SECONDS)  # type: ignore[misc]
         assert list(dict.fromkeys(shown)) == TEXTS
+
+
+@pytest.mark.xdist_group("page")
+@pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed")
+@pytest.mark.parametrize("streams", [1, 0], ids=("streamed", "asked"))
+async def test_the_lines_of_the_readme_follow_a_job(
+    start_api: StartApi, applying: Applying, projection: Projection, streams: int
+) -> None:
+    """A page on another origin shows each stage, by a stream or, where that is refused, by asking again and again."""
+    api = await start_api(projection.prefix, API_STREAMS=str(streams))
+    elsewhere = await start_api(projection.prefix)
+    [code] = [block.text for block in blocks(README) if block.language == "javascript"]
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
+        )
+        page = await browser.new_page()
+        shown: list[str] = []
+        asked: list[str] = []
+        page.on("console", lambda message: shown.append(message.text) if message.type == "log" else None)
+        page.on("request", lambda request: asked.append(request.url))
+        await page.goto(f"{elsewhere.url}/livez")
+        await page.add_script_tag(content=code.replace(ADDRESS, api.url), type="module")
+        for number, stage in enumerate(STAGES):
+            await applying.report(stage, "4444")
+            await until(lambda number=number: has_shown(shown, TEXTS[number]), stage, SECONDS)  # type: ignore[misc]
+        assert list(dict.fromkeys(shown)) == TEXTS
+        assert bool(streams) == all(STREAM in url for url in asked if url.startswith(api.url))
 
 
 async def has_shown(shown: list[str], text: str) -> bool:

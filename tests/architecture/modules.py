@@ -56,7 +56,7 @@ def _imports(node: ast.AST, *, is_immediate: bool) -> Iterator[Import]:
         elif isinstance(child, ast.ImportFrom):
             assert not child.level, "relative imports hide which room is meant"
             yield from (Import(f"{child.module}.{alias.name}", is_immediate) for alias in child.names)
-        else:
+        elif not isinstance(child, ast.expr):  # in which nothing is imported, and which are most of a file
             is_later = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) or _is_for_types(child)
             yield from _imports(child, is_immediate=is_immediate and not is_later)
 

@@ -16,7 +16,19 @@ TABLES: Final = {
 }
 # All that the fold needs of Python and of others: nothing there opens, sends, waits or logs.
 PURE: Final = frozenset(
-    {"bisect", "collections", "dataclasses", "operator", "orjson", "projector", "re", "schemas", "typing", "zlib"}
+    {
+        "bisect",
+        "collections",
+        "dataclasses",
+        "msgspec",
+        "operator",
+        "orjson",
+        "projector",
+        "re",
+        "schemas",
+        "typing",
+        "zlib",
+    }
 )
 INNER_ROOMS: Final = [(room, inner) for room, table in TABLES.items() for inner in table]
 

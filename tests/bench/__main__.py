@@ -14,6 +14,7 @@ import click
 
 from tests.bench.catch_up import measure_catch_up
 from tests.bench.documents import PAGE, write
+from tests.bench.feed_cost import JOBS, measure_feed
 from tests.bench.figures import Figures
 from tests.bench.hostile_clients import measure_once
 from tests.bench.latency import measure_latency
@@ -34,8 +35,16 @@ def measure_stream(place: Place) -> None:
     """Measure streams beside a subscription for each client."""
     with place.redis("streams") as services:
         seconds = min(STREAM_SECONDS, 2 * place.sizes.seconds)
-        lines = asyncio.run(measure_streams(services.redis_url, place.room("streams"), place.sizes.streams, seconds))
-    place.figures.notes.extend(lines)
+        for count in place.sizes.streams:
+            lines = asyncio.run(measure_streams(services.redis_url, place.room("streams"), count, seconds))
+            place.figures.notes.extend(lines)
+
+
+def measure_the_feed(place: Place) -> None:
+    """Measure what the feed that streams follow costs Redis in a catch-up."""
+    with place.redis("feed") as services:
+        jobs = min(JOBS, place.sizes.jobs)
+        place.figures.notes.extend(asyncio.run(measure_feed(services.redis_url, jobs, place.sizes.rounds)))
 
 
 def measure_hostile(place: Place) -> None:
@@ -54,13 +63,14 @@ PARTS: Final[dict[str, Callable[[Place], None]]] = {
     "lists": measure_lists,
     "latency": measure_latency,
     "rebuild": measure_rebuild,
+    "feed": measure_the_feed,
     "streams": measure_stream,
     "hostile": measure_hostile,
 }
 # What is measured when it is asked for alone: it takes long, and has no goal.
 OTHERS: Final[dict[str, Callable[[Place], None]]] = {"replay": measure_replays}
 # What needs no Kafka.
-WITHOUT_LOG: Final = {"memory", "alive", "queries", "lists", "streams", "hostile"}
+WITHOUT_LOG: Final = {"memory", "alive", "queries", "lists", "feed", "streams", "hostile"}
 
 
 @click.command()

@@ -33,7 +33,7 @@ class Sizes:
     loads: tuple[int, ...] = (200, 1000, 2000, 4000)
     # Jobs alive when the cost of an event is measured.
     alive: tuple[int, ...] = (10_000, 50_000, 150_000)
-    streams: int = 1000
+    streams: tuple[int, ...] = (1000, 5000)
     hostility: Hostility = Hostility(seconds=10)  # noqa: RUF009 - it cannot be changed
 
 
@@ -44,7 +44,7 @@ SMALL: Final = Sizes(
     listed=400,
     loads=(200, 2000),
     alive=(100, 1_000),
-    streams=500,
+    streams=(100, 500),
     hostility=Hostility(readers=20, searches=5, pages=1, listed=3000, huge_jobs=20, seconds=1),
 )
 

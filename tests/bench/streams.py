@@ -4,131 +4,135 @@
 """
 
 import asyncio
-import os
+import resource
 import signal
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import orjson
 
+from api.settings import MAX_STREAMS
 from devstack import free_port
 from schemas.lifecycle import STAGE_NAMES
+from tests.bench.place import used_seconds
+from tests.bench.plain_streams import plain_streams
+from tests.bench.stream_clients import (
+    CLIENTS_OF_AN_OWNER,
+    STAMP,
+    Clients,
+    owner_of,
+    part_of,
+    resident_bytes,
+)
 from tests.support.api_process import server
 from tests.support.applying import Applying
 from tests.support.events import event
 from tests.support.redis_process import RedisProcess, client_of
-from tests.support.waiting import until
 
 CHANGES_PER_SECOND = 200
-CLIENTS_OF_AN_OWNER = 10
-STREAM = "/api/v1/operator/status/events?owner="
-STAMP = b"http://stamp/"
-STAMP_DIGITS = 19
-WAIT_SECONDS = 120.0
-PLAIN = """
-import asyncio, sys, uvloop
-from aiohttp import web
-from redis.asyncio import Redis
-redis = Redis.from_url(sys.argv[2], max_connections=10_000)
-async def stream(request):
-    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-    await response.prepare(request)
-    async with redis.pubsub() as channel:
-        await channel.subscribe(request.query["owner"])
-        await response.write(b"event: snapshot\\ndata: []\\n\\n")
-        async for message in channel.listen():
-            if message["type"] == "message":
-                await response.write(b"event: status\\ndata: " + message["data"] + b"\\n\\n")
-    return response
-app = web.Application()
-app.router.add_get("/api/v1/operator/status/events", stream)
-uvloop.install()
-web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), access_log=None, print=None)
-"""
 # Changes a job of an owner; the text has the moment in it.
 Change = Callable[[int, str], Awaitable[None]]
 
 
-class Reader(asyncio.Protocol):
-    """A client that reads what it is sent, and notes how old it is."""
+@dataclass(frozen=True)
+class Told:
+    """What it took to tell clients what changed: seconds from a change to a client, and what the process used."""
 
-    def __init__(self, owner: str, ages: list[float]) -> None:
-        self._owner = owner
-        self._ages = ages
-        self._transport: asyncio.Transport | None = None
-        self.has_snapshot = False
+    p50_seconds: float
+    p99_seconds: float
+    cpu_seconds_a_frame: float
+    bytes_a_stream: float
+    snapshots_seconds: float
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(f"GET {STREAM}{self._owner} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-
-    def data_received(self, data: bytes) -> None:
-        """Note what came."""
-        self.has_snapshot = self.has_snapshot or b"event: snapshot" in data
-        at = data.find(STAMP)
-        while at >= 0:
-            start = at + len(STAMP)
-            self._ages.append(time.time() - int(data[start : start + STAMP_DIGITS]) / 1e9)
-            at = data.find(STAMP, start)
-
-    def close(self) -> None:
-        """Leave."""
-        if self._transport is not None:
-            self._transport.abort()
+    def __str__(self) -> str:
+        """Return all of it in a line."""
+        return (
+            f"p50 {1e3 * self.p50_seconds:6.1f} ms   p99 {1e3 * self.p99_seconds:6.1f} ms   "
+            f"{1e6 * self.cpu_seconds_a_frame:5.0f} us of CPU a frame   "
+            f"{self.bytes_a_stream / 1024:5.1f} KiB a stream   all snapshots after {self.snapshots_seconds:.1f} s"
+        )
 
 
-def used_seconds(pid: int) -> float:
-    """Return how much processor time a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+@dataclass(frozen=True)
+class Streamed:
+    """The figures of the streams and of the plain handler, and how long after `kill -9` all were told again."""
+
+    ours: Told
+    plain: Told
+    restarted_seconds: float
+    listening_seconds: float
+
+    def lines(self, clients: int) -> list[str]:
+        """Return what a person reads."""
+        since = self.restarted_seconds - self.listening_seconds
+        return [
+            f"{clients} streams of one process, {CHANGES_PER_SECOND} changes/s, {CLIENTS_OF_AN_OWNER} streams each",
+            f"  streams    : {self.ours}",
+            f"  one by one : {self.plain}",
+            f"  killed     : all are told again after {self.restarted_seconds:.1f} s, {since:.1f} s after it listened",
+        ]
 
 
-def resident_bytes(pid: int) -> int:
-    """Return how much memory a process holds."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+class Streams:
+    """The API, and what changes jobs under it."""
+
+    def __init__(self, applying: Applying, directory: Path, redis_url: str, clients: int) -> None:
+        self._applying = applying
+        self._directory = directory
+        self._clients = clients
+        self.owners = max(1, clients // CLIENTS_OF_AN_OWNER)
+        self._settings = {
+            "API_PORT": str(free_port()),
+            "REDIS_URL": redis_url,
+            "REDIS_PREFIX": applying.prefix,
+            "API_STREAMS": str(MAX_STREAMS),
+            "API_STREAMS_PER_ADDRESS": str(MAX_STREAMS),
+        }
+
+    async def change(self, number: int, stamp: str) -> None:
+        """Have the projector's step change a job of the owner whose turn it is."""
+        turn, owner = divmod(number, self.owners)
+        job, stage = f"job-{turn // len(STAGE_NAMES)}", STAGE_NAMES[turn % len(STAGE_NAMES)]
+        item = event(stage, job=job, event_id=str(number), owner=owner_of(owner), algologURL=stamp)
+        await self._applying.apply(item)
+
+    async def measure(self, seconds: float) -> tuple[Told, float, float]:
+        """Return the figures of all clients, and how long after the API was killed all were told, and it listened."""
+        clients = Clients(self._clients)
+        with server(self._directory, **self._settings) as running:
+            port = int((await running.address()).rpartition(":")[2])
+            told, changes = await measure(clients, running.process.pid, port, seconds, self.change)
+            running.end(signal.SIGKILL)
+            began = time.monotonic()
+            await clients.are_lost()
+        for number in range(changes, changes + self.owners):
+            await self.change(number, f"{STAMP.decode()}{time.time_ns()}")
+        with server(self._directory, **self._settings) as again:
+            await again.address()
+            listening = time.monotonic() - began
+            await clients.come_again(port)
+            restarted = time.monotonic() - began
+            clients.leave()
+        return told, restarted, listening
 
 
-async def measure(name: str, pid: int, port: int, *, clients: int, seconds: float, change: Change) -> str:
-    """Return what it takes to tell so many clients so many changes."""
-    ages: list[float] = []
-    owners = [f"0x{number // CLIENTS_OF_AN_OWNER:04x}" for number in range(clients)]
-    loop = asyncio.get_running_loop()
-    before, began = resident_bytes(pid), time.monotonic()
-    made = await asyncio.gather(
-        *(loop.create_connection(lambda owner=owner: Reader(owner, ages), "127.0.0.1", port) for owner in owners)  # type: ignore[misc]
-    )
-    readers: list[Reader] = [protocol for _, protocol in made]
-
-    async def have_snapshots() -> bool:
-        return all(reader.has_snapshot for reader in readers)
-
-    await until(have_snapshots, "all have their snapshot", WAIT_SECONDS)
-    snapshots = time.monotonic() - began
-    memory = (resident_bytes(pid) - before) / clients
+async def measure(clients: Clients, pid: int, port: int, seconds: float, change: Change) -> tuple[Told, int]:
+    """Return what it takes to tell clients so many changes, and how many there were."""
+    memory = resident_bytes(pid)
+    snapshots = await clients.come(port)
+    memory = resident_bytes(pid) - memory
     cpu = used_seconds(pid)
     changes = await _change_on_and_on(seconds, change)
-    await until(lambda: _has(ages, changes * CLIENTS_OF_AN_OWNER), "all was told", WAIT_SECONDS)
+    await clients.are_told(changes * CLIENTS_OF_AN_OWNER)
     cpu = used_seconds(pid) - cpu
-    for reader in readers:
-        reader.close()
-    ages.sort()
-    p50, p99 = (1000 * ages[int(len(ages) * part)] for part in (0.5, 0.99))
-    return (
-        f"  {name}: p50 {p50:6.1f} ms   p99 {p99:6.1f} ms   {1e6 * cpu / len(ages):5.0f} us of CPU a frame   "
-        f"{memory / 1024:5.1f} KiB a stream   all snapshots after {snapshots:.1f} s"
-    )
-
-
-async def _has(ages: list[float], count: int) -> bool:
-    return len(ages) >= count
+    ages = sorted(clients.ages)
+    told = Told(part_of(ages, 0.5), part_of(ages, 0.99), cpu / len(ages), memory / clients.count, snapshots)
+    return told, changes
 
 
 async def _change_on_and_on(seconds: float, change: Change) -> int:
@@ -141,50 +145,44 @@ async def _change_on_and_on(seconds: float, change: Change) -> int:
     return count
 
 
-async def measure_streams(redis_url: str, directory: Path, clients: int, seconds: float) -> list[str]:
-    """Return the lines that tell how streams do."""
-    owners = max(1, clients // CLIENTS_OF_AN_OWNER)
-    limits = {"API_STREAMS": "3500", "API_STREAMS_PER_ADDRESS": "10000"}
-    lines = [f"{clients} streams of one process, {CHANGES_PER_SECOND} changes/s, {CLIENTS_OF_AN_OWNER} streams each"]
-    async with client_of(redis_url) as redis:
-        applying = Applying(redis, f"bench-{time.time_ns()}")
-        await applying.open()
-
-        async def apply(number: int, stamp: str) -> None:
-            turn, owner = divmod(number, owners)
-            job, stage = f"job-{turn // len(STAGE_NAMES)}", STAGE_NAMES[turn % len(STAGE_NAMES)]
-            await applying.apply(event(stage, job=job, event_id=str(number), owner=f"0x{owner:04x}", algologURL=stamp))
+async def stream_figures(redis_url: str, directory: Path, clients: int, seconds: float) -> Streamed:
+    """Measure so many streams, then the plain handler."""
+    _allow_open_files()
+    async with _applying(redis_url) as applying:
+        streams = Streams(applying, directory, redis_url, clients)
+        ours, restarted, listening = await streams.measure(seconds)
 
         async def publish(number: int, stamp: str) -> None:
             body = orjson.dumps({"attempt": 1, "job": {"algologURL": stamp, "padding": "x" * 300}})
-            await redis.publish(f"0x{number % owners:04x}", body)
+            await applying.redis.publish(owner_of(number % streams.owners), body)
 
-        with server(directory, REDIS_URL=redis_url, REDIS_PREFIX=applying.prefix, **limits) as running:
-            port = int((await running.address()).rpartition(":")[2])
-            lines.append(
-                await measure("streams    ", running.process.pid, port, clients=clients, seconds=seconds, change=apply)
-            )
-            running.end(signal.SIGINT)
-        with _plain(redis_url) as (pid, port):
-            lines.append(await measure("one by one ", pid, port, clients=clients, seconds=seconds, change=publish))
-    return lines
+        with plain_streams(redis_url) as (pid, port):
+            others = Clients(clients)
+            plain, _ = await measure(others, pid, port, seconds, publish)
+            others.leave()
+    return Streamed(ours, plain, restarted, listening)
 
 
-@contextmanager
-def _plain(redis_url: str) -> Iterator[tuple[int, int]]:
-    """Run the plain handler; yield its process id and its port."""
-    port = free_port()
-    process = subprocess.Popen([sys.executable, "-c", PLAIN, str(port), redis_url])
-    try:
-        time.sleep(2.0)
-        yield process.pid, port
-    finally:
-        process.kill()
-        process.wait()
+async def measure_streams(redis_url: str, directory: Path, clients: int, seconds: float) -> list[str]:
+    """Return the lines that tell how streams do."""
+    return (await stream_figures(redis_url, directory, clients, seconds)).lines(clients)
+
+
+@asynccontextmanager
+async def _applying(redis_url: str) -> AsyncIterator[Applying]:
+    async with client_of(redis_url) as redis:
+        applying = Applying(redis, f"bench-{time.time_ns()}")
+        await applying.open()
+        yield applying
+
+
+def _allow_open_files() -> None:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 @click.command()
-@click.option("--clients", default=1000, show_default=True, help="Streams.")
+@click.option("--clients", default=1000, show_default=True, type=click.IntRange(1, MAX_STREAMS), help="Streams.")
 @click.option("--seconds", default=5.0, show_default=True, help="How long jobs are changed.")
 @click.option("--rounds", default=1, show_default=True, help="How often.")
 def main(clients: int, seconds: float, rounds: int) -> None:

@@ -54,8 +54,9 @@ def test_java(system: System, job: str, tmp_path: Path) -> None:
     """A source file, and Kafka's own client."""
     needs("java", "javac")
     folder, path = EXAMPLES / "java", ":".join(map(str, kafka_jars()))
-    reports(system, ["java", "-cp", path, "Report.java"], folder, job, OUTCOMES[:1])
-    run(system, ["javac", "-cp", path, "-d", str(tmp_path), "Report.java"], folder)  # once, not at each start
+    reports(system, ["java", FOR_SECONDS, "-cp", path, "Report.java"], folder, job, OUTCOMES[:1])
+    # Compiled once, not at each start.
+    run(system, ["javac", f"-J{FOR_SECONDS}", "-cp", path, "-d", str(tmp_path), "Report.java"], folder)
     reports(system, ["java", FOR_SECONDS, "-cp", f"{tmp_path}:{path}", "Report"], folder, job, OUTCOMES[1:])
 
 

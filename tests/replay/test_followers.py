@@ -7,6 +7,7 @@ import time
 import pytest
 
 from devstack import free_port
+from projector.operating import child_processes
 from projector.replay.follow import follower_pool
 from projector.replay.follow.follower_process import Task
 from projector.settings import ProjectorSettings
@@ -27,7 +28,7 @@ def task(rate: float | None = None) -> Task:
 def test_a_follower_that_ends_again_and_again_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever folds is told the cause instead of holding the lease for ever; before that it is tried again."""
     fork_server()  # what imports everything anew may live for longer than that
-    monkeypatch.setattr(follower_pool, "PROCESSES", multiprocessing.get_context("forkserver"))
+    monkeypatch.setattr(child_processes, "PROCESSES", multiprocessing.get_context("forkserver"))
     monkeypatch.setattr(follower_pool, "SETTLED_SECONDS", 5.0)
     monkeypatch.setattr(follower_pool, "MOST_ENDS", 2)
     began = time.monotonic()

@@ -146,9 +146,8 @@ def test_what_is_expired_makes_room_for_new_events(services: Services, tmp_path:
             deployment.start_projector()
             deployment.wait_until_applied()
             api = deployment.start_api()
-            deployment.redis.config_set(
-                "maxmemory", cast("dict[str, int]", deployment.redis.info("memory"))["used_memory"]
-            )
+            used = cast("dict[str, int]", deployment.redis.info("memory"))["used_memory"]
+            deployment.redis.config_set("maxmemory", used * 9 // 10)  # also once buffers are smaller than now
             for number in range(3):
                 deployment.publish_event(event(job=f"new-{number}", time="2020-10-01T01:00:50Z"), 0)
             wait_for(lambda: "used memory > 'maxmemory'" in deployment.logs(), "Redis is full")

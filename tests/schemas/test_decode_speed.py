@@ -27,10 +27,10 @@ def without_collections() -> Iterator[None]:
     gc.enable()
 
 
-def seconds(run: Callable[[], object], times: int = 1, enough: float = 0) -> float:
+def seconds(run: Callable[[], object], times: int = 1, enough: float = 0, tries: int = 20) -> float:
     """Return how long it takes, by the processor's time and at its best; what is fast enough is not tried again."""
     best = float("inf")
-    for _ in range(20):
+    for _ in range(tries):
         if best < enough:
             break
         begin = time.process_time()
@@ -88,7 +88,8 @@ def members(names: Iterable[bytes]) -> bytes:
 )
 def test_what_is_ordinary_costs_little(value: bytes) -> None:
     """An event with members that we do not know, or that are not given, takes about as long as one without."""
-    assert seconds(decoding(value), REPETITIONS) < 2 * seconds(decoding(GOOD), REPETITIONS)
+    enough = 2 * seconds(decoding(GOOD), REPETITIONS)
+    assert seconds(decoding(value), REPETITIONS, enough) < enough
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_what_is_ordinary_costs_little(value: bytes) -> None:
 def test_no_record_takes_long(value: bytes) -> None:
     """A record made to be slow takes little more than its parser: every other step is linear, and none in Python."""
     assert 190_000 < len(value) <= MAX_RECORD_BYTES
-    enough = seconds(parsing(value)) + MOST_SECONDS
+    enough = seconds(parsing(value), tries=5) + MOST_SECONDS
     assert seconds(decoding(value), enough=enough) < enough
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from projector.__main__ import main
 from projector.fold.batch import Batch
 from projector.fold.job import FoldedJob
-from projector.replay.follow import follower_pool
+from projector.operating import child_processes
 from schemas.job_event import JobEvent
 from schemas.registers import STAGE_TIME, detail_stamp, stage_register, value_text
 
@@ -72,24 +72,32 @@ def _mix_attempts() -> None:
     setattr(Batch, "add", add_to_the_first)  # noqa: B010 - mypy would not have it otherwise
 
 
+def _replace_add(broken: Callable[[FoldedJob, JobEvent, str], None]) -> Callable[[], None]:
+    def add(job: FoldedJob, event: JobEvent, record: str) -> int:
+        broken(job, event, record)
+        return len(record)
+
+    return _replace("add", add)
+
+
 def _replace(name: str, broken: Any) -> Callable[[], None]:
     return lambda: setattr(FoldedJob, name, broken)
 
 
 BREAKAGES: Final = {
-    "a stage keeps the later report": _replace("add", _later_stage),
-    "a detail keeps the smaller value": _replace("add", _smaller_detail),
-    "a detail of a lower stage wins": _replace("add", _lower_stage_wins),
+    "a stage keeps the later report": _replace_add(_later_stage),
+    "a detail keeps the smaller value": _replace_add(_smaller_detail),
+    "a detail of a lower stage wins": _replace_add(_lower_stage_wins),
     "created is the latest stage": _replace("created", property(_created_late)),
-    "a detail is lost": _replace("add", _lost_detail),
-    "signs of life are lost": _replace("add", _no_news),
+    "a detail is lost": _replace_add(_lost_detail),
+    "signs of life are lost": _replace_add(_no_news),
     "attempts are mixed": _mix_attempts,
 }
 
 if breakage := os.environ.get(BROKEN_FOLD):
     BREAKAGES[breakage]()
     # What is forked from a process that has not imported this module would be right.
-    follower_pool.PROCESSES = multiprocessing.get_context("spawn")
+    child_processes.PROCESSES = multiprocessing.get_context("spawn")
 
 if __name__ == "__main__":
     main()

@@ -4,7 +4,7 @@ import multiprocessing
 import multiprocessing.forkserver
 from typing import Any
 
-from projector.replay.follow import follower_pool
+from projector.operating import child_processes
 
 
 def fork_followers(server: str) -> None:
@@ -12,4 +12,4 @@ def fork_followers(server: str) -> None:
     own: Any = multiprocessing.forkserver._forkserver  # noqa: SLF001 - there is no public way
     own._forkserver_address = server  # noqa: SLF001 - as above
     own.ensure_running = lambda: None  # it would ask for a child that is not its own, or start another server
-    follower_pool.PROCESSES = multiprocessing.get_context("forkserver")
+    child_processes.PROCESSES = multiprocessing.get_context("forkserver")

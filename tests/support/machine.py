@@ -3,6 +3,7 @@
 import itertools
 import os
 import random
+import signal
 from functools import cache
 
 from devstack import ports
@@ -28,6 +29,12 @@ def use_own_ports() -> None:
     """Choose ports that no other process of this run chooses, also before anybody listens there."""
     own = ports.FREE_PORTS[NUMBER % COUNT :: COUNT]
     ports._WAY = itertools.cycle(random.sample(own, len(own)))  # noqa: SLF001 - programs have no use for it
+
+
+def be_interrupted() -> None:
+    """Have programs that tests start end by Ctrl-C, also where it is ignored, as behind `make test &`."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def end_apis_at_once() -> None:

@@ -34,7 +34,7 @@
 
 local WORK, MINIMUM_SHARE, SEARCH_SHARE = 2000, 40, 600
 local PIECE = 64 -- bytes
-local LOOKUP_COST, ROW_COST, EXAMINED_AT_ONCE = 4, 6, 200
+local LOOKUP_COST, ROW_COST, ENTRY_COST, EXAMINED_AT_ONCE = 4, 6, 2, 200
 local CHANGES, NO_ENTRY = '#changes', '0-0'
 
 local call, pcall = redis.call, redis.pcall
@@ -208,10 +208,13 @@ end
 
 local function look_up_changes(indexes, wanted, id, check, known, last)
   if id == NO_ENTRY and not last[1] then return {'changed', {}, {}, id, check, 0, 1, 0} end
+  if work <= 0 or bytes <= 0 then return {'changed', {}, {}, id, check, known, 0, 0} end
+  wanted = min(wanted, max(1, floor(work / ENTRY_COST)))
   local entries = pcall('XRANGE', KEYS[5], id, '+', 'COUNT', wanted + 1)
   local first = not entries.err and entries[1]
   if not first or first[1] ~= id or first[2][2] ~= check then return {'lost'} end
   local rows, gone, seen = {}, {}, {}
+  work = work - LOOKUP_COST - ENTRY_COST * #entries
   for i = 2, #entries do
     local entry = entries[i][2]
     if (entry[4] or '*') == '*' then return {'changed', {}, {}, last[1], last[2], 0, 1, 1} end

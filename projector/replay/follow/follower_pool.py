@@ -1,25 +1,21 @@
 """A pool of followers: processes that fold the partitions of the log into one generation, each its own share."""
 
-import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from typing import Final
 
+from projector.operating import child_processes
 from projector.replay.follow.follower_process import Task, follow
 from service.errors import CommandError, ServiceUnavailableError
 
-MAX_PROCESSES: Final = 64
 STOP_SECONDS: Final = 5.0
 # A process that lives so long has begun to work. That processes end sooner is borne for as long, and so often.
 SETTLED_SECONDS: Final = 60.0
 MOST_ENDS: Final = 5
-# Not a fork: that would carry over an event loop and its connections.
-PROCESSES: SpawnContext | ForkServerContext = multiprocessing.get_context("spawn")
 
 
 @dataclass(slots=True)
@@ -77,8 +73,9 @@ def following(task: Task, names: Sequence[str], processes: int) -> Iterator[Foll
 
 
 def _start(task: Task) -> _Follower:
-    ours, theirs = PROCESSES.Pipe()
-    process = PROCESSES.Process(target=follow, args=(task, theirs), daemon=True)
+    context = child_processes.PROCESSES
+    ours, theirs = context.Pipe()
+    process = context.Process(target=follow, args=(task, theirs), daemon=True)
     process.start()
     theirs.close()
     now = time.monotonic()

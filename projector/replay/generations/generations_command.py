@@ -3,9 +3,9 @@
 import click
 import orjson
 
+from projector.operating.child_processes import MAX_PROCESSES
 from projector.operating.progress import progress
 from projector.operating.running import run_on_redis
-from projector.replay.follow.follower_pool import MAX_PROCESSES
 from projector.replay.generations.drop import QUIET_SECONDS, drop
 from projector.replay.generations.listing import as_table, list_generations
 from projector.replay.generations.rollback import roll_back, roll_back_now

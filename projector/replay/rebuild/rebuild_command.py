@@ -4,9 +4,9 @@ from typing import Any
 
 import click
 
+from projector.operating.child_processes import MAX_PROCESSES
 from projector.operating.progress import progress
 from projector.operating.running import run_on_redis
-from projector.replay.follow.follower_pool import MAX_PROCESSES
 from projector.replay.generations.making import MAX_BUCKETS
 from projector.replay.rebuild.rebuild import Options, rebuild
 from projector.settings import ProjectorSettings

@@ -1,8 +1,9 @@
 """Checking one bucket: its jobs, those it lacks, its index entries, its ledger and floors."""
 
+import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,6 +11,8 @@ from projector.errors import PositionMovedError
 from projector.replay.verify.difference import Difference, Kind, Note
 from projector.replay.verify.judgement import HASH, NONE, StoredMember, Verdict, judge, judge_refused
 from projector.replay.verify.moment import Found, Moments
+from projector.replay.verify.parallel.answers import Seen, see
+from projector.replay.verify.parallel.processes import UnderWay
 from projector.replay.verify.second_fold import SecondFold
 from projector.replay.verify.stored import Asked, Mends, Moment, StoredGeneration
 from projector.replay.verify.stored_form import index_keys
@@ -61,15 +64,18 @@ class BucketCheck:
         """Check everything."""
         compared = self.fold.compared
         compared.begin(self.bucket, self.fold.buckets)
+        seen = UnderWay[list[Asked]](self.fold.processes.most)
         before: list[Asked] = []
         for members in self.keys.members(self.bucket):
             asked = [Asked(member) for member in compared.fresh(members)]
-            if asked and not self.is_repairing:  # what is mended may be of an index that the next ones are in too
+            if asked:
                 self.store.begin(self.bucket, asked)
-            await self._check(before)
+            await self._see(before, seen)
             before = asked
             self.fold.told("")
-        await self._check(before)
+        await self._see(before, seen)
+        for unlike in await seen.take(all_of_it=True):
+            await self._check(unlike)
         for members in compared.left(self.fold.last_number, KEYS_PER_STEP):
             known = self.fold.jobs(self.bucket, members)
             await self._check([Asked(member, index_keys(known[member].identity)) for member in members])
@@ -82,14 +88,30 @@ class BucketCheck:
         await self._accounts()
         await self._refused()
 
+    async def _see(self, asked: Sequence[Asked], seen: UnderWay[list[Asked]]) -> None:
+        """Find those that are not just as the log says, and check them again, one step after the other."""
+        if asked:
+            moment = await self.moments.reach(self.bucket, asked)
+            folded = self.fold.packed_jobs(self.bucket, moment.members)  # before the fold goes on
+            begun = self.fold.processes.begin(see, moment.members, moment.answer, folded)
+            seen.add(asyncio.ensure_future(self._unlike(asked, begun)))
+        for unlike in await seen.take():
+            await self._check(unlike)
+
+    async def _unlike(self, asked: Sequence[Asked], begun: Awaitable[Seen]) -> list[Asked]:
+        """Return those of these members that are not just as the log says, or were not answered."""
+        found = await begun
+        self.jobs += found.members - len(found.unlike)
+        return [*(asked[at] for at in found.unlike), *asked[found.members :]]
+
     async def _check(self, asked: Sequence[Asked], indexes: Mapping[bytes, set[str]] | None = None) -> None:
         """Tell the differences of jobs, mended before if so wished; of these entries alone where they are given."""
         step = _Step()
         deadline = time.monotonic() + REPAIR_SECONDS
         while asked:
-            moment, verdicts = await self._judged(asked)
+            moment, judged = await self._judged(asked)
             wrong, mends = [], []
-            for one, stored, verdict in zip(asked, moment.jobs, verdicts, strict=False):
+            for one, (stored, verdict) in zip(asked, judged, strict=False):
                 if indexes is None and one.member not in step.left:
                     self.jobs += stored.kind != NONE
                     self.notes.update([verdict.note] if verdict.note else [])
@@ -98,27 +120,28 @@ class BucketCheck:
                 if differences and verdict.mend:
                     wrong.append(one)
                     mends.append(verdict.mend)
-            asked = asked[len(verdicts) :]
+            asked = asked[len(judged) :]
             if self.is_repairing and mends and time.monotonic() < deadline:
                 await self._mend(moment, Mends(jobs=mends))
                 asked = [*wrong, *asked]  # read again
         self._tell(step)
 
-    async def _judged(self, asked: Sequence[Asked]) -> tuple[Moment, list[Verdict]]:
+    async def _judged(self, asked: Sequence[Asked]) -> tuple[Moment, list[tuple[StoredMember, Verdict]]]:
         """Return the verdicts on the first of these members, and the moment of which they are."""
         while True:
             moment = await self.moments.reach(self.bucket, asked)
-            folded = self.fold.jobs(self.bucket, [stored.member for stored in moment.jobs])
+            jobs = moment.jobs()
+            folded = self.fold.jobs(self.bucket, [stored.member for stored in jobs])
             unclear = False
             better: list[Asked] = []
-            for one, stored in zip(asked, moment.jobs, strict=False):
+            for one, stored in zip(asked, jobs, strict=False):
                 job = folded.get(one.member)
                 named = index_keys(job.identity) if job else []
                 unclear = unclear or not stored.entries.keys() >= set(named)
                 better.append(Asked(one.member, [*dict.fromkeys((*named, *one.indexes))]))
             if not unclear:
                 rules = self.moments.rules
-                return moment, [judge(stored, folded.get(stored.member), rules) for stored in moment.jobs]
+                return moment, [(stored, judge(stored, folded.get(stored.member), rules)) for stored in jobs]
             asked = better
 
     async def _mend(self, moment: Moment, mends: Mends) -> None:

@@ -11,7 +11,7 @@ Case 4: something is mended. It is written only while the positions are those of
 """
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -22,6 +22,7 @@ from projector.replay.generations.choice import LIVE, TO_VERIFY, choose
 from projector.replay.verify.bucket_check import BucketCheck
 from projector.replay.verify.difference import Difference, Findings
 from projector.replay.verify.moment import Found, Moments, Options
+from projector.replay.verify.parallel.processes import processes
 from projector.replay.verify.replayed_log import ReplayedLog
 from projector.replay.verify.scratch import Scratch, scratch
 from projector.replay.verify.second_fold import SecondFold
@@ -67,11 +68,15 @@ async def verify(
             await log.open()
             try:
                 keys = SpooledKeys(place.database, settings.redis_prefix, pointer.number)
-                fold = SecondFold(log, place.database, pointer.buckets)
-                run = _Run(store, keys, fold, Findings(pointer.number), found, show)
                 show({}, {}, Stage(f"finds the keys of generation {pointer.number}", "keys"))
                 await keys.take(keys_by_bucket(redis, settings.redis_prefix, pointer))
-                return await run.compare(catalog, options, place)
+                positions = await _positions(store)
+                with processes(options.processes, max(positions)) as beside:
+                    fold = SecondFold(log, place.database, pointer.buckets, beside)
+                    run = _Run(store, keys, fold, Findings(pointer.number), found, show)
+                    # What is furthest behind first: the second fold only goes forward.
+                    order = sorted(range(pointer.buckets), key=positions.__getitem__)
+                    return await run.compare(catalog, options, place, order)
             finally:
                 await store.close()
                 await log.stop()
@@ -104,7 +109,7 @@ class _Run:
     room: str = ""
     is_folded: bool = False
 
-    async def compare(self, catalog: Catalog, options: Options, place: Scratch) -> Findings:
+    async def compare(self, catalog: Catalog, options: Options, place: Scratch, buckets: Sequence[int]) -> Findings:
         """Compare bucket by bucket."""
         findings, fold = self.findings, self.fold
         began = time.monotonic()
@@ -112,7 +117,7 @@ class _Run:
         fold.told = self.tell
         moments = Moments(self.store, catalog, fold, self.note, options)
         self.tell()
-        for bucket in await _in_order(self.store):
+        for bucket in buckets:
             check = BucketCheck(bucket, self.store, self.keys, fold, moments, self.note, options.repair)
             await moments.reach(bucket)
             self.is_folded = True
@@ -147,7 +152,6 @@ class _Run:
         self.found(difference, is_mended)
 
 
-async def _in_order(store: StoredGeneration) -> list[int]:
-    """Return the buckets, what is furthest behind first: the second fold only goes forward."""
-    positions = [sum((await store.read(bucket)).next.values()) for bucket in range(store.pointer.buckets)]
-    return sorted(range(store.pointer.buckets), key=positions.__getitem__)
+async def _positions(store: StoredGeneration) -> list[int]:
+    """Return how many records each bucket is a fold of, about."""
+    return [sum((await store.read(bucket)).next.values()) for bucket in range(store.pointer.buckets)]

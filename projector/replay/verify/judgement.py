@@ -76,8 +76,8 @@ _ALL_WELL: Final = Verdict([])
 
 def judge(stored: StoredMember, folded: Kept | None, rules: Rules) -> Verdict:
     """Hold what is stored under a member against what the log gives it."""
-    if folded is not None and stored.fields == hash_of_facts(folded):
-        return _equal(stored, folded)
+    if folded is not None and stored.fields == hash_of_facts(folded) and stored.entries == entries_of(folded):
+        return _ALL_WELL
     live = facts_in(stored.fields, stored.member)
     name = _name(stored.member, folded or (live.kept if live else None))
     right: StoredFacts | None = None
@@ -92,13 +92,6 @@ def judge(stored: StoredMember, folded: Kept | None, rules: Rules) -> Verdict:
     return _verdict(name, stored, differences, right, note)
 
 
-def _equal(stored: StoredMember, folded: Kept) -> Verdict:
-    """Return the verdict on a job that is stored as the log says: its entries may differ yet."""
-    if stored.entries == _entries_of(folded):
-        return _ALL_WELL
-    return _verdict(_name(stored.member, folded), stored, [], StoredFacts(folded, None), None)
-
-
 def _verdict(
     name: str,
     stored: StoredMember,
@@ -106,7 +99,7 @@ def _verdict(
     right: StoredFacts | None,
     note: Note | None,
 ) -> Verdict:
-    entries = _entries_of(right.kept) if right else {}
+    entries = entries_of(right.kept) if right else {}
     differences += _entry_differences(name, stored.entries, entries)
     if not differences:
         return Verdict([], None, note)
@@ -243,7 +236,8 @@ def _surplus(name: str, stored: StoredMember) -> list[Difference]:
     return [Difference(Kind.WRONG_TYPE, name, stored=stored.kind)]
 
 
-def _entries_of(kept: Kept) -> dict[str, int]:
+def entries_of(kept: Kept) -> dict[str, int]:
+    """Return the index entries that a job has: the key of each index, and the score there."""
     return dict.fromkeys(index_keys(kept.identity), score_of(unix_seconds(kept.created)))
 
 

@@ -35,7 +35,8 @@ class Options:
 
     `trust_log`: mend also where the log seems to be another one than was folded, or to have lost its end. `directory`:
     where the second fold has room (None: the system's temporary one). `at_least`: positions by partition that a
-    generation which is still being filled gets to first.
+    generation which is still being filled gets to first. `processes`: how many fold and compare beside the one that
+    reads (None: as many as are worth it).
     """
 
     generation: int | None = None
@@ -43,6 +44,7 @@ class Options:
     trust_log: bool = False
     directory: Path | None = None
     at_least: Offsets = field(default_factory=dict)
+    processes: int | None = None
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ import msgpack
 
 from projector.errors import BucketMissingError, BucketSealedError, DamagedKeyError, PositionMovedError
 from projector.replay.verify.judgement import Mend, StoredMember, StoredRefused
+from projector.replay.verify.parallel.answers import stored_members
 from projector.store.calls import Script
 from schemas.redis_layout import (
     CHANGES,
@@ -45,15 +46,20 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A bucket at one moment: `positions` is the whole hash, `jobs` the first of those that were asked for.
+    """A bucket at one moment: `positions` is the whole hash, `answer` tells of the first of the members asked for.
 
     `refused` is what is remembered of refused events, where no job was asked for.
     """
 
     positions: Mapping[bytes, bytes]
     floors: Mapping[str, str]
-    jobs: Sequence[StoredMember]
+    members: Sequence[bytes]
+    answer: bytes
     refused: StoredRefused | None = None
+
+    def jobs(self) -> list[StoredMember]:
+        """Return what is stored of these members."""
+        return stored_members(self.members, self.answer)
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -120,9 +126,7 @@ class StoredGeneration:
             for name, value in meta.items()
             if name.startswith(FLOOR.encode())
         }
-        found = msgpack.unpackb(answer[3], unicode_errors="surrogateescape")
-        jobs = [_stored(one.member, *each) for one, each in zip(asked, found, strict=False)]
-        return Moment(positions, floors, jobs, _refused(answer[4]))
+        return Moment(positions, floors, [one.member for one in asked], answer[3], _refused(answer[4]))
 
     async def _asked(self, bucket: int, asked: Sequence[Asked]) -> Any:
         base = self._base(bucket)
@@ -189,11 +193,6 @@ class StoredGeneration:
         return bucket_prefix(self._prefix, self.pointer.number, bucket)
 
 
-def _stored(member: bytes, kind: str, fields: Sequence[str], scores: Sequence[Any]) -> StoredMember:
-    entries = {key: _score(score) for key, score in zip(scores[::2], scores[1::2], strict=True)}
-    return StoredMember(member, kind, dict(zip(fields[::2], fields[1::2], strict=True)), entries)
-
-
 def _refused(packed: bytes | None) -> StoredRefused | None:
     if packed is None:
         return None
@@ -205,12 +204,6 @@ def _scores(held: Sequence[str] | str) -> Mapping[str, float] | str:
     if isinstance(held, str):
         return held
     return {entry: float(score) for entry, score in zip(held[::2], held[1::2], strict=True)}
-
-
-def _score(score: str | bool) -> float | str | None:  # noqa: FBT001 - as Redis says that there is none
-    if isinstance(score, bool):
-        return None
-    return score[1:] if score.startswith("!") else float(score)
 
 
 def _pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:

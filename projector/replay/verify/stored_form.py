@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from projector.replay.verify.facts import Heard, Kept, Reached, Said
 from schemas.identity import JobIdentity
 from schemas.job_event import DETAIL_NAMES
-from schemas.job_hash import fields_in, hash_of
+from schemas.job_hash import details_in_hash, fields_in, stages_in_hash, stored_identifier
 from schemas.lifecycle import STAGE_NAMES
 from schemas.redis_layout import CARRIED, IDENTITY_FIELDS, INDEXES, NEWS, STORED_FIELDS
 from schemas.registers import SEPARATOR, detail_stamp, news_parts, news_register, stage_register
@@ -29,21 +29,35 @@ class StoredFacts(NamedTuple):
 def fields_of(kept: Kept, carried: str | None = None) -> dict[str, str]:
     """Return identity and registers of a job by their names."""
     owner, agreement, job, attempt = kept.identity
-    fields = dict(zip(IDENTITY_FIELDS, (owner, agreement, job, str(attempt)), strict=True))
-    for name, reached in kept.stages.items():
-        fields[name] = stage_register(*reached)
-    for name, (code, time, event_id, value) in kept.details.items():
-        fields[name] = detail_stamp(code, time, event_id) + value
-    if kept.news:
-        fields[NEWS] = news_register(*kept.news)
-    if carried:
-        fields[CARRIED] = carried
-    return fields
+    identity = dict(zip(IDENTITY_FIELDS, (owner, agreement, job, str(attempt)), strict=True))
+    return identity | _stages_of(kept) | _details_of(kept, carried)
 
 
 def hash_of_facts(kept: Kept, carried: str | None = None) -> dict[str, str]:
     """Return the hash that holds a job."""
-    return hash_of(fields_of(kept, carried))
+    owner, agreement, job, attempt = kept.identity
+    stages = _stages_of(kept)
+    values = (stored_identifier(owner), stored_identifier(agreement), stored_identifier(job), str(attempt))
+    fields = dict(zip(IDENTITY_FIELDS, values, strict=True))
+    registers = stages_in_hash(stages) + details_in_hash(_details_of(kept, carried), stages, job)
+    fields.update(zip(registers[::2], registers[1::2], strict=True))
+    return fields
+
+
+def _stages_of(kept: Kept) -> dict[str, str]:
+    return {name: stage_register(*reached) for name, reached in kept.stages.items()}
+
+
+def _details_of(kept: Kept, carried: str | None) -> dict[str, str]:
+    """Return the registers of details, and others that are of no stage."""
+    details = {
+        name: detail_stamp(code, time, event) + value for name, (code, time, event, value) in kept.details.items()
+    }
+    if kept.news:
+        details[NEWS] = news_register(*kept.news)
+    if carried:
+        details[CARRIED] = carried
+    return details
 
 
 def facts_in(stored: Mapping[str, str], member: bytes) -> StoredFacts | None:

@@ -11,6 +11,7 @@ from typing import IO
 import click
 import orjson
 
+from projector.operating.child_processes import MAX_PROCESSES
 from projector.operating.progress import progress
 from projector.operating.running import run_on_redis
 from projector.replay.verify.comparison import verify
@@ -71,7 +72,12 @@ class _Output:
     "--temporary-directory",
     "directory",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Where the second fold has room, about 1.8 KB for each attempt; the system's temporary one when not given.",
+    help="Where the second fold has room, about 2.2 KB for each attempt; the system's temporary one when not given.",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(0, MAX_PROCESSES),
+    help="How many fold and compare beside the one that reads; when not given 2, or none where the log is small.",
 )
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="File for every difference, as NDJSON.")
 @json_option
@@ -80,6 +86,7 @@ def verify_command(
     settings: ProjectorSettings,
     generation: int | None,
     directory: Path | None,
+    processes: int | None,
     report: Path | None,
     *,
     repair: bool,
@@ -96,7 +103,7 @@ def verify_command(
         report = Path(f"verify-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.ndjson")
 
     number = f" --generation {generation}" if generation else ""
-    options = Options(generation, repair, trust_log, directory)
+    options = Options(generation, repair, trust_log, directory, processes=processes)
 
     async def main(redis: AnyRedis) -> None:
         gc.freeze()  # what start-up made need not be looked at by each collection

@@ -12,7 +12,7 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from api.web.server import listen
 from tests.support.client import Client
-from tests.support.markdown import DOCS, PROJECT, README, blocks
+from tests.support.markdown import DOCS, PROJECT, blocks
 from tests.support.page import Heartbeat, ended, opened, reached
 from tests.support.seeding import FINISHED_JOB, Job, Projection
 
@@ -63,21 +63,6 @@ async def said(page: Page, count: int) -> list[str]:
     await page.wait_for_function("count => window.said.length >= count", arg=count)
     texts: list[str] = await page.evaluate("() => window.said")
     return texts
-
-
-async def test_five_lines_follow_a_job(
-    browser: Browser, host: Host, projection: Projection, heartbeat: Heartbeat
-) -> None:
-    """The README's lines, in a page on another origin, tell each step of a job from before it began."""
-    del heartbeat
-    [lines] = shown(README)
-    context = await browser.new_context()
-    await context.add_init_script("window.said = []; console.log = text => window.said.push(text)")
-    async with opened(context, await host(lines)) as page:
-        for count, text in ((1, "Job started"), (3, "Running algorith"), (5, "Job finished")):
-            await projection.put([Job(job_id="4444", stages=reached(count))])
-            await page.wait_for_function("text => window.said.includes(text)", arg=text)
-    await context.close()
 
 
 async def test_the_module_says_how_a_job_got_there_and_how_fresh_that_is(
