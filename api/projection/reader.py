@@ -7,6 +7,8 @@ its bucket; what waits there is asked at once, and each lookup gets its own answ
 - A request that goes away cancels its own wait and nothing else: the call belongs to the line.
 - A call that fails or takes too long fails the lookups that were in it; the next lookups are asked anew.
 - While all calls that a bucket may have are under way, more lookups gather: the busier it is, the more share a call.
+- A call takes no more lookups than the script can serve in full, as far as one can know: who is served in part has to
+  ask again.
 - Each bucket has a line of its own: one on a node that hangs delays nobody at the others.
 """
 
@@ -18,12 +20,20 @@ from api.projection.buckets import Buckets
 from api.projection.generation import Bucket
 from api.projection.lookup import Changed, Changes, Lookup, Portion
 from api.projection.store import CALL_TIMEOUT_SECONDS
+from schemas.redis_layout import INDEXES
 
 CALLS_PER_BUCKET: Final = 2
 # How long whoever asks waits at most: for a call that was under way when the lookup came, and for its own.
 LOOKUP_SECONDS: Final = 0.8
 SHORTEST_CALL_SECONDS: Final = 0.3
+# What the script may do in a call, and what a lookup and a job of it take, in its own units (see `read.lua`).
+CALL_WORK: Final = 2000
+LOOKUP_WORK: Final = 4
+JOB_WORK: Final = 7
+# Who names a job asks for a few attempts at most.
+ATTEMPTS: Final = 2
 
+_JOB_INDEX: Final = INDEXES[-1]
 # A lookup, its answer, and when whoever asks began to wait, by the loop's clock.
 _Waiting = tuple[Lookup | Changes, asyncio.Future[Any], float]
 
@@ -37,6 +47,24 @@ class _Line:
         self.waiting: list[_Waiting] = []
         self.calls = 0
         self.is_about_to_call = False
+
+    def next_call(self) -> list[_Waiting]:
+        """Take those who share the next call from the start of the line; who asks what another one asks is free."""
+        lookups: set[Lookup | Changes] = set()
+        work = 0
+        if len(self.waiting) == 1:
+            taken, self.waiting = self.waiting, []
+            return taken
+        for count, (lookup, _, _) in enumerate(self.waiting):
+            if lookup in lookups:
+                continue
+            work += _work(lookup)
+            if work > CALL_WORK and lookups:
+                taken, self.waiting = self.waiting[:count], self.waiting[count:]
+                return taken
+            lookups.add(lookup)
+        taken, self.waiting = self.waiting, []
+        return taken
 
 
 class Reader:
@@ -62,12 +90,16 @@ class Reader:
         if line is None:
             line = self._lines[bucket] = _Line()
         line.waiting.append((lookup, answer, loop.time()))
-        if not line.is_about_to_call and line.calls < CALLS_PER_BUCKET:
+        self._have_called(bucket, line)
+        return answer
+
+    def _have_called(self, bucket: Bucket, line: _Line) -> None:
+        """Have those who wait served soon, unless as many calls as there may be are about that."""
+        if line.waiting and not line.is_about_to_call and line.calls < CALLS_PER_BUCKET:
             line.is_about_to_call = True
-            task = loop.create_task(self._call(bucket, line))
+            task = asyncio.get_running_loop().create_task(self._call(bucket, line))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return answer
 
     async def close(self) -> None:
         """Break off the calls under way."""
@@ -81,7 +113,8 @@ class Reader:
         line.is_about_to_call = False
         line.calls += 1
         while line.waiting:
-            waiting, line.waiting = line.waiting, []
+            waiting = line.next_call()
+            self._have_called(bucket, line)
             await self._serve(bucket, waiting)
         line.calls -= 1
         if not line.calls and not line.is_about_to_call:
@@ -111,6 +144,16 @@ class Reader:
                 _fail(answer, portion)
             elif not answer.done():
                 answer.set_result(portion)
+
+
+def _work(lookup: Lookup | Changes) -> int:
+    """Return about how much the script has to do for a lookup, as far as one can know: mostly little has changed."""
+    names_job = isinstance(lookup, Changes) or any(map(_names_job, lookup.indexes))
+    return LOOKUP_WORK + JOB_WORK * (min(lookup.wanted, ATTEMPTS) if names_job else lookup.wanted)
+
+
+def _names_job(index: str) -> bool:
+    return index.startswith(_JOB_INDEX)
 
 
 def _goes_on(waiting: _Waiting) -> bool:

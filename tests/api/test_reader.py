@@ -126,6 +126,27 @@ async def followed(reader: Reader, bucket: Bucket, changes: Changes) -> FeedPlac
         changes = changes._replace(after=answer.reached, known=answer.known)
 
 
+async def test_who_can_be_served_in_full_in_some_calls_asks_once(
+    reader: Reader, bucket: Bucket, metrics: Metrics, projection: Projection
+) -> None:
+    """Many lists asked for at one moment share no more of a call than the script can do, so that none asks again."""
+    owners = [f"0x{number:04x}" for number in range(64)]
+    await projection.put([Job(owner, job_id=f"{number}") for owner in owners for number in range(20)])
+    portions = await asyncio.gather(*(reader.ask(bucket, Lookup((f"owner:{owner}",), 21, None)) for owner in owners))
+    assert all(portion.is_done and len(portion.rows) == 20 for portion in portions)
+    assert metrics.registry.get_sample_value("api_queries_per_round_trip_sum") == 64
+    assert (metrics.registry.get_sample_value("api_queries_per_round_trip_count") or 0) <= 6
+
+
+async def test_who_names_jobs_shares_a_call_with_many(
+    reader: Reader, bucket: Bucket, metrics: Metrics, projection: Projection
+) -> None:
+    """Of a job there are a few attempts at most, however many are asked for: a hundred jobs are one call."""
+    await projection.put([Job(job_id=f"{number}") for number in range(100)])
+    await asyncio.gather(*(reader.ask(bucket, Lookup((f"jobid:{number}",), 25, None)) for number in range(100)))
+    assert metrics.registry.get_sample_value("api_queries_per_round_trip_count") == 1
+
+
 @pytest.mark.parametrize("fault", ["another incarnation", "no answer"])
 async def test_what_failed_is_let_go_at_once(
     reader: Reader, buckets: Buckets, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, fault: str
