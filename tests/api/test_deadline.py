@@ -63,7 +63,7 @@ class Slow:
         return asyncio.create_task(self._late())
 
     async def _late(self) -> None:
-        await asyncio.sleep(0.08)
+        await asyncio.sleep(0.8 * deadline.ANSWER_SECONDS)
         raise StaleGenerationError("late")
 
 
@@ -82,8 +82,9 @@ class Silent:
         await asyncio.Event().wait()
 
 
-async def test_what_a_first_call_took_counts() -> None:
+async def test_what_a_first_call_took_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who was told that another generation may be live does not wait all of it once more."""
+    monkeypatch.setattr(deadline, "ANSWER_SECONDS", 1.0)  # all of it once more is longer than what a busy machine adds
     projection = Projection(cast("Any", Silent()), cast("Any", Slow()))
     search = Search(("jobid:x",), None, None)
     began = asyncio.get_running_loop().time()
@@ -91,4 +92,4 @@ async def test_what_a_first_call_took_counts() -> None:
         await projection.first(search, 10)
     with pytest.raises(StoreUnavailableError, match="no answer in time"):
         await projection.scan(search, 10, began)
-    assert asyncio.get_running_loop().time() - began < 0.16
+    assert asyncio.get_running_loop().time() - began < 1.6
