@@ -30,7 +30,7 @@ BUCKETS = 3
 VERIFIES_UNDER_TRAFFIC = 3
 EVENTS_UNDER_TRAFFIC = 3000
 RATE = "800"
-SOME_JOBS, MANY_JOBS = 5_000, 20_000
+SOME_JOBS, MANY_JOBS = 15_000, 60_000
 MORE_MIB = 15
 
 
@@ -262,7 +262,7 @@ def test_the_command(deployment: Deployment, tmp_path: Path) -> None:
 
 @pytest.mark.long(50)
 def test_memory_is_bounded(deployment: Deployment) -> None:
-    """Neither four times as many events nor as many differences take more memory."""
+    """Neither four times as many events nor as many differences take more memory, also where processes help."""
     process = deployment.start_projector()
     wait_for(lambda: deployment.redis.exists(pointer_key(deployment.prefix)), "the projection is begun")
     deployment.stop(process)
@@ -283,11 +283,11 @@ def peak_mib(deployment: Deployment, more: range) -> int:
     ends = {f"{deployment.topic}/{number}": str(end) for number, end in deployment.log_ends().items()}
     deployment.redis.hset(positions, mapping=cast("dict[Any, Any]", ends))
     program = (
-        "import pathlib, re, runpy, sys; sys.argv = ['projector', 'verify']\n"
+        "import pathlib, re, runpy, sys; sys.argv = ['projector', 'verify', '--processes', '2']\n"
         # What is kept in memory on purpose is full soon, so that all that grows afterwards shows.
-        "from projector.replay.verify import scratch, second_fold\n"
+        "from projector.replay.verify import scratch\nfrom projector.replay.verify.parallel import folding\n"
         "scratch._SETUP += 'pragma cache_size = -2048;'\n"
-        "second_fold.BATCH_RECORDS = 3000\n"
+        "folding.PART_RECORDS = 500\n"
         "try: runpy.run_module('projector', run_name='__main__')\n"
         # Not getrusage: its peak begins with that of the process which forked this one.
         "finally: print('PEAK', re.search(r'VmHWM:\\s+(\\d+)', pathlib.Path('/proc/self/status').read_text())[1])"

@@ -12,9 +12,9 @@ from aiokafka.errors import KafkaTimeoutError
 
 from projector import watchdog
 from projector.app import run_projector
-from projector.fold.batch import Batch
 from projector.log.consumer import POLL_MILLISECONDS, Log
 from projector.settings import ProjectorSettings
+from projector.store.generation import Prepared
 from projector.store.live import Live
 from service.command_line import run_async, run_command
 from service.logs import configure_logs
@@ -39,14 +39,14 @@ def _silence() -> None:
 
 def _freeze() -> None:
     """Stop the process, as SIGSTOP does at the worst moment: when its next batch is folded and about to be written."""
-    apply = Live.apply
+    write = Live.write
 
-    async def freeze(store: Live, batch: Batch) -> int:
-        setattr(Live, "apply", apply)  # noqa: B010 - as above
+    async def freeze(store: Live, prepared: Prepared) -> int:
+        setattr(Live, "write", write)  # noqa: B010 - as above
         os.kill(os.getpid(), signal.SIGSTOP)
-        return await apply(store, batch)
+        return await write(store, prepared)
 
-    setattr(Live, "apply", freeze)  # noqa: B010 - as above
+    setattr(Live, "write", freeze)  # noqa: B010 - as above
 
 
 def _have_no_partition() -> None:
