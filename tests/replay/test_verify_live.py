@@ -30,7 +30,7 @@ BUCKETS = 3
 VERIFIES_UNDER_TRAFFIC = 3
 EVENTS_UNDER_TRAFFIC = 3000
 RATE = "800"
-SOME_JOBS, MANY_JOBS = 15_000, 60_000
+SOME_JOBS, MANY_JOBS = 20_000, 60_000
 MORE_MIB = 15
 
 
@@ -262,7 +262,7 @@ def test_the_command(deployment: Deployment, tmp_path: Path) -> None:
 
 @pytest.mark.long(50)
 def test_memory_is_bounded(deployment: Deployment) -> None:
-    """Neither four times as many events nor as many differences take more memory, also where processes help."""
+    """Neither three times as many events nor as many differences take more memory, also where processes help."""
     process = deployment.start_projector()
     wait_for(lambda: deployment.redis.exists(pointer_key(deployment.prefix)), "the projection is begun")
     deployment.stop(process)
