@@ -6,14 +6,12 @@ On a Kafka of its own, one broker, which keeps some files open for each partitio
 import asyncio
 import json
 import logging
-import os
 import resource
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -21,6 +19,7 @@ from typing import Final
 import click
 
 from devstack import Kafka, Redis, free_port
+from tests.bench.place import used_seconds
 from tests.support.deployment import Deployment, Message, wait_for
 from tests.support.events import event
 from tests.support.health import ready
@@ -43,21 +42,10 @@ def messages(count: int) -> Iterator[Message]:
         yield job.encode(), json.dumps(event(job=job)).encode(), []
 
 
-@dataclass(frozen=True)
-class Used:
-    """What a process has taken until now."""
-
-    mib: int
-    cpu_seconds: float
-
-
-def used_by(pid: int) -> Used:
-    """Return the most memory of a process, and its CPU."""
+def peak_mib(pid: int) -> int:
+    """Return the most memory that a process has taken."""
     status = Path(f"/proc/{pid}/status").read_text()
-    peak_kib = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    ticks = int(fields[11]) + int(fields[12])  # of the user and of the system
-    return Used(peak_kib // 1024, ticks / os.sysconf("SC_CLK_TCK"))
+    return next(int(line.split()[1]) // 1024 for line in status.splitlines() if line.startswith("VmHWM"))
 
 
 async def measure(place: Deployment, partitions: int, say: Callable[[str], None]) -> None:
@@ -83,10 +71,9 @@ async def measure(place: Deployment, partitions: int, say: Callable[[str], None]
         await place.send(event(job=f"late-{number}"), number * (partitions // LATE_EVENTS))
         wait_for(partial(is_applied, place, count + number + 1), "one more is applied")
         seconds.append(time.perf_counter() - sent)
-    used = used_by(process.pid)
     say(f"  one more is applied after {statistics.median(seconds):.2f} s, {max(seconds):.2f} s at most")
     lines = len(place.logs().splitlines())
-    say(f"  {used.mib} MiB at most, {used.cpu_seconds:.1f} s of CPU, {lines} lines of log")
+    say(f"  {peak_mib(process.pid)} MiB at most, {used_seconds(process.pid):.1f} s of CPU, {lines} lines of log")
     assert process.poll() is None
 
 
