@@ -19,7 +19,7 @@ from typing import Final
 import click
 
 from devstack import Kafka, Redis, free_port
-from tests.bench.place import used_seconds
+from tests.bench.place import peak_kib, used_seconds
 from tests.support.deployment import Deployment, Message, wait_for
 from tests.support.events import event
 from tests.support.health import ready
@@ -40,12 +40,6 @@ def messages(count: int) -> Iterator[Message]:
     for number in range(count):
         job = f"job-{number}"
         yield job.encode(), json.dumps(event(job=job)).encode(), []
-
-
-def peak_mib(pid: int) -> int:
-    """Return the most memory that a process has taken."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return next(int(line.split()[1]) // 1024 for line in status.splitlines() if line.startswith("VmHWM"))
 
 
 async def measure(place: Deployment, partitions: int, say: Callable[[str], None]) -> None:
@@ -73,7 +67,9 @@ async def measure(place: Deployment, partitions: int, say: Callable[[str], None]
         seconds.append(time.perf_counter() - sent)
     say(f"  one more is applied after {statistics.median(seconds):.2f} s, {max(seconds):.2f} s at most")
     lines = len(place.logs().splitlines())
-    say(f"  {peak_mib(process.pid)} MiB at most, {used_seconds(process.pid):.1f} s of CPU, {lines} lines of log")
+    say(
+        f"  {peak_kib(process.pid) // 1024} MiB at most, {used_seconds(process.pid):.1f} s of CPU, {lines} lines of log"
+    )
     assert process.poll() is None
 
 

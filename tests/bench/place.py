@@ -85,6 +85,15 @@ def used_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def peak_kib(pid: int) -> int:
+    """Return the most memory that a process has taken; 0 when it is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")), 0)
+
+
 def redis_seconds(redis: Redis) -> float:
     """Return how much processor time a Redis has used."""
     info = redis.info("cpu")

@@ -6,7 +6,7 @@ from typing import Final
 
 from schemas.redis_layout import POSITIONS, bucket_prefix
 from tests.bench.catch_up import LIMIT_SECONDS, NEAR, written
-from tests.bench.place import Place
+from tests.bench.place import Place, peak_kib
 from tests.support.deployment import Deployment, wait_for
 from tests.support.processes import Process
 
@@ -60,16 +60,8 @@ def _note_peak(process: Process, peak: dict[str, int]) -> bool:
     """Note the most memory so far of the rebuild and of the largest of its followers."""
     for name, pids in (("command", [process.pid]), ("follower", _children(process))):
         for pid in pids:
-            peak[name] = max(peak.get(name, 0), _resident_kib(pid))
+            peak[name] = max(peak.get(name, 0), peak_kib(pid))
     return False
-
-
-def _resident_kib(pid: int) -> int:
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")), 0)
 
 
 def _children(process: Process) -> list[int]:
