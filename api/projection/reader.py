@@ -5,7 +5,8 @@ its bucket; what waits there is asked at once, and each lookup gets its own answ
 
 - Those who ask the same at the same moment share one lookup.
 - A request that goes away cancels its own wait and nothing else: the call belongs to the line.
-- A call that fails or takes too long fails the lookups that were in it; the next lookups are asked anew.
+- A call that fails or takes too long fails the lookups that were in it; the next lookups are asked anew. Those that
+  have then waited for so long that they could not be given a whole call fail with it, however many are before them.
 - While all calls that a bucket may have are under way, more lookups gather: the busier it is, the more share a call.
 - A call takes no more lookups than the script can serve in full, as far as one can know: who is served in part has to
   ask again.
@@ -17,6 +18,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from api.projection.buckets import Buckets
+from api.projection.errors import StoreUnavailableError
 from api.projection.generation import Bucket
 from api.projection.lookup import Changed, Changes, Lookup, Portion
 from api.projection.store import CALL_TIMEOUT_SECONDS
@@ -65,6 +67,13 @@ class _Line:
             lookups.add(lookup)
         taken, self.waiting = self.waiting, []
         return taken
+
+    def given_up(self) -> list[_Waiting]:
+        """Take those who have waited so long that no whole call is left of what they may wait."""
+        since = asyncio.get_running_loop().time() - LOOKUP_SECONDS + SHORTEST_CALL_SECONDS
+        given_up = [one for one in self.waiting if one[2] < since]
+        self.waiting = [one for one in self.waiting if one[2] >= since]
+        return given_up
 
 
 class Reader:
@@ -115,12 +124,12 @@ class Reader:
         while line.waiting:
             waiting = line.next_call()
             self._have_called(bucket, line)
-            await self._serve(bucket, waiting)
+            await self._serve(bucket, line, waiting)
         line.calls -= 1
         if not line.calls and not line.is_about_to_call:
             del self._lines[bucket]
 
-    async def _serve(self, bucket: Bucket, waiting: list[_Waiting]) -> None:
+    async def _serve(self, bucket: Bucket, line: _Line, waiting: list[_Waiting]) -> None:
         """Answer lookups of one bucket: those that go on with a long answer, or with a stream, last."""
         asked = [one for one in waiting if not one[1].done()]
         asked.sort(key=_goes_on)
@@ -128,6 +137,8 @@ class Reader:
             if asked:
                 await self._ask_bucket(bucket, asked)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer of those who wait
+            if isinstance(error, StoreUnavailableError):
+                asked += line.given_up()
             _fail_all(asked, error)
         finally:  # an error holds this frame, which would hold what failed until garbage is looked for
             waiting.clear()

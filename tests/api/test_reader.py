@@ -14,7 +14,7 @@ from api.projection.buckets import Buckets
 from api.projection.errors import StoreUnavailableError, UnavailableError
 from api.projection.generation import Bucket, Generation
 from api.projection.lookup import Changes, FeedPlace, Lookup, Search
-from api.projection.reader import Reader
+from api.projection.reader import CALLS_PER_BUCKET, Reader
 from api.projection.scan import Scan
 from api.projection.store import Store
 from api.settings import ApiSettings
@@ -23,6 +23,8 @@ from service.redis import connect
 from tests.support.seeding import Job, Projection
 
 ENTRIES, ASKING = 300, 60
+# So many lists that they need a dozen calls.
+LONG_LINE = 130
 
 
 @pytest.fixture
@@ -145,6 +147,27 @@ async def test_who_names_jobs_shares_a_call_with_many(
     await projection.put([Job(job_id=f"{number}") for number in range(100)])
     await asyncio.gather(*(reader.ask(bucket, Lookup((f"jobid:{number}",), 25, None)) for number in range(100)))
     assert metrics.registry.get_sample_value("api_queries_per_round_trip_count") == 1
+
+
+async def test_nobody_waits_for_a_store_that_hangs_longer_than_the_limit(
+    reader: Reader, buckets: Buckets, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who stands behind many others in the line of a Redis that hangs is told so in time: streams that come again."""
+    calls = 0
+
+    async def hangs(_: Bucket, __: object, timeout_seconds: float) -> None:
+        nonlocal calls
+        calls += 1
+        await asyncio.sleep(timeout_seconds)
+        raise StoreUnavailableError("no answer in time")
+
+    monkeypatch.setattr("api.projection.reader.LOOKUP_SECONDS", 0.8)
+    monkeypatch.setattr("api.projection.reader.CALL_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(buckets, "look_up", hangs)
+    asked = [reader.ask(bucket, Lookup((f"owner:0x{number:04x}",), 25, None)) for number in range(LONG_LINE)]
+    told = await asyncio.gather(*asked, return_exceptions=True)
+    assert all(isinstance(it, StoreUnavailableError) for it in told)
+    assert calls <= 2 * CALLS_PER_BUCKET  # one after the other they would be a dozen
 
 
 @pytest.mark.parametrize("fault", ["another incarnation", "no answer"])
