@@ -147,7 +147,7 @@ class Epoch:
             *compare_letters(self._letters, topic, self._truth),
         ]
         # All links are this process's, which has computed for seconds: heartbeats have waited for it.
-        _, stuck = await wait_until_calm(self._system)
+        _, stuck = await wait_until_calm(self._system, heartbeats=2)
         return [*wrong, *stuck, *await self._sample_answers()]
 
     async def _sample_answers(self) -> list[Anomaly]:

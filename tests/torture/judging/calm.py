@@ -41,14 +41,20 @@ async def _ends(system: System, *, committed: bool) -> dict[int, int]:
     return await log_ends(system.bootstrap_servers, system.topic, system.partitions, committed=committed)
 
 
-async def wait_until_calm(system: System) -> tuple[float, list[Anomaly]]:
-    """Wait until everything in the log is shown and everybody is ready; return how long it took, or what is stuck."""
+async def wait_until_calm(system: System, *, heartbeats: int = 1) -> tuple[float, list[Anomaly]]:
+    """Wait until everything in the log is shown and everybody is ready; return how long it took, or what is stuck.
+
+    So many heartbeats are seen meanwhile: a second one has been under way since.
+    """
     began = time.monotonic()
     ends = await log_ends(system.bootstrap_servers, system.topic, system.partitions)
     hindrance: str | None = "not asked yet"
+    seen: set[str] = set()
     async with aiohttp.ClientSession(timeout=_ASK) as session:
         while hindrance and time.monotonic() - began < RECOVERY_LIMIT_SECONDS:
-            hindrance = await _hindrance(system, session, ends)
+            hindrance = await _hindrance(system, session, ends, seen)
+            if not hindrance and len(seen) < heartbeats:
+                hindrance = f"heartbeats {sorted(seen)}"
             await asyncio.sleep(POLL_SECONDS)
     seconds = time.monotonic() - began
     return seconds, [Anomaly(Name.STUCK, f"after {seconds:.0f} s of peace: {hindrance}")] if hindrance else []
@@ -99,8 +105,10 @@ async def check_usage(system: System, base: InUse, buckets: int) -> list[Anomaly
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def _hindrance(system: System, session: aiohttp.ClientSession, ends: Mapping[int, int]) -> str | None:
-    """Return in words what is not well yet."""
+async def _hindrance(
+    system: System, session: aiohttp.ClientSession, ends: Mapping[int, int], seen: set[str]
+) -> str | None:
+    """Return in words what is not well yet; note the heartbeat that is told."""
     try:
         positions = await positions_of(system.redis.primary, system.topic)
     except (RedisError, OSError) as error:
@@ -111,16 +119,17 @@ async def _hindrance(system: System, session: aiohttp.ClientSession, ends: Mappi
     faults = [f"positions and log ends {behind}"] if behind else []
     for name, port in system.ports.items():
         faults += await _unready(session, name, port)
-    faults += await _unsure(session, system)
+    faults += await _unsure(session, system, seen)
     return "; ".join(faults) or None
 
 
-async def _unsure(session: aiohttp.ClientSession, system: System) -> list[str]:
+async def _unsure(session: aiohttp.ClientSession, system: System, seen: set[str]) -> list[str]:
     """Return that the API does not know that it shows everything; the first heartbeat of a new owner tells it."""
     lag = "not answered"
     with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
         async with session.get(f"{system.api_address}/api/v1/operator/status?jobId=none") as response:
             lag = response.headers.get("Projection-Lag", f"not told with {response.status}")
+            seen.add(response.headers.get("Projection-Heartbeat", "unknown"))
     return [] if lag == "0" else [f"Projection-Lag: {lag}"]
 
 
