@@ -111,12 +111,14 @@ def decode_usual(value: bytes, timestamp: int) -> JobEvent | None:
     if event is None:
         return None
     data = event.data
+    try:
+        details = usual_details(data)
+    except ValueError:
+        return None
     identity = _new(
-        JobIdentity,
-        (data.owner.lower(), canonical_hex(data.agreementId), data.jobId, data.attempt or DEFAULT_ATTEMPT),
+        JobIdentity, (data.owner, canonical_hex(data.agreementId), data.jobId, data.attempt or DEFAULT_ATTEMPT)
     )
     stage, known = _BY_TYPE[event.type]
-    details = usual_details(data)
     if details and (not known.issuperset(details) or "error" in details):
         details = _details(details, known)
     moment = _in_time(event.time, timestamp) if event.time else _time(None, timestamp)

@@ -27,6 +27,9 @@ _WHOLE_SECONDS_CHARACTERS: Final = len("2020-10-01T01:00:00")
 _SHORTEST_CHARACTERS: Final = len("2020-10-01T01:00:00Z")
 _MINUTE_CHARACTERS: Final = len("2020-10-01T01:00:")
 _FRACTION: Final = ".000000"
+# How a time goes on behind its minute, when a fraction follows, and when nothing does.
+_SECONDS_AND_POINT: Final = frozenset(f"{second:02d}." for second in range(60))
+_LAST_SECONDS: Final = frozenset(f"{second:02d}Z" for second in range(60))
 _SECOND: Final = timedelta(seconds=1)
 _HOUR_MILLISECONDS: Final = 3_600_000
 
@@ -54,10 +57,11 @@ def usual_time(text: str) -> str | None:
 
     What is None here may be a time as well. What is not is one to `RFC3339_PATTERN` and the calendar.
     """
-    second, point, fraction = text[_MINUTE_CHARACTERS:-1].partition(".")  # of `00Z`, or `00.123456Z`
-    if text[-1:] != "Z" or len(second) != 2 or second >= "60" or not (second + fraction).isdigit():  # noqa: PLR2004 - 00
-        return None
-    if point and not fraction:
+    second = text[_MINUTE_CHARACTERS:_SHORTEST_CHARACTERS]
+    if second in _SECONDS_AND_POINT:
+        if text[-1] != "Z" or not text[_SHORTEST_CHARACTERS:-1].isdigit():
+            return None
+    elif second not in _LAST_SECONDS or len(text) > _SHORTEST_CHARACTERS:
         return None
     if not _is_minute(text[:_MINUTE_CHARACTERS]):
         return None

@@ -76,13 +76,7 @@ def stages_in_hash(stages: Mapping[str, str]) -> list[str]:
     """Return the fields that hold the registers of stages: names, each before its value."""
     fields: list[str] = []
     for name, register in stages.items():
-        if len(register) < _TWO_PIECES and register.isascii():  # as most are, and `_put` for any
-            if len(register) < PIECE_BYTES:
-                fields += name, register
-            else:
-                fields += name, register[:PIECE_BYTES], PIECES[name][1], register[PIECE_BYTES:]
-        else:
-            _put(fields, name, register)
+        _put(fields, name, register)
     return fields
 
 
@@ -92,26 +86,22 @@ def details_in_hash(details: Mapping[str, str], stages: Mapping[str, str], job_i
     Names, each before its value.
     """
     fields: list[str] = []
-    code = stamp = ""
+    stamp, same = _NO_STAMP, ""
     has_long_id = len(job_id) > len(JOB_ID)
     for name, register in details.items():
-        if name not in _DETAILS:
-            fields += name, register
-            continue
-        if register[DETAIL_CODE] != code:
+        if not register.startswith(stamp):
+            if name not in _DETAILS:
+                fields += name, register
+                continue
             code = register[DETAIL_CODE]
-            stamp = _stamp_of(code, stages)
+            stamp, same = _stamp_of(code, stages), code + SAME
         if register.startswith(stamp):
-            head, value = code + SAME, register[len(stamp) :]
+            head, value = same, register[len(stamp) :]
         else:
             head, value = _divided(register)
         if has_long_id and name in URL_DETAILS:
             value = value.replace(job_id, JOB_ID)
-        text = head + value
-        if len(text) < PIECE_BYTES:
-            fields += name, text
-        else:
-            _put(fields, name, text)
+        _put(fields, name, head + value)
     return fields
 
 
@@ -144,9 +134,11 @@ def _put(fields: list[str], name: str, register: str) -> None:
     size = len(register)
     if size < PIECE_BYTES or size > MOST_CUT_BYTES or not register.isascii():
         fields += name, register
-        return
-    for piece, at in zip(PIECES[name], range(0, size + 1, PIECE_BYTES), strict=False):
-        fields += piece, register[at : at + PIECE_BYTES]
+    elif size < _TWO_PIECES:  # as most are, and as below for any
+        fields += name, register[:PIECE_BYTES], PIECES[name][1], register[PIECE_BYTES:]
+    else:
+        for piece, at in zip(PIECES[name], range(0, size + 1, PIECE_BYTES), strict=False):
+            fields += piece, register[at : at + PIECE_BYTES]
 
 
 def _taken(fields: dict[str, str], pieces: tuple[str, ...]) -> str:

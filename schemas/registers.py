@@ -39,6 +39,7 @@ _DETAIL: Final = re.compile(rb"\d\d\t" + _TIME + rb"\t[^\t]*\t.*", re.DOTALL)
 _NEWS: Final = re.compile(rb"\d\d\t" + _TIME)
 _SHORT_DETAIL: Final = re.compile(rb"\d\d=.*", re.DOTALL)
 _LETTERS: Final = ascii_lowercase
+_CODE_TEXTS: Final = tuple(f"{code:02d}" for code in range(100))
 _DELAY: Final = re.compile(r"[+-]")
 # What stands behind the code of a detail that is of the same report as the register of its stage.
 SAME: Final = "="
@@ -93,7 +94,7 @@ def news_parts(register: bytes) -> tuple[int, str]:
 
 def detail_stamp(code: int, time: str, event_id: str) -> str:
     """Return what the register of a detail begins with, the same for all details of a report; its value follows."""
-    return f"{code:02d}{SEPARATOR}{time}{SEPARATOR}{event_id}{SEPARATOR}"
+    return f"{_CODE_TEXTS[code]}{SEPARATOR}{time}{SEPARATOR}{event_id}{SEPARATOR}"
 
 
 def is_short(register: str | bytes) -> bool:

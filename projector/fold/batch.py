@@ -108,13 +108,15 @@ class Batch:
     def add(self, event: JobEvent, span_index: int, recorded_at: str) -> None:
         """Join an event in."""
         identity = event.identity
-        known = self._jobs.get(identity)
-        if known is None:
-            known = self._jobs[identity] = BatchedJob(FoldedJob(identity), {})
-            self.weight += 1
-            self.sent_characters += len(identity.owner) + len(identity.agreement_id) + len(identity.job_id)
+        known = self._jobs.get(identity) or self._begin(identity)
         self.sent_characters += known.job.add(event, recorded_at)
         known.events[span_index] = known.events.get(span_index, 0) + 1
+
+    def _begin(self, identity: JobIdentity) -> BatchedJob:
+        known = self._jobs[identity] = BatchedJob(FoldedJob(identity), {})
+        self.weight += 1
+        self.sent_characters += len(identity.owner) + len(identity.agreement_id) + len(identity.job_id)
+        return known
 
     def refuse(self, record: RefusedRecord) -> None:
         """Set a record aside."""

@@ -78,8 +78,15 @@ def _fold_slice(batch: Batch, rest: _Rest, boundary: int) -> None:
     below = bisect_left(records, boundary, key=_offset)
     most_bytes = min(MAX_BATCH_BYTES, batch.size_bytes + SLICE_BYTES)
     for record in records[at : min(below, at + SLICE_RECORDS, at + batch.room_records)]:
-        _fold(batch, span, index, record)
+        value, timestamp = record.value, record.timestamp
+        try:
+            event = decode(value, record.headers, timestamp)
+        except RefusedEventError as refusal:
+            _refuse(batch, span, record, refusal)
+        else:
+            batch.add(event, index, record_text(stretch.partition, record.offset, event.time, timestamp))
         at += 1
+        batch.size_bytes += len(value or b"")
         if batch.size_bytes >= most_bytes or batch.weight >= MAX_STEP_JOBS:
             break
     span.records += at - rest.at
@@ -93,16 +100,9 @@ def _fold_slice(batch: Batch, rest: _Rest, boundary: int) -> None:
     rest.at = at
 
 
-def _fold(batch: Batch, span: Span, index: int, record: Record) -> None:
-    value = record.value
-    batch.size_bytes += len(value or b"")
-    try:
-        event = decode(value, record.headers, record.timestamp)
-    except RefusedEventError as refusal:
-        span.dead_letters += 1
-        # Not the error itself: by its traceback it would keep the batch and all records polled with it in memory, until
-        # Python looks for cycles, which happens rarely.
-        named = named_job(value, record.headers, refusal.reason)
-        batch.refuse(RefusedRecord(record, refusal.reason, str(refusal), named))
-    else:
-        batch.add(event, index, record_text(span.partition, record.offset, event.time, record.timestamp))
+def _refuse(batch: Batch, span: Span, record: Record, refusal: RefusedEventError) -> None:
+    span.dead_letters += 1
+    # Not the error itself: by its traceback it would keep the batch and all records polled with it in memory, until
+    # Python looks for cycles, which happens rarely.
+    named = named_job(record.value, record.headers, refusal.reason)
+    batch.refuse(RefusedRecord(record, refusal.reason, str(refusal), named))
