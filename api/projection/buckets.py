@@ -88,9 +88,9 @@ class Buckets:
         is_whole, passed_over = len(rows) == len(found), looked_at - len(found)
         if reason == b"all":
             return Portion(rows, None, True, now, milliseconds, is_whole, passed_over, feed)  # noqa: FBT003 - three times slower by name
-        score, member = answer[3:]
+        score, member, left = answer[3:]
         after = Place(int(score), member.decode()) if score else None
-        return Portion(rows, after, False, now, milliseconds, is_whole, passed_over, feed)  # noqa: FBT003 - three times slower by name
+        return Portion(rows, after, False, now, milliseconds, is_whole, passed_over, feed, left)  # noqa: FBT003 - three times slower by name
 
 
 def _argument(lookups: Iterable[Lookup | Changes]) -> str:

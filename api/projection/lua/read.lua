@@ -20,7 +20,8 @@
 -- are flat arrays, positions without what follows '#'; the last entry of the feed is {id, check}, empty where there is
 -- none. An answer, one for each lookup, begins with its reason:
 --   all {rows, looked at}                  there are no more; how many members were looked at for these rows
---   more {rows, looked at, score, member}  there may be more after these; perhaps none was looked at yet
+--   more {rows, looked at, score, member, left}  there may be more after these; perhaps none was looked at yet. So many
+--     are left that are surely found: the rest of the index; 0 where there are several, or none was looked at
 --   damaged {key}                          the key of an index is of a wrong type
 --   changed {rows, gone, id, check, jobs known of the next entry, 1 when there are no more entries, 1 when the jobs were
 --     too many to be named}                jobs as they are now, each once; gone is as in the entries
@@ -176,7 +177,7 @@ local function look_up(names, wanted, with_refused, score, member, share)
     end
   end
   if rank >= size then return {'all', rows, rank - first} end
-  return {'more', rows, rank - first, score, member}
+  return {'more', rows, rank - first, score, member, #others == 0 and size - rank or 0}
 end
 
 -- Whether a job is in every one of the indexes.
@@ -265,7 +266,7 @@ for i, lookup in ipairs(lookups) do
     local share = max(MINIMUM_SHARE, floor(work / (#lookups - i + 1)))
     reply[#reply + 1] = look_up(names, wanted, with_refused, score, member, share)
   else
-    reply[#reply + 1] = {'more', {}, 0, score, member}
+    reply[#reply + 1] = {'more', {}, 0, score, member, 0}
   end
 end
 return reply
