@@ -15,7 +15,7 @@ In Redis registers are written a little shorter: see `job_hash`.
 """
 
 import re
-from datetime import datetime
+from datetime import date
 from functools import lru_cache
 from string import ascii_lowercase
 from typing import Any, Final
@@ -33,11 +33,10 @@ STAGE_TIME: Final = slice(SORTABLE_CHARACTERS)
 DETAIL_TIME: Final = slice(3, 3 + SORTABLE_CHARACTERS)
 DETAIL_CODE: Final = slice(2)
 
-_TIME: Final = rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d{6}"
+_TIME: Final = rb"(\d{4}-\d\d-\d\d)T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}"
 _STAGE: Final = re.compile(_TIME + rb"\t[^\t]*\t[^\t]*\t[^\t]+/\d+/[a-z]?\d+([+-]\d+)?")
 _DETAIL: Final = re.compile(rb"\d\d\t" + _TIME + rb"\t[^\t]*\t.*", re.DOTALL)
 _NEWS: Final = re.compile(rb"\d\d\t" + _TIME)
-_SHORT_DETAIL: Final = re.compile(rb"\d\d=.*", re.DOTALL)
 _LETTERS: Final = ascii_lowercase
 _CODE_TEXTS: Final = tuple(f"{code:02d}" for code in range(100))
 _DELAY: Final = re.compile(r"[+-]")
@@ -133,7 +132,7 @@ def is_stage_register(stored: bytes) -> bool:
 def is_detail_register(stored: bytes) -> bool:
     """Tell whether this is the register of a detail, as a hash has it too."""
     if is_short(stored):
-        return _SHORT_DETAIL.fullmatch(stored) is not None and (stored.isascii() or _is_text(stored))
+        return stored[DETAIL_CODE].isdigit() and (stored.isascii() or _is_text(stored))
     return _is_of_some_time(stored, _DETAIL)
 
 
@@ -148,9 +147,9 @@ def _is_of_some_time(stored: bytes, pattern: re.Pattern[bytes]) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _is_in_calendar(whole_seconds: bytes) -> bool:
+def _is_in_calendar(day: bytes) -> bool:
     try:
-        datetime.fromisoformat(whole_seconds.decode())
+        date.fromisoformat(day.decode())
     except ValueError:
         return False
     return True

@@ -8,7 +8,7 @@ import orjson
 
 from schemas.identity import MAX_ATTEMPT, MAX_IDENTIFIER_CHARACTERS, JobIdentity, job_member
 from schemas.job_event import DETAILS
-from schemas.job_hash import identifier_in, stored_identifier
+from schemas.job_hash import read_identifier, stored_identifier
 from schemas.job_status import DETAIL_REGISTERS, NEWS_AT, STAGE_REGISTERS, StoredJob, has_lost_stage, shown_urls
 from schemas.lifecycle import OUTCOMES
 from schemas.redis_layout import IDENTITY_FIELDS, STORED_FIELDS
@@ -17,19 +17,20 @@ from schemas.registers import is_detail_register, is_news_register, is_stage_reg
 _NAMES: Final = IDENTITY_FIELDS[:-1]
 _LISTS: Final = tuple((name, STORED_FIELDS.index(name)) for name, schema in DETAILS.items() if "items" in schema)
 _OUTCOME_AT: Final = STORED_FIELDS.index("outcome")
-_ATTEMPT: Final = re.compile(r"[1-9][0-9]{0,18}")
+_ATTEMPT: Final = re.compile(rb"[1-9][0-9]{0,18}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def identity_in(job: StoredJob) -> JobIdentity:
     """Return who a stored job is; ValueError says why it is nobody."""
-    whole = [value.decode() for value in job[: len(IDENTITY_FIELDS)] if value is not None]
+    whole = [value for value in job[: len(IDENTITY_FIELDS)] if value is not None]
     if len(whole) < len(IDENTITY_FIELDS):
         raise ValueError(f"no {IDENTITY_FIELDS[list(job).index(None)]}")
-    owner, agreement_id, job_id = map(identifier_in, whole[:-1])
-    attempt = whole[-1]
-    for name, text in zip(_NAMES, (owner, agreement_id, job_id), strict=True):
-        if not text or len(text) > MAX_IDENTIFIER_CHARACTERS or _CONTROL.search(text):
+    *identifiers, attempt = whole
+    owner, agreement_id, job_id = names = tuple(map(read_identifier, identifiers))
+    for name, text in zip(_NAMES, names, strict=True):
+        # What is printable holds no control character, and is quicker to tell.
+        if not text or len(text) > MAX_IDENTIFIER_CHARACTERS or not (text.isprintable() or not _CONTROL.search(text)):
             raise ValueError(f"{name} is no identifier")
     if not _ATTEMPT.fullmatch(attempt) or int(attempt) > MAX_ATTEMPT:
         raise ValueError("attempt is no number from 1 on")

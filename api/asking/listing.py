@@ -131,14 +131,18 @@ async def read_page(scan: Scan, limit: int, render: Render, room: Room) -> Liste
 
 
 async def read_list(scan: Scan, render: Render, room: Room) -> Listed:
-    """Return every match: whole when it fits into a chunk, else as a stream."""
+    """Return every match: whole when it fits into a chunk, else as a stream, which begins once that is known.
+
+    That more is left is told by an index, of which some may have expired: then the stream is shorter than a chunk.
+    """
     chunk, seen = Chunk(), Seen()
     while True:
         _add_rows(chunk, scan, seen, render)
         room.hold(chunk.bytes)
         if scan.is_done:
             return Listed(chunk.array(), chunk.has_unfinished or not chunk.jobs, None)
-        if chunk.is_full(room) or (chunk.jobs and scan.waited_seconds > SENT_AFTER_SECONDS):
+        is_long = chunk.jobs + scan.left > CHUNK_JOBS or scan.waited_seconds > SENT_AFTER_SECONDS
+        if chunk.is_full(room) or (chunk.jobs and is_long):
             stream = _stream(b"[" + chunk.json(), chunk.job_bytes, _Rest(scan, seen, render, room))
             return Listed(stream, has_unfinished=True, next=None)
         await _fill(scan, room, min(CHUNK_JOBS - chunk.jobs, _wanted(room, chunk.job_bytes)))

@@ -11,16 +11,21 @@ from api.damage import Damage
 from api.metrics import Metrics
 from api.projection.errors import DamagedKeyError, UnavailableError
 from api.projection.generation import Bucket
-from api.projection.lookup import NO_ENTRY, Changed, Changes, FeedPlace, Lookup, Place, Portion
+from api.projection.lookup import NO_ENTRY, Changed, Changes, FeedPlace, Lookup, Place, Portion, Row
 from api.projection.readiness import Readiness
 from api.projection.standing import Standing, freshness, standing
 from api.projection.store import Script, Store
+from schemas.job_hash import PIECE_BYTES
+from schemas.job_status import STAGE_REGISTERS
+from schemas.lifecycle import STAGE_NAMES
 from schemas.redis_layout import CHANGES, HEARTBEATS, JOB, META, POSITIONS, REFUSED, STORED_FIELDS
 
 _SCRIPT: Final = Script((files("api.projection") / "lua" / "read.lua").read_text(encoding="utf-8"))
 _KEYS: Final = (META, POSITIONS, HEARTBEATS, REFUSED, CHANGES)
 _FIELDS: Final = len(STORED_FIELDS)
-_HEAD: Final[tuple[str | int, ...]] = (JOB, _FIELDS, *STORED_FIELDS)
+# The registers of stages take more than a piece (see `job_hash.py`).
+_SECOND_PIECES: Final = slice(_FIELDS, _FIELDS + len(STAGE_NAMES))
+_HEAD: Final[tuple[str | int, ...]] = (JOB, _FIELDS, *STORED_FIELDS, " ".join(STAGE_NAMES))
 # The most bytes of rows that an answer takes from all its buckets at once, but for a row of each.
 READ_BYTES: Final = 256 * 1024
 # What a reply has before the first lookup's answer.
@@ -73,7 +78,7 @@ class Buckets:
             return self._portion(bucket, lookup, answer, moment)
         told = _changed(answer, moment)
         # A job may be let go, or be taken out by a repair, between the entry that names it and now.
-        stored = [row for row in told.rows if any(row[:_FIELDS])]
+        stored = [row for row in _joined(told.rows) if any(row[:_FIELDS])]
         return told._replace(rows=self._damage.sound(bucket.base, lookup.indexes, stored))
 
     def _portion(
@@ -84,13 +89,13 @@ class Buckets:
             self._damage.name_key(answer[1], "it is no index")
             return DamagedKeyError()
         found, looked_at = answer[1:3]
-        rows = self._damage.sound(bucket.base, lookup.indexes, found)
+        rows = self._damage.sound(bucket.base, lookup.indexes, _joined(found))
         is_whole, passed_over = len(rows) == len(found), looked_at - len(found)
         if reason == b"all":
             return Portion(rows, None, True, now, milliseconds, is_whole, passed_over, feed)  # noqa: FBT003 - three times slower by name
-        score, member = answer[3:]
+        score, member, left = answer[3:]
         after = Place(int(score), member.decode()) if score else None
-        return Portion(rows, after, False, now, milliseconds, is_whole, passed_over, feed)  # noqa: FBT003 - three times slower by name
+        return Portion(rows, after, False, now, milliseconds, is_whole, passed_over, feed, left)  # noqa: FBT003 - three times slower by name
 
 
 def _argument(lookups: Iterable[Lookup | Changes]) -> str:
@@ -108,6 +113,17 @@ def _line(lookup: Lookup) -> str:
 def _line_of_changes(changes: Changes) -> str:
     after, names = changes.after, "\t".join((_CHANGES, *changes.indexes))
     return f"{changes.wanted}\t0\t{after.entry}\t{after.check} {changes.known}\t{names}"
+
+
+def _joined(rows: list[Row]) -> list[Row]:
+    """Return rows as they came, with the pieces of each register in its place."""
+    for row in rows:
+        stages = zip(row[STAGE_REGISTERS], row[_SECOND_PIECES], strict=True)
+        row[STAGE_REGISTERS] = [
+            stage + piece if piece and stage and len(stage) == PIECE_BYTES else stage for stage, piece in stages
+        ]
+        del row[_SECOND_PIECES]
+    return rows
 
 
 def _changed(answer: Sequence[Any], moment: _Moment) -> Changed:

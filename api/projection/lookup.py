@@ -98,7 +98,7 @@ class Portion(NamedTuple):
     Redis limits its work, so no rows does not mean that there are no more, and the place may be where it was. The
     time is in milliseconds of Redis' clock. `is_whole` is False when a row was left out, since it is no job;
     `passed_over` counts members that were looked at and are not in every index. `feed` is the last entry of the feed at
-    that moment.
+    that moment. `left` is how many rows follow at least, 0 when nobody knows; some may be of jobs that have expired.
     """
 
     rows: list[Row]
@@ -109,6 +109,7 @@ class Portion(NamedTuple):
     is_whole: bool = True
     passed_over: int = 0
     feed: FeedPlace = NO_ENTRY
+    left: int = 0
 
 
 def place_of(row: Row) -> Place:

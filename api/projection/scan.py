@@ -33,6 +33,7 @@ class Branch:
         "is_done",
         "is_whole",
         "last_feed",
+        "left",
         "milliseconds",
         "passed_over",
         "reached",
@@ -47,6 +48,7 @@ class Branch:
         self.is_done = False
         self.is_whole = True
         self.passed_over = 0
+        self.left = 0
         self.standing: Standing | None = None
         self.milliseconds = 0
         # The last entry of the bucket's feed when it was asked first, and when it was asked last.
@@ -55,7 +57,8 @@ class Branch:
 
     def take_in(self, portion: Portion) -> None:
         """Add what was found."""
-        rows, self.reached, self.is_done, self.standing, self.milliseconds, is_whole, passed_over, feed = portion
+        rows, self.reached, self.is_done, self.standing, self.milliseconds, is_whole, passed_over, feed, left = portion
+        self.left = left
         self.first_feed = self.first_feed or feed
         self.last_feed = feed
         self.rows += rows
@@ -107,6 +110,11 @@ class Scan:
             if branch.rows or not branch.is_done:
                 return False
         return True
+
+    @property
+    def left(self) -> int:
+        """How many rows are to come at least, as far as anybody knows; some may be of jobs that have expired."""
+        return sum([len(branch.rows) + branch.left for branch in self._branches])
 
     @property
     def is_whole(self) -> bool:

@@ -54,6 +54,8 @@ DAMAGE = {
     "rubbish": with_field("started", "rubbish"),
     "rubbish beside a good stage": with_field("running", "rubbish"),
     "no day of the calendar": with_field("started", f"2020-02-31T01:00:00.000000\t{WHO}"),
+    "no hour of the day": with_field("started", f"2020-02-01T24:00:00.000000\t{WHO}"),
+    "no second of the minute": with_field("started", f"2020-02-01T01:00:60.000000\t{WHO}"),
     "an absurd time": with_field("started", f"9999-99-99T99:99:99.999999\t{WHO}"),
     "no record": with_field("finished", TIME),
     "no text": with_field("started", f"{TIME}\t/workers/".encode() + b"\xff\te1\tjob-events/0/7"),

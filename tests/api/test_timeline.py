@@ -8,7 +8,9 @@ import pytest
 
 from schemas import job_timeline
 from schemas.gone_job import gone_entry, gone_keys
-from schemas.redis_layout import CUTOFF, CUTOFF_RAISED, KEPT_FOR, REFUSED, pointer_key
+from schemas.job_hash import PIECE_BYTES, hash_of
+from schemas.redis_layout import CUTOFF, CUTOFF_RAISED, JOB, KEPT_FOR, REFUSED, pointer_key
+from schemas.registers import stage_register
 from tests.support.client import TIMELINE, Client, StartApi, next_page
 from tests.support.seeding import FINISHED_JOB, PARTITION, Job, Projection
 
@@ -251,3 +253,20 @@ async def test_refused_events_of_before_the_cutoff_are_not_told(start_api: Start
     api = await start_api(projection.prefix)
     [timeline] = (await api.get(f"{TIMELINE}?owner=0x1111")).json()
     assert [one["date"] for one in timeline["refused"]] == ["2021-10-01T01:00:00Z"]
+
+
+async def test_a_stage_is_told_whole_however_long_its_register_is(start_api: StartApi, projection: Projection) -> None:
+    """Registers are stored in one piece, two or more; what follows one that is no whole piece is no part of it."""
+    sources = {f"job-{size}": f"/{'x' * size}" for size in range(0, 200, 7)}
+    for name, source in sources.items():
+        job = Job(job_id=name)
+        await projection.put([job])
+        register = stage_register("2020-10-01T01:00:00.000000", source, "e1", "job-events/0/b17")
+        stored = hash_of(job.fields() | {"started": register})
+        if len(register) < PIECE_BYTES:
+            stored["started:2"] = "0"
+        await projection.redis.hset(projection.key(JOB + job.member), mapping=stored)
+    api = await start_api(projection.prefix, API_ADMIN_TOKENS="sesame-sesame-16")
+    found = (await api.get(f"{TIMELINE}?owner=0x1111", Authorization="Bearer sesame-sesame-16")).json()
+    assert {job["jobId"]: job["stages"][0]["source"] for job in found} == sources
+    assert {job["stages"][0]["record"] for job in found} == {"job-events/0/17"}

@@ -9,8 +9,9 @@
 -- ARGV[2]  name of a job's key, to be followed by its member
 -- ARGV[3]  how many fields of a job are wanted, n
 -- ARGV[4 .. 3 + n]  their names
--- ARGV[4 + n]  the most bytes of rows in a reply; one row may go beyond it
--- ARGV[5 + n]  the lookups, a line for each, in fields with a tab between them (identifiers hold no control characters):
+-- ARGV[4 + n]  those of them that mostly go on in a second piece, m, with a space between
+-- ARGV[5 + n]  the most bytes of rows in a reply; one row may go beyond it
+-- ARGV[6 + n]  the lookups, a line for each, in fields with a tab between them (identifiers hold no control characters):
 --   number of jobs wanted, 1 when the refused events of each are wanted too (else 0), score and member to go on after
 --   (both empty for the start; only the member empty for the start of that score), then the names of the indexes, all of
 --   which must have a job (none: there is nothing to find);
@@ -20,13 +21,14 @@
 -- are flat arrays, positions without what follows '#'; the last entry of the feed is {id, check}, empty where there is
 -- none. An answer, one for each lookup, begins with its reason:
 --   all {rows, looked at}                  there are no more; how many members were looked at for these rows
---   more {rows, looked at, score, member}  there may be more after these; perhaps none was looked at yet
+--   more {rows, looked at, score, member, left}  there may be more after these; perhaps none was looked at yet. So many
+--     are left that are surely found: the rest of the index; 0 where there are several, or none was looked at
 --   damaged {key}                          the key of an index is of a wrong type
 --   changed {rows, gone, id, check, jobs known of the next entry, 1 when there are no more entries, 1 when the jobs were
 --     too many to be named}                jobs as they are now, each once; gone is as in the entries
 --   lost {}                                the entry to go on after is not there, so nobody knows what came after it
 -- A row is the fields in the order given (nil where the job has none; all of them where no job is stored or its key is of
--- a wrong type), then the refused events that name the job, a line for each (nil where there are none or they are not
+-- a wrong type), then what the m of them go on with (nil where they do not), then the refused events that name the job, a line for each (nil where there are none or they are not
 -- wanted, '' where their key is of a wrong type), then score and member.
 --
 -- Redis does nothing else meanwhile, so the work is limited: in units of about a microsecond, and in bytes. Whoever is
@@ -42,7 +44,7 @@ local byte, find, gmatch, match = string.byte, string.find, string.gmatch, strin
 local floor, max, min = math.floor, math.max, math.min
 local base, job_key, field_count = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local fields = {unpack(ARGV, 4, field_count + 3)}
-local work, bytes = WORK, tonumber(ARGV[field_count + 4])
+local work, bytes = WORK, tonumber(ARGV[field_count + 5])
 
 -- Lua's own > follows the server's locale; members are ordered by their bytes.
 local function is_greater(a, b)
@@ -92,15 +94,20 @@ local function in_others(others, examined)
   return is_in
 end
 
-local second_pieces = {}
-for i, field in ipairs(fields) do second_pieces[i] = field .. ':2' end
+-- What is asked of each job at first; of each of that, the name of its field, and which piece follows it. To join the two
+-- pieces that most have takes longer here than where the reply goes.
+local asked, names_of, next_of, has_second = {unpack(fields)}, {unpack(fields)}, {}, {}
+for name in gmatch(ARGV[field_count + 4], '%S+') do
+  asked[#asked + 1], names_of[#asked + 1], has_second[name] = name .. ':2', name, true
+end
+for i = 1, #asked do next_of[i] = i <= field_count and 2 or 3 end
 
--- A register of 64 bytes goes on in pieces behind it (schemas/job_hash.py), until one is shorter. Adds these to the fields
--- of a row at the places that are cut.
+-- A register of 64 bytes goes on in pieces behind it (schemas/job_hash.py), until one is shorter. Adds these to a row at
+-- the places that are cut.
 local function complete(row, key, cut)
-  local number, names = 2, {}
-  for i = 1, #cut do names[i] = second_pieces[cut[i]] end
+  local further, names = 0, {}
   while true do
+    for i = 1, #cut do names[i] = names_of[cut[i]] .. ':' .. next_of[cut[i]] + further end
     local longer = {}
     local pieces = call('HMGET', key, unpack(names))
     for i = 1, #cut do
@@ -112,8 +119,7 @@ local function complete(row, key, cut)
       end
     end
     if #longer == 0 then return end
-    cut, number, names = longer, number + 1, {}
-    for i = 1, #cut do names[i] = fields[cut[i]] .. ':' .. number end
+    cut, further, names = longer, further + 1, {}
   end
 end
 
@@ -126,17 +132,17 @@ end
 
 local function fetch(member, score, with_refused)
   local key = base .. job_key .. member
-  local row, cut, size = pcall('HMGET', key, unpack(fields)), nil, 0
+  local row, count, cut, size = pcall('HMGET', key, unpack(asked)), #asked, nil, 0
   if row.err then
     row = {}
-    for i = 1, field_count do row[i] = false end
+    for i = 1, count do row[i] = false end
   end
-  for i = 1, field_count do
+  for i = 1, count do
     local value = row[i]
     if value then
       local length = #value
       size = size + length
-      if length == PIECE then
+      if length == PIECE and not has_second[asked[i]] then
         cut = cut or {}
         cut[#cut + 1] = i
       end
@@ -144,9 +150,9 @@ local function fetch(member, score, with_refused)
   end
   bytes = bytes - size
   if cut then complete(row, key, cut) end
-  row[field_count + 1] = with_refused and refused_of(member) or false
-  if row[field_count + 1] then bytes = bytes - #row[field_count + 1] end
-  row[field_count + 2], row[field_count + 3] = score, member
+  row[count + 1] = with_refused and refused_of(member) or false
+  if row[count + 1] then bytes = bytes - #row[count + 1] end
+  row[count + 2], row[count + 3] = score, member
   return row
 end
 
@@ -176,7 +182,7 @@ local function look_up(names, wanted, with_refused, score, member, share)
     end
   end
   if rank >= size then return {'all', rows, rank - first} end
-  return {'more', rows, rank - first, score, member}
+  return {'more', rows, rank - first, score, member, #others == 0 and size - rank or 0}
 end
 
 -- Whether a job is in every one of the indexes.
@@ -244,7 +250,7 @@ local function without_ledger(flat)
 end
 
 local lookups = {}
-for line in gmatch(ARGV[field_count + 5], '[^\n]+') do
+for line in gmatch(ARGV[field_count + 6], '[^\n]+') do
   local wanted, with_refused, score, member, rest = match(line, '^(%d+)\t([01])\t([^\t]*)\t([^\t]*)(.*)$')
   local names = {}
   for name in gmatch(rest, '[^\t]+') do names[#names + 1] = name end
@@ -265,7 +271,7 @@ for i, lookup in ipairs(lookups) do
     local share = max(MINIMUM_SHARE, floor(work / (#lookups - i + 1)))
     reply[#reply + 1] = look_up(names, wanted, with_refused, score, member, share)
   else
-    reply[#reply + 1] = {'more', {}, 0, score, member}
+    reply[#reply + 1] = {'more', {}, 0, score, member, 0}
   end
 end
 return reply
