@@ -16,16 +16,22 @@ from api.projection.readiness import Readiness
 from api.projection.standing import Standing, freshness, standing
 from api.projection.store import Script, Store
 from schemas.job_hash import PIECE_BYTES
-from schemas.job_status import STAGE_REGISTERS
 from schemas.lifecycle import STAGE_NAMES
-from schemas.redis_layout import CHANGES, HEARTBEATS, JOB, META, POSITIONS, REFUSED, STORED_FIELDS
+from schemas.redis_layout import CHANGES, HEARTBEATS, IDENTITY_FIELDS, JOB, META, POSITIONS, REFUSED, STORED_FIELDS
 
 _SCRIPT: Final = Script((files("api.projection") / "lua" / "read.lua").read_text(encoding="utf-8"))
 _KEYS: Final = (META, POSITIONS, HEARTBEATS, REFUSED, CHANGES)
 _FIELDS: Final = len(STORED_FIELDS)
 # The registers of stages take more than a piece (see `job_hash.py`).
+_FIRST_STAGE_AT: Final = STORED_FIELDS.index(STAGE_NAMES[0])
 _SECOND_PIECES: Final = slice(_FIELDS, _FIELDS + len(STAGE_NAMES))
-_HEAD: Final[tuple[str | int, ...]] = (JOB, _FIELDS, *STORED_FIELDS, " ".join(STAGE_NAMES))
+_HEAD: Final[tuple[str | int, ...]] = (
+    JOB,
+    _FIELDS,
+    *STORED_FIELDS,
+    len(IDENTITY_FIELDS),
+    " ".join(STAGE_NAMES),
+)
 # The most bytes of rows that an answer takes from all its buckets at once, but for a row of each.
 READ_BYTES: Final = 256 * 1024
 # What a reply has before the first lookup's answer.
@@ -118,10 +124,9 @@ def _line_of_changes(changes: Changes) -> str:
 def _joined(rows: list[Row]) -> list[Row]:
     """Return rows as they came, with the pieces of each register in its place."""
     for row in rows:
-        stages = zip(row[STAGE_REGISTERS], row[_SECOND_PIECES], strict=True)
-        row[STAGE_REGISTERS] = [
-            stage + piece if piece and stage and len(stage) == PIECE_BYTES else stage for stage, piece in stages
-        ]
+        for at, piece in enumerate(row[_SECOND_PIECES], _FIRST_STAGE_AT):
+            if piece and len(first := row[at] or b"") == PIECE_BYTES:
+                row[at] = first + piece
         del row[_SECOND_PIECES]
     return rows
 

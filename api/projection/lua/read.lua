@@ -9,9 +9,10 @@
 -- ARGV[2]  name of a job's key, to be followed by its member
 -- ARGV[3]  how many fields of a job are wanted, n
 -- ARGV[4 .. 3 + n]  their names
--- ARGV[4 + n]  those of them that mostly go on in a second piece, m, with a space between
--- ARGV[5 + n]  the most bytes of rows in a reply; one row may go beyond it
--- ARGV[6 + n]  the lookups, a line for each, in fields with a tab between them (identifiers hold no control characters):
+-- ARGV[4 + n]  how many of the first of them are never cut into pieces
+-- ARGV[5 + n]  those of them that mostly go on in a second piece, m, with a space between
+-- ARGV[6 + n]  the most bytes of rows in a reply; one row may go beyond it
+-- ARGV[7 + n]  the lookups, a line for each, in fields with a tab between them (identifiers hold no control characters):
 --   number of jobs wanted, 1 when the refused events of each are wanted too (else 0), score and member to go on after
 --   (both empty for the start; only the member empty for the start of that score), then the names of the indexes, all of
 --   which must have a job (none: there is nothing to find);
@@ -44,7 +45,7 @@ local byte, find, gmatch, match = string.byte, string.find, string.gmatch, strin
 local floor, max, min = math.floor, math.max, math.min
 local base, job_key, field_count = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local fields = {unpack(ARGV, 4, field_count + 3)}
-local work, bytes = WORK, tonumber(ARGV[field_count + 5])
+local work, bytes = WORK, tonumber(ARGV[field_count + 6])
 
 -- Lua's own > follows the server's locale; members are ordered by their bytes.
 local function is_greater(a, b)
@@ -94,13 +95,17 @@ local function in_others(others, examined)
   return is_in
 end
 
--- What is asked of each job at first; of each of that, the name of its field, and which piece follows it. To join the two
--- pieces that most have takes longer here than where the reply goes.
-local asked, names_of, next_of, has_second = {unpack(fields)}, {unpack(fields)}, {}, {}
-for name in gmatch(ARGV[field_count + 4], '%S+') do
-  asked[#asked + 1], names_of[#asked + 1], has_second[name] = name .. ':2', name, true
+-- What is asked of each job at first; of each of that, the name of its field, and which piece is asked for after it, where
+-- one is. To join the two pieces that most have takes longer here than where the reply goes.
+local asked, names_of, next_of = {unpack(fields)}, {unpack(fields)}, {}
+local seconds = ' ' .. ARGV[field_count + 5] .. ' '
+for i = ARGV[field_count + 4] + 1, field_count do
+  if find(seconds, ' ' .. fields[i] .. ' ', 1, true) then
+    asked[#asked + 1], names_of[#asked + 1], next_of[#asked + 1] = fields[i] .. ':2', fields[i], 3
+  else
+    next_of[i] = 2
+  end
 end
-for i = 1, #asked do next_of[i] = i <= field_count and 2 or 3 end
 
 -- A register of 64 bytes goes on in pieces behind it (schemas/job_hash.py), until one is shorter. Adds these to a row at
 -- the places that are cut.
@@ -142,7 +147,7 @@ local function fetch(member, score, with_refused)
     if value then
       local length = #value
       size = size + length
-      if length == PIECE and not has_second[asked[i]] then
+      if length == PIECE and next_of[i] then
         cut = cut or {}
         cut[#cut + 1] = i
       end
@@ -250,7 +255,7 @@ local function without_ledger(flat)
 end
 
 local lookups = {}
-for line in gmatch(ARGV[field_count + 6], '[^\n]+') do
+for line in gmatch(ARGV[field_count + 7], '[^\n]+') do
   local wanted, with_refused, score, member, rest = match(line, '^(%d+)\t([01])\t([^\t]*)\t([^\t]*)(.*)$')
   local names = {}
   for name in gmatch(rest, '[^\t]+') do names[#names + 1] = name end
