@@ -3,6 +3,7 @@
 import gc
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from itertools import zip_longest
 from typing import Any
 
 import hypothesis
@@ -49,13 +50,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("server")
         if item.get_closest_marker("alone"):
             item.add_marker(pytest.mark.xdist_group("alone"))
-    items.sort(key=_turn)
+    first = [item for item in items if item.get_closest_marker("alone") or item.get_closest_marker("long")]
+    known = set(first)
+    others = [item for item in items if item not in known]
+    items[:] = sorted(first, key=_turn) + _from_both_ends(others)
 
 
 def _turn(item: pytest.Item) -> tuple[bool, float]:
     """Return when it is the test's turn: the longest first, so that nobody waits for them at the end."""
     long = item.get_closest_marker("long")
     return item.get_closest_marker("alone") is None, -long.args[0] if long else 0
+
+
+def _from_both_ends(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Take them from the front and from the end by turns.
+
+    Those at the end wait for programs that they start, so that others should compute meanwhile; those in the middle are
+    many and short, so that all processes end at the same time.
+    """
+    half = (len(items) + 1) // 2
+    pairs = zip_longest(items[:half], reversed(items[half:]))
+    return [item for pair in pairs for item in pair if item]
 
 
 def pytest_collection_finish() -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.api_process import server
+from tests.support.api_process import served
 from tests.support.client import STATUS, Client
+from tests.support.processes import started
 from tests.support.seeding import Job, Projection
 from tests.support.waiting import until
 from tests.torture.system.resources import usage_of
@@ -74,7 +75,7 @@ async def test_bad_clients_disturb_nobody(redis_url: str, projection: Projection
     """Idle, half-sent, dripping, stalled and leaving clients do not delay good ones, and leave nothing behind."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     await projection.put(Job(job_id=f"job-{number}") for number in range(500))
-    with server(tmp_path, REDIS_URL=redis_url, REDIS_PREFIX=projection.prefix) as running:
+    with served(started, tmp_path, REDIS_URL=redis_url, REDIS_PREFIX=projection.prefix) as running:
         async with Client(await running.address()) as api:
             await ask(api)
             base = usage_of(running.process.pid)

@@ -9,7 +9,7 @@ import pytest
 
 from api.settings import MAX_STREAMS
 from api.web import connections
-from tests.support.api_process import server
+from tests.support.api_process import served, with_open_files
 from tests.support.client import STREAM, Client, StartApi
 from tests.support.seeding import Projection
 from tests.support.waiting import until
@@ -134,7 +134,7 @@ async def test_where_the_system_allows_few_files_fewer_connections_are_taken(
 ) -> None:
     """What cannot be had is said at the start, with what to change; who asks is answered, whoever else connects."""
     settings = {"REDIS_URL": redis_url, "REDIS_PREFIX": projection.prefix, "API_STREAMS": str(MAX_STREAMS)}
-    with server(tmp_path, open_files=str(FEW_FILES), **settings) as running:
+    with served(with_open_files(FEW_FILES), tmp_path, **settings) as running:
         async with Client(await running.address()) as api:
             assert "allows too few open files" in running.log
             assert f"open_files={FEW_FILES} " in running.log

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.bench.hostile_clients import Hostility, notice, seed
-from tests.support.api_process import server
+from tests.support.api_process import served
 from tests.support.client import Client
+from tests.support.processes import started
 from tests.support.seeding import Projection
 
 pytestmark = pytest.mark.alone
@@ -20,7 +21,7 @@ HELD_MIB = 100
 async def test_hostile_clients_stop_nobody(redis_url: str, projection: Projection, tmp_path: Path) -> None:
     """Others are answered while they are there, memory stays small, and who reads a little each second is let live."""
     await seed(projection, FEW)
-    with server(tmp_path, REDIS_URL=redis_url, REDIS_PREFIX=projection.prefix) as running:
+    with served(started, tmp_path, REDIS_URL=redis_url, REDIS_PREFIX=projection.prefix) as running:
         async with Client(await running.address()) as api:
             noticed = await notice(api, running.process.pid, FEW)
     assert noticed.alive == FEW.readers, noticed

@@ -1,7 +1,6 @@
 """Pages of large jobs: a page ends at its bytes, so that what it takes in memory does not depend on what is asked."""
 
 import asyncio
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,9 @@ import pytest
 
 from api.asking.listing import PAGE_BYTES
 from api.projection.buckets import READ_BYTES
-from tests.support.api_process import Server, server
+from tests.support.api_process import Server, served
 from tests.support.client import STATUS, Client, next_page
+from tests.support.processes import Process, started
 from tests.support.seeding import Job, Projection, names
 
 KIB = 1 << 10
@@ -34,7 +34,7 @@ def large_jobs() -> list[Job]:
     ]
 
 
-def peak_bytes(process: subprocess.Popen[bytes]) -> int:
+def peak_bytes(process: Process) -> int:
     """Return the most memory that a process ever had."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) * KIB
@@ -79,7 +79,7 @@ async def test_three_large_pages_at_once_take_little_memory(
 ) -> None:
     """Three requests at once for all the large jobs there are: what the process takes stays within a few pages."""
     await projection.put(large_jobs())
-    with server(tmp_path, REDIS_URL=redis_url, REDIS_PREFIX=projection.prefix) as running:
+    with served(started, tmp_path, REDIS_URL=redis_url, REDIS_PREFIX=projection.prefix) as running:
         async with Client(await Server.address(running)) as api:
             await api.jobs("jobId=job-1")
             before = peak_bytes(running.process)

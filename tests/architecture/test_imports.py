@@ -4,6 +4,7 @@ import ast
 import graphlib
 import sys
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 
@@ -47,7 +48,6 @@ TALKING = frozenset(
 CONFIGURATION = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
 OF_WORKERS = "operator_status"  # the one room that is a project of its own
 ROOMS = list(MAY_IMPORT)
-PROVIDED_BY = metadata.packages_distributions()
 
 
 def installed_with(*extras: str) -> frozenset[str]:
@@ -81,9 +81,15 @@ def foreign(names: set[str]) -> set[str]:
     return names - sys.stdlib_module_names - MAY_IMPORT.keys()
 
 
+@cache
+def provided_by() -> Mapping[str, list[str]]:
+    """Return which distributions provide each top-level name; to look through all of them takes a while."""
+    return metadata.packages_distributions()
+
+
 def not_installed(names: set[str], distributions: frozenset[str]) -> set[str]:
     """Return the top-level names that none of these distributions provides."""
-    return {name for name in names if not distributions.intersection(map(_canonical, PROVIDED_BY.get(name, [])))}
+    return {name for name in names if not distributions.intersection(map(_canonical, provided_by().get(name, [])))}
 
 
 @pytest.mark.parametrize("room", ROOMS)

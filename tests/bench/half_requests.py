@@ -16,8 +16,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
-from tests.support.api_process import Server, server
+from tests.support.api_process import Server, served
 from tests.support.client import STATUS, Client
+from tests.support.processes import started
 from tests.support.redis_process import RedisProcess, client_of
 from tests.support.seeding import Job, Projection
 
@@ -109,7 +110,7 @@ async def main() -> None:
             projection = Projection(client, "halves")
             await projection.begin()
             await projection.put([Job()])
-        with server(Path(name), REDIS_URL=redis.url, REDIS_PREFIX="halves") as running:
+        with served(started, Path(name), REDIS_URL=redis.url, REDIS_PREFIX="halves") as running:
             sys.stdout.write(f"{await notice(running, HALVES)}\n")
 
 

@@ -20,8 +20,9 @@ from typing import Final
 
 import aiohttp
 
-from tests.support.api_process import server
+from tests.support.api_process import served
 from tests.support.client import STATUS, Client
+from tests.support.processes import started
 from tests.support.redis_process import RedisProcess, client_of
 from tests.support.seeding import Job, Projection
 from tests.torture.system.resources import usage_of
@@ -190,7 +191,7 @@ async def measure_once(hostility: Hostility) -> Noticed:
             projection = Projection(client, "hostile")
             await projection.begin()
             await seed(projection, hostility)
-        with server(Path(name), REDIS_URL=redis.url, REDIS_PREFIX="hostile") as running:
+        with served(started, Path(name), REDIS_URL=redis.url, REDIS_PREFIX="hostile") as running:
             async with Client(await running.address()) as api:
                 return await notice(api, running.process.pid, hostility)
 

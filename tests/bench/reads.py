@@ -16,9 +16,10 @@ from devstack import free_port
 from schemas.identity import JobIdentity
 from tests.bench.place import Place, used_seconds
 from tests.bench.typical import PREFIX, Filling, typical_events, typical_jobs
-from tests.support.api_process import server
+from tests.support.api_process import served
 from tests.support.client import STATUS
 from tests.support.deployment import wait_for
+from tests.support.processes import started
 from tests.support.redis_process import RedisProcess, client_of
 
 WRK: Final = ("wrk", "-t1", "-c64", "--latency")
@@ -62,7 +63,7 @@ async def reading(place: Place) -> AsyncIterator[Read]:
     with RedisProcess(directory) as redis:
         async with client_of(redis.url) as client:
             await (await Filling.begun(client)).apply(typical_events(identities))
-        with server(directory, REDIS_URL=redis.url, REDIS_PREFIX=PREFIX) as running:
+        with served(started, directory, REDIS_URL=redis.url, REDIS_PREFIX=PREFIX) as running:
             yield Read(await running.address(), running.process.pid, identities)
 
 

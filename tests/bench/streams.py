@@ -29,9 +29,10 @@ from tests.bench.stream_clients import (
     part_of,
     resident_bytes,
 )
-from tests.support.api_process import server
+from tests.support.api_process import served
 from tests.support.applying import Applying
 from tests.support.events import event
+from tests.support.processes import started
 from tests.support.redis_process import RedisProcess, client_of
 
 CHANGES_PER_SECOND = 200
@@ -104,7 +105,7 @@ class Streams:
     async def measure(self, seconds: float) -> tuple[Told, float, float]:
         """Return the figures of all clients, and how long after the API was killed all were told, and it listened."""
         clients = Clients(self._clients)
-        with server(self._directory, **self._settings) as running:
+        with served(started, self._directory, **self._settings) as running:
             port = int((await running.address()).rpartition(":")[2])
             told, changes = await measure(clients, running.process.pid, port, seconds, self.change)
             running.end(signal.SIGKILL)
@@ -112,7 +113,7 @@ class Streams:
             await clients.are_lost()
         for number in range(changes, changes + self.owners):
             await self.change(number, f"{STAMP.decode()}{time.time_ns()}")
-        with server(self._directory, **self._settings) as again:
+        with served(started, self._directory, **self._settings) as again:
             await again.address()
             listening = time.monotonic() - began
             await clients.come_again(port)

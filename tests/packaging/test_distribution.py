@@ -19,6 +19,18 @@ CONFIGURATION = tomllib.loads((PROJECT / "pyproject.toml").read_text())
 # Python, and what is read by it.
 KINDS = {".css", ".html", ".js", ".json", ".lua", ".py", ".ts"}
 SCRIPTS = [*CONFIGURATION["project"]["scripts"], "status-worker"]
+# Runs each script as its first line says, with --help.
+EXPLAINED = """
+import runpy, sys
+for script in sys.argv[1:]:
+    assert open(script).readline().strip() == f"#!{sys.executable}"
+    print(script, end=": ", flush=True)
+    sys.argv = [script, "--help"]
+    try:
+        runpy.run_path(script, run_name="__main__")
+    except SystemExit as end:
+        assert not end.code
+"""
 _REQUIREMENT = re.compile(r"([a-z0-9-]+)==([^\s;]+)( ; [^\\]+)?((?: \\\n    --hash=sha256:[0-9a-f]{64})+)\n")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -79,6 +91,7 @@ def test_the_image_has_no_tools() -> None:
     )
 
 
+@pytest.mark.xdist_group("wheels")  # each is built once
 def test_the_wheel_has_the_files_that_are_no_python(files: set[str]) -> None:
     """Scripts, pages and documents that the code reads are in the wheel, and nothing of the tests is."""
     there = {
@@ -92,6 +105,7 @@ def test_the_wheel_has_the_files_that_are_no_python(files: set[str]) -> None:
     assert not any(name.startswith(("tests", "docs")) for name in files)
 
 
+@pytest.mark.xdist_group("wheels")  # each is built once
 def test_the_wheel_has_the_licence(files: set[str], metadata: Message) -> None:
     """The licence is said and comes along."""
     assert metadata["License-Expression"] == "Apache-2.0"
@@ -105,6 +119,7 @@ def workers_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built(PROJECT / "operator_status", tmp_path_factory.mktemp("workers"))
 
 
+@pytest.mark.xdist_group("wheels")  # each is built once
 def test_a_worker_installs_one_name_and_two_packages(workers_wheel: Path) -> None:
     """One top-level name, typed, with its schema and its licence; of other packages only a Kafka client and click."""
     with zipfile.ZipFile(workers_wheel) as archive:
@@ -122,6 +137,7 @@ def test_a_worker_installs_one_name_and_two_packages(workers_wheel: Path) -> Non
 
 
 @pytest.mark.long(15)
+@pytest.mark.xdist_group("wheels")
 def test_a_worker_s_folder_may_hold_our_names(workers_wheel: Path, tmp_path: Path) -> None:
     """Installed alone it works in a folder with modules of the names that our rooms have, and begins at once."""
     site = tmp_path / "site"
@@ -146,9 +162,11 @@ def test_a_worker_s_folder_may_hold_our_names(workers_wheel: Path, tmp_path: Pat
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
-def test_a_command_explains_itself(name: str) -> None:
-    """Every command that is installed answers --help."""
-    script = Path(sys.executable).parent / name
-    done = subprocess.run([script, "--help"], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("Usage:")
+def test_every_command_explains_itself(tmp_path: Path) -> None:
+    """Every command that is installed answers --help, wherever it is called."""
+    scripts = [str(Path(sys.executable).parent / name) for name in SCRIPTS]
+    # One Python for all of them, as to load what they have in common takes the longest; -P: what is installed, no more.
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", EXPLAINED, *scripts], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert re.findall(r"^(\S+): Usage:", done.stdout, re.MULTILINE) == scripts

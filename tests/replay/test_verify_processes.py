@@ -27,6 +27,8 @@ from tests.support.processes import fork_server
 from tests.support.refold import refold, stored
 from tests.support.verifying import verified
 
+pytestmark = pytest.mark.server  # the fork server is one
+
 
 @pytest.fixture(autouse=True)
 def forked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,7 +47,6 @@ def done_beside(work: Callable[..., Any], *given: Any) -> Any:
     return asyncio.run(main())
 
 
-@pytest.mark.server
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_a_job_whose_events_are_folded_apart_is_the_same(
     folded: Deployment, monkeypatch: pytest.MonkeyPatch, count: int
@@ -59,7 +60,6 @@ def test_a_job_whose_events_are_folded_apart_is_the_same(
     assert stored(folded) == refold(folded)
 
 
-@pytest.mark.server
 def test_what_differs_is_found_by_processes_too(folded: Deployment) -> None:
     """A job that is gone is named and mended, and nothing else, also when processes of their own compare."""
     folded.stop_all()

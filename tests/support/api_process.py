@@ -5,10 +5,12 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
+from tests.support.processes import Forked, Process, Start
 from tests.support.waiting import until
 
 END_SECONDS = 10
@@ -17,15 +19,9 @@ END_SECONDS = 10
 class Server:
     """A running `python -m api` and what it logs."""
 
-    def __init__(
-        self, log: Path, arguments: tuple[str, ...], environment: dict[str, str], open_files: str | None = None
-    ) -> None:
+    def __init__(self, log: Path, process: Process) -> None:
         self._log = log
-        command = [sys.executable, "-m", "api", *arguments]
-        if open_files is not None:
-            command = ["sh", "-c", f'ulimit -n {open_files} && exec "$@"', "sh", *command]
-        with log.open("wb") as output:
-            self.process = subprocess.Popen(command, env=os.environ | environment, stderr=output)
+        self.process = process
 
     @property
     def log(self) -> str:
@@ -50,15 +46,33 @@ class Server:
 
 
 @contextmanager
-def server(directory: Path, *arguments: str, open_files: str | None = None, **environment: str) -> Iterator[Server]:
-    """Yield a running server, with so many open files at most; it is killed when it has not ended by then."""
-    running = Server(directory / "log", arguments, {"API_PORT": "0"} | environment, open_files)
+def served(start: Start, directory: Path, *arguments: str, **environment: str) -> Iterator[Server]:
+    """Yield a running server that is started in this way; it is killed when it has not ended by then."""
+    log = directory / "log"
+    log.unlink(missing_ok=True)
+    running = Server(log, start("api", arguments, os.environ | {"API_PORT": "0"} | environment, Path(os.devnull), log))
     try:
         yield running
     finally:
         if running.process.poll() is None:
             running.process.kill()
         running.process.wait()
+
+
+server = partial(served, Forked)  # one that is measured is `started`
+
+
+def with_open_files(limit: int) -> Start:
+    """Return how a program is started that may have so many files open."""
+
+    def start(
+        module: str, arguments: Sequence[str], environment: Mapping[str, str], output: Path, errors: Path
+    ) -> Process:
+        limited = ["sh", "-c", f'ulimit -n {limit} && exec "$@"', "sh", sys.executable, "-m", module, *arguments]
+        with output.open("ab") as out, errors.open("ab") as err:
+            return subprocess.Popen(limited, env=environment, stdout=out, stderr=err)
+
+    return start
 
 
 def run(*arguments: str, **environment: str) -> tuple[int, str]:

@@ -24,6 +24,7 @@ NEEDED: Final = (
     "operator_status.commands.command_line",
     "operator_status.commands.exec_command",
     "worker.command_line",
+    "tests.support.soon_again",
 )
 LIMIT_SECONDS: Final = 60.0
 _STREAMS: Final = ("p2cread", "c2pwrite", "errwrite")  # as subprocess calls a child's standard streams

@@ -4,13 +4,18 @@ import asyncio
 import os
 import pty
 import re
-import sys
+import subprocess
+from asyncio import unix_events
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import SimpleNamespace
+from typing import Any, Final, NamedTuple
+from unittest.mock import patch
 
 import orjson
+
+from tests.support.forks import Fork
 
 END_SECONDS = 60.0
 PROJECT = Path(__file__).parents[2]
@@ -40,9 +45,18 @@ class Outcome(NamedTuple):
 async def start(api: str, *arguments: str, **streams: Any) -> asyncio.subprocess.Process:
     """Start a watcher that asks this API."""
     environment = {"PATH": "", "TERM": "xterm", "LANG": "C.UTF-8", "API_URL": api}
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "worker", "watch", *arguments, cwd=PROJECT, env=environment, **streams
-    )
+    with patch.object(unix_events, "subprocess", _FORKING):
+        return await asyncio.create_subprocess_exec(
+            "-m", "worker", "watch", *arguments, cwd=PROJECT, env=environment, **streams
+        )
+
+
+def _forked(words: tuple[str, ...], *, env: dict[str, str], **options: Any) -> Fork:
+    return Fork(words, env, **options)
+
+
+# What asyncio takes from the module that starts programs, for which it has no other way.
+_FORKING: Final = SimpleNamespace(Popen=_forked, PIPE=subprocess.PIPE)
 
 
 @asynccontextmanager

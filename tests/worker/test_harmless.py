@@ -106,7 +106,6 @@ def test_wrong_settings_and_a_wrong_identity(caplog: pytest.LogCaptureFixture) -
     assert sum("no stage" in line for line in told) == 1
 
 
-@pytest.mark.long(12)
 async def test_waiting_in_vain_is_waited_once(caplog: pytest.LogCaptureFixture) -> None:
     """A job that waits for its reports while Kafka is away waits for the first of them, and once more at its end."""
     before = time.monotonic()
