@@ -167,6 +167,7 @@ class _Guide:
         # After that: what the live generation has passed over by then was noted before.
         self._state = state = await self._catalog.read()
         if state.live == before.live:
+            self.filled.reached = reached
             ranges = passed(state.skipped, reached)
             self.log.allow(
                 {item: self._limit(item, reached[name], ranges.get(name, {})) for name, item in names.items()}
