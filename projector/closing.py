@@ -3,19 +3,21 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Coroutine
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 CLOSE_SECONDS: Final = 1.5
 CANCEL_AGAIN_SECONDS: Final = 1.0
 
+Result = TypeVar("Result")
 
-async def to_the_end(work: Coroutine[Any, Any, object]) -> None:
-    """Do what must not be left half done, also when it is cancelled meanwhile, and raise what goes wrong with it."""
+
+async def to_the_end(work: Coroutine[Any, Any, Result]) -> Result:
+    """Return what comes of what must not be left half done, also when it is cancelled meanwhile."""
     task = asyncio.ensure_future(work)
     while not task.done():
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.shield(task)
-    task.result()
+    return task.result()
 
 
 async def end(tasks: Collection[asyncio.Task[Any]]) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from aiokafka.errors import KafkaError
 
+from projector.closing import to_the_end
 from projector.errors import DeadLetterError, ProjectorError, StoreUnavailableError
 from projector.settings import ProjectorSettings
 from projector.store.catalog import Catalog
@@ -43,7 +44,8 @@ def run_on_redis(settings: ProjectorSettings, main: Callable[[AnyRedis], Awaitab
             with as_command_errors(settings):
                 await main(redis)
         except asyncio.CancelledError:
-            raise StoppedError(await _where_it_stopped(settings, redis)) from None
+            # A signal that ended a wait (replay/archive/waiting.py) reaches us once more, as any does.
+            raise StoppedError(await to_the_end(_where_it_stopped(settings, redis))) from None
         finally:
             await redis.aclose()
 

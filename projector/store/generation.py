@@ -13,6 +13,7 @@ from projector.store.calls import limited, understood
 from projector.store.heartbeats import Heartbeats
 from projector.store.ledger import Ledger, ledgers
 from projector.store.sifting import Sifting, Sifts
+from projector.store.steps import in_steps
 from schemas.redis_layout import FINGERPRINT, POSITIONS, Pointer, number_in
 from service.redis import AnyRedis
 
@@ -26,9 +27,9 @@ class Standing:
 
 
 class Part(NamedTuple):
-    """What one bucket is sent of a batch, and the spans, by their index, that are in it."""
+    """What one bucket is sent of a batch, step by step, and the spans, by their index, that are in it."""
 
-    packed: bytes
+    packed: Sequence[bytes]
     spans: Mapping[int, Span]
 
 
@@ -68,10 +69,10 @@ class Generation:
                 for index, name in enumerate(partitions)
             }
 
-    def prepare(self, batch: Batch) -> Prepared:
+    def prepare(self, batch: Batch, most_jobs: int | None = None) -> Prepared:
         """Return a batch as it is sent; a bucket that stands beyond a span is not sent it again.
 
-        It was ahead when the projector resumed.
+        It was ahead when the projector resumed. With `most_jobs` it is sent in steps of so many (see steps.py).
         """
         sifts = self.sifts
         jobs = encode(batch, self.pointer.buckets, sifts)
@@ -79,8 +80,10 @@ class Generation:
         parts: dict[int, Part] = {}
         for bucket in self.buckets.numbers:
             if due := _due(batch, bucket):
-                packed = self._step.pack(bucket, jobs[bucket], due, sifts.get(bucket), refused[bucket])
-                parts[bucket] = Part(packed, due)
+                *early, last = in_steps(jobs[bucket], most_jobs) if most_jobs else [jobs[bucket]]
+                sift = sifts.get(bucket)
+                packed = [self._step.pack(bucket, step, {}, sift) for step in early]
+                parts[bucket] = Part([*packed, self._step.pack(bucket, last, due, sift, refused[bucket])], due)
         return parts
 
     async def write(self, prepared: Prepared) -> int:
@@ -91,7 +94,7 @@ class Generation:
 
         async def write(bucket: int) -> int:
             part = prepared.get(bucket)
-            return await self._step(bucket, part.packed, part.spans) if part else 0
+            return sum([await self._step(bucket, packed, part.spans) for packed in part.packed]) if part else 0
 
         return sum(await self.buckets.each(write))
 

@@ -11,7 +11,7 @@ ROOMS_OF_PROJECTOR: Final = {
     "projector.fold": frozenset[str](),
     "projector.log": _LEAVES | {"projector.fold"},
     "projector.letters": _LEAVES | {"projector.fold", "projector.log", "projector.operating"},
-    "projector.operating": _LEAVES | {"projector.store"},
+    "projector.operating": _LEAVES | {"projector.closing", "projector.store"},
     "projector.store": _LEAVES | {"projector.fold"},
     "projector.assignment": _LEAVES | _STEPS | {"projector.operating"},
     # What a person types: it may use whatever there is.

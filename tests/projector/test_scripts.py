@@ -104,6 +104,18 @@ async def test_ten_thousand_damaged_partitions_are_mended(redis: Redis, prefix: 
     assert await redis.hgetall(key) == {name.encode(): b"1" for name in ("t/0", *(f"t/0{it}" for it in LEDGER))}
 
 
+async def test_ten_thousand_partitions_of_an_archive_are_gone_on_from(redis: Redis, prefix: str) -> None:
+    """An import sets where each of them stands, however many there are."""
+    await redis.hset(f"{prefix}:meta", "incarnation", "one")
+    fields = {f"t/{number}": str(number) for number in range(PARTITIONS)}
+    flat = [text for pair in fields.items() for text in pair]
+    assert await calls.Script(redis, "replay/resume")([f"{prefix}:meta", f"{prefix}:positions"], ["one", *flat]) == [
+        b"set"
+    ]
+    stored = await redis.hgetall(f"{prefix}:positions")
+    assert {name.decode(): value.decode() for name, value in stored.items()} == fields
+
+
 @pytest.mark.parametrize(
     ("script", "error"),
     [

@@ -1,6 +1,7 @@
 """Followers that cannot go on: they are replaced, but not for ever."""
 
 import multiprocessing
+import os
 import re
 import time
 
@@ -17,9 +18,9 @@ from tests.support.deployment import wait_for
 from tests.support.processes import fork_server
 
 
-def task(rate: float | None = None) -> Task:
+def task(rate: float | None = None, start_seconds: float = 0.1) -> Task:
     """A task whose Kafka is away."""
-    away = {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}", "START_TIMEOUT_SECONDS": "0.1"}
+    away = {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}", "START_TIMEOUT_SECONDS": str(start_seconds)}
     return Task(ProjectorSettings.load(away), Pointer(2, 1, 1, "cluster", "events", ("x",)), rate)
 
 
@@ -47,3 +48,15 @@ def test_a_rate_is_shared_by_those_that_have_partitions(monkeypatch: pytest.Monk
     monkeypatch.setattr(follower_pool, "_end", lambda _: None)
     with follower_pool.following(task(rate=600), ["events/0", "events/1", "events/2"], 8):
         assert [(one.partitions, one.rate) for one in started] == [([0], 200), ([1], 200), ([2], 200)]
+
+
+@pytest.mark.server
+def test_followers_are_less_urgent_than_those_who_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rebuild at full speed leaves the processor to queries, as one that was given a rate does."""
+    fork_server()
+    monkeypatch.setattr(child_processes, "PROCESSES", multiprocessing.get_context("forkserver"))
+    monkeypatch.setattr(follower_pool, "STOP_SECONDS", 0.1)  # it waits for its Kafka
+    with follower_pool.following(task(start_seconds=60), ["events/0"], 1) as pool:
+        pid, ours = pool.followers[0].process.pid, os.getpriority(os.PRIO_PROCESS, 0)
+        assert pid
+        wait_for(lambda: os.getpriority(os.PRIO_PROCESS, pid) > ours, "the follower makes way")

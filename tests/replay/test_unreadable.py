@@ -14,15 +14,18 @@ from projector.letters.writer import DeadLetterWriter, new_producer
 from projector.settings import ProjectorSettings
 from projector.store.catalog import Catalog
 from projector.store.generation import Generation
-from schemas.redis_layout import SKIPPED, pointer_key
+from schemas.redis_layout import POSITIONS, SKIPPED, bucket_prefix, pointer_key
 from service.redis import connect
 from tests.support.corruption import corrupt_batch
 from tests.support.deployment import Deployment, Message, wait_for
 from tests.support.events import event, record
 from tests.support.health import ready
+from tests.support.record_batches import batch, record_of_zeros, write_batch
 from tests.support.refold import stored
 from tests.support.services import Services
 from tests.support.topics import delete_records
+
+GIBIBYTE = 1 << 30
 
 
 @pytest.fixture
@@ -31,8 +34,8 @@ def damaged_log(services: Services, tmp_path: Path) -> Iterator[tuple[Deployment
     with Kafka(tmp_path / "kafka") as kafka:
         own = Services(kafka.bootstrap_servers, services.redis_url, "devstack")
         with Deployment(own, f"damaged-{uuid.uuid4().hex[:12]}", tmp_path, partitions=2) as deployment:
-            for batch in range(3):
-                deployment.publish(started(f"{batch}-first", f"{batch}-second"), 0)
+            for number in range(3):
+                deployment.publish(started(f"{number}-first", f"{number}-second"), 0)
             deployment.publish(started("elsewhere"), 1)
             kafka.stop()
             corrupt_batch(kafka, f"{deployment.topic}-0", number=1)
@@ -146,3 +149,18 @@ async def test_a_note_says_what_was_passed_over_in_fact(deployment: Deployment) 
     finally:
         await letters.stop()
         await redis.aclose()
+
+
+async def test_verify_expands_no_more_than_a_projector(deployment: Deployment) -> None:
+    """A batch that becomes 1 GB costs nothing beyond the position, and is a sentence before it."""
+    await deployment.send(event(job="before"), 0)
+    await write_batch(
+        deployment.services.kafka_bootstrap_servers, deployment.topic, 0, batch(record_of_zeros(GIBIBYTE), "zstd")
+    )
+    process = deployment.start_projector()
+    wait_for(lambda: deployment.positions().get("0") == 1, "what can be read is applied")
+    deployment.stop(process)
+    assert "everything equal" in deployment.command("projector", "verify")
+    positions = bucket_prefix(deployment.prefix, 1, 0) + POSITIONS
+    deployment.redis.hset(positions, f"{deployment.topic}/0", "2")
+    assert "/0: the record at 1 cannot be read" in deployment.command("projector", "verify", code=1)

@@ -102,6 +102,11 @@ def test_interrupts_are_left_to_the_command() -> None:
         assert done_beside(signal.getsignal, told) == signal.SIG_IGN
 
 
+def test_they_are_less_urgent_than_those_who_answer() -> None:
+    """Queries get the processor first."""
+    assert done_beside(os.nice, 0) > os.nice(0)
+
+
 def test_they_end_with_the_command_though_it_was_killed() -> None:
     """Nobody is left who waits for work."""
     program = (

@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from projector.operating.priority import make_way
 from projector.operating.progress import progress
 from projector.operating.running import run_on_redis
 from projector.replay.archive.export import export
@@ -55,6 +56,7 @@ def import_command(settings: ProjectorSettings, file: str, buckets: int | None, 
         raise click.UsageError("name the FILE of an archive, or pipe one in")
 
     async def main(redis: AnyRedis) -> None:
+        make_way()
         with archive_source(file) as source, progress("import", "jobs") as show:
             outcome = await import_archive(settings, redis, ArchiveReader(source), buckets, show)
         outcome.tell(as_json=as_json)

@@ -41,7 +41,7 @@ from schemas.redis_layout import (
 )
 from service.redis import AnyRedis
 
-_MEMORY_EVERY_BATCHES = 20
+_MEMORY_EVERY_BATCHES = 100
 
 
 async def import_archive(

@@ -1,20 +1,20 @@
 """Archives as streams: written and read line by line, so that neither side holds more than a few of them."""
 
-import asyncio
 import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
-from io import BufferedReader
+from io import BufferedReader, FileIO
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol, cast
+from typing import IO, Final, Protocol, cast
 
 import zstandard
 
 from projector.fold.job import FoldedJob
 from projector.replay.archive.lines import ArchiveError, End, Header, content_of, header_of, line_of
+from projector.replay.archive.waiting import PipeSink, interruptible, read_beside
 from schemas.redis_layout import REFUSED
 from schemas.refused_event import RefusedEvent
 from service.errors import CommandError
@@ -22,8 +22,8 @@ from service.errors import CommandError
 STANDARD: Final = "-"
 # Far more than the registers of a job can hold, each of which came in one event.
 MAX_LINE_BYTES: Final = 16 * 1024 * 1024
-# What is joined in one step: a few milliseconds of Redis' time.
-MAX_BATCH_JOBS: Final = 500
+# What is joined in one step: some two milliseconds of Redis' time.
+MAX_BATCH_JOBS: Final = 100
 MAX_BATCH_BYTES: Final = 1024 * 1024
 
 _CHUNK_BYTES: Final = 256 * 1024
@@ -143,8 +143,8 @@ class ArchiveReader:
 
     async def _read(self) -> AsyncIterator[bytes]:
         rest = b""
-        # In a thread: a source that is slow must not keep us from renewing the lease.
-        while chunk := await asyncio.to_thread(self._chunk):
+        # A source that is slow must not keep us from renewing the lease.
+        while chunk := await read_beside(self._chunk):
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
                 self._number += 1
@@ -167,7 +167,8 @@ class ArchiveReader:
 def archive_source(file: str) -> Iterator[Readable]:
     """Yield what an archive is read from, decompressed when it is compressed; "-" is standard input."""
     with _opened(file) as source:
-        start = source.peek(len(_ZSTD_MAGIC))[: len(_ZSTD_MAGIC)]
+        with interruptible():
+            start = source.peek(len(_ZSTD_MAGIC))[: len(_ZSTD_MAGIC)]
         if start and _ZSTD_MAGIC.startswith(start):
             yield zstandard.ZstdDecompressor().stream_reader(source, read_across_frames=True, closefd=False)
         else:
@@ -184,34 +185,33 @@ def archive_sink(output: str, *, is_compressed: bool) -> Iterator[Writable]:
         if not is_compressed:
             yield sink
             return
-        with zstandard.ZstdCompressor(write_checksum=True).stream_writer(sink, closefd=False) as compressor:
+        target = cast("IO[bytes]", sink)
+        with zstandard.ZstdCompressor(write_checksum=True).stream_writer(target, closefd=False) as compressor:
             yield compressor
 
 
 @contextmanager
 def _opened(file: str) -> Iterator[BufferedReader]:
-    if file == STANDARD:
-        yield cast("BufferedReader", sys.stdin.buffer)
-        return
     try:
-        source = Path(file).open("rb")  # noqa: SIM115 - closed below; an error further on is another one
+        with interruptible():  # a named pipe is open once somebody writes into it
+            source = FileIO(sys.stdin.fileno(), closefd=False) if file == STANDARD else FileIO(file)
     except OSError as error:
         raise CommandError(f"{file} cannot be read: {error.strerror}") from error
-    with source:
-        yield source
+    with source:  # not the buffered reader, whose end waits for a thread that reads
+        yield BufferedReader(source)
 
 
 @contextmanager
-def _standard_output() -> Iterator[BinaryIO]:
-    yield sys.stdout.buffer
-    sys.stdout.buffer.flush()
+def _standard_output() -> Iterator[Writable]:
+    sys.stdout.flush()
+    with FileIO(sys.stdout.fileno(), "wb", closefd=False) as output:
+        yield PipeSink(output)
 
 
 @contextmanager
-def _file(path: Path) -> Iterator[BinaryIO]:
+def _file(path: Path) -> Iterator[Writable]:
     try:
-        # A device or a pipe must not be replaced by a file.
-        with _replaced(path.resolve()) if path.is_file() or not path.exists() else path.open("wb") as sink:
+        with _replaced(path.resolve()) if path.is_file() or not path.exists() else _kept(path) as sink:
             yield sink
     except BrokenPipeError:
         raise
@@ -220,7 +220,16 @@ def _file(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _replaced(path: Path) -> Iterator[BinaryIO]:
+def _kept(path: Path) -> Iterator[Writable]:
+    """Yield a device or a pipe, which must not be replaced by a file."""
+    with interruptible():
+        device = FileIO(str(path), "wb")
+    with device:
+        yield PipeSink(device)
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[Writable]:
     partial = path.with_name(path.name + _PARTIAL)
     try:
         with partial.open("wb") as sink:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 from collections.abc import Collection, Coroutine, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from projector.closing import close, end
 from projector.errors import LeaseLostError, PositionMovedError, StoreUnavailableError
 from projector.letters.writer import DeadLetterWriter, new_producer
 from projector.metrics import Metrics
+from projector.operating.priority import make_way
 from projector.operating.running import as_command_errors
 from projector.projector import Projector
 from projector.replay.follow.filled_generation import FilledGeneration, passed
@@ -36,8 +36,6 @@ from service.redis import AnyRedis, connect
 LOOK_SECONDS: Final = 0.25
 CYCLES_SECONDS: Final = 30.0
 _LOST: Final = frozenset({EVENTS_GONE, UNREADABLE})
-# How much less urgent than others a follower is that was given a rate.
-POLITE: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +55,7 @@ class Task:
 def follow(task: Task, connection: Connection) -> None:
     """Run a follower in a process of its own; it sends why it cannot go on, and ends when the other side is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the other side decides
-    if task.rate:
-        os.nice(POLITE)
+    make_way()
     configure_logs(task.settings.log_format)
     logging.getLogger("projector").setLevel(logging.ERROR)
     try:
@@ -170,6 +167,7 @@ class _Guide:
         # After that: what the live generation has passed over by then was noted before.
         self._state = state = await self._catalog.read()
         if state.live == before.live:
+            self.filled.reached = reached
             ranges = passed(state.skipped, reached)
             self.log.allow(
                 {item: self._limit(item, reached[name], ranges.get(name, {})) for name, item in names.items()}

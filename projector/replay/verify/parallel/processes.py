@@ -11,6 +11,7 @@ from typing import Any, Final, Generic, ParamSpec, TypeVar
 
 from projector import cycles
 from projector.operating import child_processes
+from projector.operating.priority import make_way
 from service.errors import CommandError
 
 USUAL_PROCESSES: Final = 2
@@ -116,6 +117,7 @@ def _kill(executor: ProcessPoolExecutor) -> None:
 
 def _begin() -> None:
     child_processes.obey_parent()
+    make_way()
     cycles.free_only_when_told()
 
 
