@@ -38,7 +38,8 @@ _BY_TYPE: Final = {
     for stage in STAGES
 }
 _STRUCTURED: Final = b"application/cloudevents"
-_USUAL_HEADERS: Final = (("content-type", b"application/cloudevents+json"),)
+# One tuple for all records: it is known again at once, and takes no memory of its own for each.
+USUAL_HEADERS: Final[Headers] = (("content-type", b"application/cloudevents+json"),)
 _BINARY_MARK: Final = "ce_specversion"
 _ATTRIBUTE_BY_HEADER: Final = {
     f"ce_{name}": name for name in SCHEMA["properties"] if name not in ("data", "data_base64")
@@ -96,7 +97,8 @@ def decode(value: bytes | None, headers: Headers, timestamp: int) -> JobEvent:
     Source: CloudEvents 1.0.2, Kafka Protocol Binding, sections 3.1 to 3.3.
     """
     # The headers are our reporter's, and most others'.
-    if value and (not headers or tuple(headers) == _USUAL_HEADERS) and (not _row.length or _row.is_to_try()):
+    is_usual = not headers or headers is USUAL_HEADERS or tuple(headers) == USUAL_HEADERS
+    if value and is_usual and (not _row.length or _row.is_to_try()):
         event = decode_usual(value, timestamp)
         if event is None or _row.length:
             _row.note(is_usual=event is not None)
@@ -119,7 +121,7 @@ def decode_usual(value: bytes, timestamp: int) -> JobEvent | None:
         JobIdentity, (data.owner, canonical_hex(data.agreementId), data.jobId, data.attempt or DEFAULT_ATTEMPT)
     )
     stage, known = _BY_TYPE[event.type]
-    if details and (not known.issuperset(details) or "error" in details):
+    if data.outcome or data.error:  # which not every stage may carry
         details = _details(details, known)
     moment = _in_time(event.time, timestamp) if event.time else _time(None, timestamp)
     return _new(JobEvent, (identity, stage, moment, event.source, event.id, details))

@@ -27,9 +27,7 @@ _WHOLE_SECONDS_CHARACTERS: Final = len("2020-10-01T01:00:00")
 _SHORTEST_CHARACTERS: Final = len("2020-10-01T01:00:00Z")
 _MINUTE_CHARACTERS: Final = len("2020-10-01T01:00:")
 _FRACTION: Final = ".000000"
-# How a time goes on behind its minute, when a fraction follows, and when nothing does.
-_SECONDS_AND_POINT: Final = frozenset(f"{second:02d}." for second in range(60))
-_LAST_SECONDS: Final = frozenset(f"{second:02d}Z" for second in range(60))
+_SECONDS: Final = frozenset(f"{second:02d}" for second in range(60))
 _SECOND: Final = timedelta(seconds=1)
 _HOUR_MILLISECONDS: Final = 3_600_000
 
@@ -57,17 +55,23 @@ def usual_time(text: str) -> str | None:
 
     What is None here may be a time as well. What is not is one to `RFC3339_PATTERN` and the calendar.
     """
-    second = text[_MINUTE_CHARACTERS:_SHORTEST_CHARACTERS]
-    if second in _SECONDS_AND_POINT:
-        if text[-1] != "Z" or not text[_SHORTEST_CHARACTERS:-1].isdigit():
-            return None
-    elif second not in _LAST_SECONDS or len(text) > _SHORTEST_CHARACTERS:
+    size = len(text)
+    if not _is_second(text[:_WHOLE_SECONDS_CHARACTERS]) or text[-1] != "Z":
         return None
-    if not _is_minute(text[:_MINUTE_CHARACTERS]):
+    if size == _SHORTEST_CHARACTERS:
+        return text[:-1] + _FRACTION
+    if text[_WHOLE_SECONDS_CHARACTERS] != "." or not text[_SHORTEST_CHARACTERS:-1].isdigit():
         return None
-    if len(text) > SORTABLE_CHARACTERS:
+    if size > SORTABLE_CHARACTERS:
         return text[:SORTABLE_CHARACTERS]
-    return text[:-1] + _FRACTION[len(text) - _SHORTEST_CHARACTERS :]
+    return text[:-1] + _FRACTION[size - _SHORTEST_CHARACTERS :]
+
+
+# Many events are of one second, where there are many; where there are few, they are of one minute.
+@lru_cache(maxsize=4096)
+def _is_second(text: str) -> bool:
+    """Tell whether a text is a second of the calendar, but no leap second: `2020-10-01T01:00:00`."""
+    return text[_MINUTE_CHARACTERS:] in _SECONDS and _is_minute(text[:_MINUTE_CHARACTERS])
 
 
 @lru_cache(maxsize=4096)

@@ -5,6 +5,7 @@ The same jobId under another owner is another job, so nobody can overwrite someb
 
 import re
 from binascii import b2a_base64
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, NamedTuple
 from zlib import crc32
@@ -50,6 +51,8 @@ def job_member(identity: JobIdentity) -> str:
     return job_digest(identity.owner, identity.agreement_id, identity.job_id) + sortable_number(identity.attempt)
 
 
+# Most attempts are the first or the second.
+@lru_cache(maxsize=64)
 def sortable_number(number: int) -> str:
     """Return a number with its number of digits in front ("a" is one digit): as text it sorts by number."""
     digits = str(number)

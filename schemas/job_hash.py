@@ -101,7 +101,11 @@ def details_in_hash(details: Mapping[str, str], stages: Mapping[str, str], job_i
             head, value = _divided(register)
         if has_long_id and name in URL_DETAILS:
             value = value.replace(job_id, JOB_ID)
-        _put(fields, name, head + value)
+        text = head + value
+        if len(text) < PIECE_BYTES:
+            fields += name, text
+        else:
+            _put(fields, name, text)
     return fields
 
 

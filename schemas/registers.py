@@ -57,11 +57,12 @@ def record_text(partition: str, offset: int, time: str, timestamp: int) -> str:
     `timestamp` is the record's, in Unix milliseconds, negative when it has none; one that no calendar has is none.
     """
     digits = str(offset)
-    place = f"{partition}/{_LETTERS[len(digits) - 1]}{digits}"  # as `sortable_number` writes it
+    letter = _LETTERS[len(digits) - 1]  # as `sortable_number` writes it
     if not 0 <= timestamp <= LATEST_MILLISECONDS:
-        return place
+        return f"{partition}/{letter}{digits}"
     delay = timestamp - unix_seconds(time) * 1000
-    return f"{place}+{delay}" if delay >= 0 else f"{place}{delay}"  # a format takes longer
+    sign = "+" if delay >= 0 else ""  # a format takes longer
+    return f"{partition}/{letter}{digits}{sign}{delay}"
 
 
 def place_in(record: str) -> str:

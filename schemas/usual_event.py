@@ -89,10 +89,11 @@ def usual_event(value: bytes) -> UsualEvent | None:
         event = _parse(value)
     except msgspec.DecodeError:
         return None
-    owner = _usual_owner(event.data.owner)
+    data = event.data
+    owner = _usual_owner(data.owner)
     if owner is None:
         return None
-    event.data.owner = owner
+    data.owner = owner
     if event.time:
         event.time = usual_time(event.time)
         if event.time is None:

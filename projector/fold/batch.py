@@ -113,7 +113,7 @@ class Batch:
         known.events[span_index] = known.events.get(span_index, 0) + 1
 
     def _begin(self, identity: JobIdentity) -> BatchedJob:
-        known = self._jobs[identity] = BatchedJob(FoldedJob(identity), {})
+        known = self._jobs[identity] = BatchedJob(FoldedJob(identity, {}, {}), {})  # by default they take longer
         self.weight += 1
         self.sent_characters += len(identity.owner) + len(identity.agreement_id) + len(identity.job_id)
         return known

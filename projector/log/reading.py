@@ -8,7 +8,7 @@ Source: `PartitionRecords` of aiokafka 0.14, whose rules for transactions, marke
 
 from collections.abc import Iterator, Sequence
 from itertools import chain, count
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from aiokafka import TopicPartition
@@ -19,6 +19,9 @@ from aiokafka.record.memory_records import MemoryRecords
 from projector.fold.record import Record
 from projector.log.codecs import Expansion, NoRoomError
 from projector.log.header_names import RecordsOfAnyName
+from schemas.decode import USUAL_HEADERS
+
+_USUAL_HEADERS: Final = list(USUAL_HEADERS)
 
 
 class PolledRecord(msgspec.Struct, gc=False):
@@ -123,7 +126,8 @@ class Reading:
             if offset < begin:  # before where the fetch was to begin, or read already
                 continue
             value = record.value
-            headers = tuple(record.headers)
+            headers = record.headers
+            headers = USUAL_HEADERS if headers == _USUAL_HEADERS else tuple(headers)
             taken.append(PolledRecord(topic, number, offset, record.timestamp, record.key, value, headers))
             # Set each time, for the next record may be one that cannot be read.
             fetched.next_fetch_offset = offset + 1
