@@ -112,8 +112,8 @@ async def test_ten_thousand_partitions_of_an_archive_are_gone_on_from(redis: Red
     assert await calls.Script(redis, "replay/resume")([f"{prefix}:meta", f"{prefix}:positions"], ["one", *flat]) == [
         b"set"
     ]
-    stored = await redis.hgetall(f"{prefix}:positions")
-    assert {name.decode(): value.decode() for name, value in stored.items()} == fields
+    stored: dict[Any, Any] = await redis.hgetall(f"{prefix}:positions")
+    assert stored == {name.encode(): value.encode() for name, value in fields.items()}
 
 
 @pytest.mark.parametrize(
