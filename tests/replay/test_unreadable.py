@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,8 @@ from devstack import Kafka, free_port
 from projector.assignment.gaps import Gap, pass_over
 from projector.letters.headers import Decision
 from projector.letters.writer import DeadLetterWriter, new_producer
+from projector.log.reader import Polled, Reader
+from projector.replay.verify.replayed_log import ReplayedLog
 from projector.settings import ProjectorSettings
 from projector.store.catalog import Catalog
 from projector.store.generation import Generation
@@ -164,3 +167,33 @@ async def test_verify_expands_no_more_than_a_projector(deployment: Deployment) -
     positions = bucket_prefix(deployment.prefix, 1, 0) + POSITIONS
     deployment.redis.hset(positions, f"{deployment.topic}/0", "2")
     assert "/0: the record at 1 cannot be read" in deployment.command("projector", "verify", code=1)
+
+
+async def test_what_cannot_be_read_slows_nothing_behind_it(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once it was passed over, the rest of the log is read as any other: many records a time."""
+    await deployment.send(event(job="before"), 0)
+    await write_batch(
+        deployment.services.kafka_bootstrap_servers, deployment.topic, 0, batch(record_of_zeros(GIBIBYTE), "zstd")
+    )
+    behind = [message for number in range(1000) for message in started(f"{number}")]
+    await deployment.write(behind, 0)
+    polls = 0
+    poll = Reader.poll
+
+    async def counted(reader: Reader, *arguments: Any) -> Polled:
+        nonlocal polls
+        polls += 1
+        return await poll(reader, *arguments)
+
+    monkeypatch.setattr(Reader, "poll", counted)
+    log = ReplayedLog(ProjectorSettings.load(deployment.environment), {})
+    await log.open()
+    try:
+        name = f"{deployment.topic}/0"
+        read = [records async for _, records in log.advance({name: 1002}, {name: {1: 2}})]
+    finally:
+        await log.stop()
+    assert sum(map(len, read)) == 1001
+    assert 0 < polls < 100
