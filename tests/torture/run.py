@@ -17,7 +17,7 @@ from tests.torture.judging.clock import Clock
 from tests.torture.judging.figures import Figures
 from tests.torture.judging.memory import Memory
 from tests.torture.judging.new_log import try_new_log
-from tests.torture.system.limits import within
+from tests.torture.system.limits import HangingTransactionError, within
 from tests.torture.system.system import System
 
 ROUNDS_PER_EPOCH: Final = 4
@@ -84,17 +84,27 @@ class Run:
             if not self._base:
                 self._base = await in_use(self._system)
                 self._say(f"at first: {self._base}")
-            for _ in range(ROUNDS_PER_EPOCH):
-                if self._goes_on():
-                    await self._round(epoch, self._base)
-            if Part.NEW_LOG in self._taking_part and number % NEW_LOG_EVERY == 1 and not self.figures.anomalies:
-                self._say("the log is made anew")
-                trying = try_new_log(self._system, traffic, seed * 1000 + number)
-                self._note(await within(LONGEST_ROUND_SECONDS, "the end of a log made anew", trying))
-                self.figures.new_logs += 1
+            try:
+                await self._rounds(epoch, self._base)
+                if Part.NEW_LOG in self._taking_part and number % NEW_LOG_EVERY == 1 and not self.figures.anomalies:
+                    await self._new_log(traffic, seed * 1000 + number)
+            except HangingTransactionError as error:
+                self._say(f"the log is given up: {error}")
+                self.figures.logs_given_up += 1
         if not self.figures.anomalies:
             await self._system.end()
             self._note([])
+
+    async def _rounds(self, epoch: Epoch, base: InUse) -> None:
+        for _ in range(ROUNDS_PER_EPOCH):
+            if self._goes_on():
+                await self._round(epoch, base)
+
+    async def _new_log(self, traffic: Traffic, seed: int) -> None:
+        self._say("the log is made anew")
+        trying = try_new_log(self._system, traffic, seed)
+        self._note(await within(LONGEST_ROUND_SECONDS, "the end of a log made anew", trying))
+        self.figures.new_logs += 1
 
     async def _round(self, epoch: Epoch, base: InUse) -> None:
         figures = self.figures

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from tests.support.links import HOST
 from tests.torture.judging.anomalies import Anomaly, Name
 from tests.torture.judging.comparison import positions_of
-from tests.torture.system.limits import TooLongError
+from tests.torture.system.limits import HangingTransactionError
 from tests.torture.system.log_reader import log_ends
 from tests.torture.system.resources import Usage, excess, usage_of
 from tests.torture.system.servers import client
@@ -29,11 +29,14 @@ _ASK: Final = aiohttp.ClientTimeout(total=2)
 
 
 async def wait_until_settled(system: System) -> None:
-    """Wait until no transaction is open any more: those that nobody ended are ended by Kafka."""
+    """Wait until no transaction is open any more: those that nobody ended are ended by Kafka.
+
+    HangingTransactionError when it does not: killed again and again, it may not know of one any more.
+    """
     deadline = time.monotonic() + OPEN_TRANSACTION_SECONDS
     while await _ends(system, committed=True) != await _ends(system, committed=False):
         if time.monotonic() > deadline:
-            raise TooLongError(f"transactions are open for more than {OPEN_TRANSACTION_SECONDS:.0f} s")
+            raise HangingTransactionError(f"transactions are open for more than {OPEN_TRANSACTION_SECONDS:.0f} s")
         await asyncio.sleep(POLL_SECONDS)
 
 

@@ -49,6 +49,7 @@ class Figures:
     slow_readers: int = 0
     streams_opened: int = 0
     new_logs: int = 0
+    logs_given_up: int = 0
     walks: Counter[str] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
     exits: Counter[str] = field(default_factory=Counter)
@@ -113,6 +114,7 @@ class Figures:
             "slow_readers": self.slow_readers,
             "streams_opened": self.streams_opened,
             "new_logs": self.new_logs,
+            "logs_given_up": self.logs_given_up,
             "most_mib": dict(sorted(self.most_mib.items())),
             "walks": dict(sorted(self.walks.items())),
             "exits": dict(sorted(self.exits.items())),

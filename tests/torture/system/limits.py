@@ -16,6 +16,10 @@ class TooLongError(TimeoutError):
     """Something took longer than its limit."""
 
 
+class HangingTransactionError(TooLongError):
+    """Kafka has forgotten a transaction that is open in a log: an operator must end it, or make the log anew."""
+
+
 async def within(seconds: float, what: str, awaited: Awaitable[Result]) -> Result:
     """Return what is awaited; raise TooLongError, with what it was, when it takes longer."""
     task = asyncio.ensure_future(awaited)
