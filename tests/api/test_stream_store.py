@@ -66,8 +66,12 @@ async def test_a_store_that_was_emptied_is_told_anew(api: Client, applying: Appl
         begun = Applying(applying.redis, applying.prefix)
         await begun.open()
         await begun.report("running", "found")
-        snapshot = await reset_to(source, "other-incarnation", "set-back")
-        assert [item["job"]["jobId"] for item in snapshot] == ["found"]
+        await reset_to(source, "other-incarnation", "set-back")  # perhaps before the job was reported
+
+        async def is_told_what_is_true() -> bool:
+            return {job for job, _ in known_to(source)} == {"found"}
+
+        await until(is_told_what_is_true, f"the job that is there, told were {source.names}")
     async with event_source(api, OWNER, Last_Event_ID=last_id) as again:
         await reset_to(again, "other-incarnation")
 
