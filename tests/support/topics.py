@@ -1,5 +1,6 @@
 """Topics of a test's own, and what an administrator does to them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,6 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from tests.support.deployment import Deployment
 
 PARTITIONS = 3
+CONTROLLER_SECONDS = 20
 
 
 async def admin(deployment: Deployment) -> AIOKafkaAdminClient:
@@ -60,6 +62,9 @@ async def _admin_of(address: str) -> AsyncIterator[AIOKafkaAdminClient]:
     client = AIOKafkaAdminClient(bootstrap_servers=address)
     await client.start()
     try:
+        async with asyncio.timeout(CONTROLLER_SECONDS):
+            while client._client.cluster.controller is None:  # noqa: SLF001 - a broker that has just begun names none
+                await client._client.force_metadata_update()  # noqa: SLF001
         yield client
     finally:
         await client.close()
