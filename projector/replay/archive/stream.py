@@ -22,7 +22,7 @@ from service.errors import CommandError
 STANDARD: Final = "-"
 # Far more than the registers of a job can hold, each of which came in one event.
 MAX_LINE_BYTES: Final = 16 * 1024 * 1024
-# What is joined in one step: some two milliseconds of Redis' time.
+# What is joined in one step: a few milliseconds of Redis' time.
 MAX_BATCH_JOBS: Final = 100
 MAX_BATCH_BYTES: Final = 1024 * 1024
 

@@ -11,7 +11,7 @@ from projector.store.live import AskEnds
 from schemas.redis_layout import BUILDING, Pointer
 from service.redis import AnyRedis
 
-# Redis does nothing else while it joins these in, some two milliseconds: a query waits no longer.
+# Redis does nothing else while it joins these in, a few milliseconds: a query waits no longer.
 STEP_JOBS: Final = 100
 # Far more than what is looked at lacks (see switch.py).
 FAR_EVENTS: Final = 10_000
