@@ -66,7 +66,8 @@ async def test_a_store_that_was_emptied_is_told_anew(api: Client, applying: Appl
         begun = Applying(applying.redis, applying.prefix)
         await begun.open()
         await begun.report("running", "found")
-        await reset_to(source, "other-incarnation", "set-back")  # perhaps before the job was reported
+        snapshot = await reset_to(source, "other-incarnation", "set-back")
+        assert [item["job"]["jobId"] for item in snapshot] in ([], ["found"])  # none when it is of before the report
 
         async def is_told_what_is_true() -> bool:
             return {job for job, _ in known_to(source)} == {"found"}

@@ -31,6 +31,7 @@ for script in sys.argv[1:]:
     except SystemExit as end:
         assert not end.code
 """
+WHEELS = pytest.mark.xdist_group("wheels")  # each of them is built once
 _REQUIREMENT = re.compile(r"([a-z0-9-]+)==([^\s;]+)( ; [^\\]+)?((?: \\\n    --hash=sha256:[0-9a-f]{64})+)\n")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -91,7 +92,7 @@ def test_the_image_has_no_tools() -> None:
     )
 
 
-@pytest.mark.xdist_group("wheels")  # each is built once
+@WHEELS
 def test_the_wheel_has_the_files_that_are_no_python(files: set[str]) -> None:
     """Scripts, pages and documents that the code reads are in the wheel, and nothing of the tests is."""
     there = {
@@ -105,7 +106,7 @@ def test_the_wheel_has_the_files_that_are_no_python(files: set[str]) -> None:
     assert not any(name.startswith(("tests", "docs")) for name in files)
 
 
-@pytest.mark.xdist_group("wheels")  # each is built once
+@WHEELS
 def test_the_wheel_has_the_licence(files: set[str], metadata: Message) -> None:
     """The licence is said and comes along."""
     assert metadata["License-Expression"] == "Apache-2.0"
@@ -119,7 +120,7 @@ def workers_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built(PROJECT / "operator_status", tmp_path_factory.mktemp("workers"))
 
 
-@pytest.mark.xdist_group("wheels")  # each is built once
+@WHEELS
 def test_a_worker_installs_one_name_and_two_packages(workers_wheel: Path) -> None:
     """One top-level name, typed, with its schema and its licence; of other packages only a Kafka client and click."""
     with zipfile.ZipFile(workers_wheel) as archive:
@@ -137,7 +138,7 @@ def test_a_worker_installs_one_name_and_two_packages(workers_wheel: Path) -> Non
 
 
 @pytest.mark.long(15)
-@pytest.mark.xdist_group("wheels")
+@WHEELS
 def test_a_worker_s_folder_may_hold_our_names(workers_wheel: Path, tmp_path: Path) -> None:
     """Installed alone it works in a folder with modules of the names that our rooms have, and begins at once."""
     site = tmp_path / "site"

@@ -29,8 +29,9 @@
 --     too many to be named}                jobs as they are now, each once; gone is as in the entries
 --   lost {}                                the entry to go on after is not there, so nobody knows what came after it
 -- A row is the fields in the order given (nil where the job has none; all of them where no job is stored or its key is of
--- a wrong type), then what the m of them go on with (nil where they do not), then the refused events that name the job, a line for each (nil where there are none or they are not
--- wanted, '' where their key is of a wrong type), then score and member.
+-- a wrong type), then what the m of them go on with (nil where they do not), then the refused events that name the job, a
+-- line for each (nil where there are none or they are not wanted, '' where their key is of a wrong type), then score and
+-- member.
 --
 -- Redis does nothing else meanwhile, so the work is limited: in units of about a microsecond, and in bytes. Whoever is
 -- not served in full asks again with the score and member that were answered.
