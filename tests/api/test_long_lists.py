@@ -4,19 +4,13 @@ from tests.support.client import STATUS, Client
 from tests.support.seeding import Job, Projection, numbered
 
 
-async def calls(api: Client) -> float:
-    """Return how many calls to Redis there were."""
-    metrics = (await api.get("/metrics")).body.decode()
-    return float(metrics.partition("\napi_queries_per_round_trip_count ")[2].partition("\n")[0])
-
-
 async def test_a_long_list_begins_with_its_first_jobs(api: Client, projection: Projection) -> None:
     """What is surely longer than a body is sent from the first call on; HEAD shows it, which reads no further."""
     await projection.put(numbered(1001))
-    before = await calls(api)
+    before = await api.round_trips()
     answer = await api.request("HEAD", f"{STATUS}?owner=0x1111")
     assert (answer.status, "ETag" in answer.headers) == (200, False)
-    assert await calls(api) - before == 1
+    assert await api.round_trips() - before == 1
 
 
 async def test_jobs_that_one_of_two_filters_leaves_out_make_no_stream(api: Client, projection: Projection) -> None:

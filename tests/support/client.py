@@ -75,6 +75,11 @@ class Client:
         """Ask where jobs stand."""
         return await self.get(f"{STATUS}?{query}", **headers)
 
+    async def round_trips(self) -> float:
+        """Return how often this API has asked Redis for jobs."""
+        metrics = (await self.get("/metrics")).body.decode()
+        return float(metrics.partition("\napi_queries_per_round_trip_count ")[2].partition("\n")[0])
+
     async def jobs(self, query: str, **headers: str) -> list[dict[str, Any]]:
         """Return the jobs of an answer that must be good."""
         answer = await self.status(query, **headers)
