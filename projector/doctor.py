@@ -41,7 +41,8 @@ READ_TIMEOUT_SECONDS: Final = 5.0
 SILENT_MILLISECONDS: Final = 5000
 AHEAD_MILLISECONDS: Final = 1000
 FIXES: Final = {
-    LOG_REPLACED: "the topic was re-created or cut: delete the projection, or set another REDIS_PREFIX",
+    LOG_REPLACED: "the topic was re-created or cut: export what is stored; when the log that is there counts, "
+    "mend by it: python -m projector verify --repair --trust-log",
     EVENTS_GONE: "go on without them: python -m projector skip --to-log-start",
     NO_LEADER: "start the brokers that hold it",
     UNREADABLE: "pass it: python -m projector skip --partition N --to OFFSET, see the projector's /readyz",

@@ -17,6 +17,13 @@ class PositionMovedError(ProjectorError):
         self.partition, self.expected, self.stored = partition, expected, stored
 
 
+class FingerprintMovedError(ProjectorError):
+    """Somebody has decided which record was applied last where that was in doubt."""
+
+    def __init__(self, partition: str, fingerprint: str) -> None:
+        super().__init__(f"{partition}: {fingerprint or 'nothing'} is stored as what was applied last")
+
+
 class BucketMissingError(ProjectorError):
     """A bucket is not there, or is not the one that was opened: Redis was emptied or replaced."""
 

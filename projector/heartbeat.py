@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 
 from projector.assignment.assignment import Assignment
 from projector.assignment.partition import Partition
-from projector.errors import PositionMovedError, ProjectorError
+from projector.errors import FingerprintMovedError, PositionMovedError, ProjectorError
 from projector.log.consumer import Log
 from projector.projector import Projector
 from projector.store.live import Live
@@ -73,6 +73,7 @@ class Heartbeat:
             settled = {name: item.next for name, item in partitions.items() if item.is_settled}
             await self._store.check_pointer()
             stored = await heartbeats.beat(unled | seen, asked_at)
+            await self._compare_fingerprints(partitions)
         except ProjectorError as error:
             self._projector.interrupt(error)
             raise
@@ -111,6 +112,16 @@ class Heartbeat:
             stood_still = partition.is_settled and settled.get(name) == partition.next
             if is_ours and stood_still and positions != partition.stored:
                 self._projector.interrupt(PositionMovedError(name, partition.applied, min(positions)))
+
+    async def _compare_fingerprints(self, partitions: Mapping[str, Partition]) -> None:
+        """Compare what partitions are held for, which `verify --repair --trust-log` mends while positions stay."""
+        held = {name: item for name, item in partitions.items() if item.hold and item.fingerprint}
+        if not held:
+            return
+        standings = await self._store.generation.standings(list(held))
+        for name, partition in held.items():
+            if standings[name].fingerprint != partition.fingerprint:
+                self._projector.interrupt(FingerprintMovedError(name, standings[name].fingerprint))
 
     def _note(self, trouble: str | None) -> None:
         if trouble and trouble != self.trouble:

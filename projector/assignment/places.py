@@ -17,8 +17,8 @@ from projector.store.generation import Opened, Standing
 from schemas.redis_layout import EVENTS_GONE, LOG_REPLACED, partition_name
 
 REPLACED: Final = (
-    "the topic was re-created or cut, so this projection is of another log; delete the projection "
-    "(or set another REDIS_PREFIX) to fold the log that is there"
+    "the topic was re-created or cut, so this projection is of another log; to fold the log that is there, export the "
+    "projection and let `python -m projector verify --repair --trust-log` mend it, or set another REDIS_PREFIX"
 )
 _TRUNCATED: Final = "go on without them by `python -m projector skip --to-log-start` or KAFKA_ACCEPT_TRUNCATED_LOG=true"
 _ACCEPTED: Final = "KAFKA_ACCEPT_TRUNCATED_LOG is set"
@@ -48,7 +48,7 @@ class Place:
             gap = Gap(partition.name, first, self.held.start)
             partition.hold = self.hold or Hold(EVENTS_GONE, _gone(gap, _TRUNCATED))
         else:
-            fingerprint = self.standing.fingerprints[self.standing.next.index(first)]
+            fingerprint = self.standing.fingerprint
             # Where somebody changed the position alone, the fingerprint is of another record than the one before it.
             if fingerprint and self.held.start <= fingerprint_offset(fingerprint) < first:
                 partition.fingerprint = fingerprint

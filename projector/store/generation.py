@@ -25,6 +25,11 @@ class Standing:
     next: tuple[int, ...]
     fingerprints: tuple[str, ...]
 
+    @property
+    def fingerprint(self) -> str:
+        """That of the record before the first position that any bucket goes on from."""
+        return self.fingerprints[self.next.index(min(self.next))]
+
 
 class Part(NamedTuple):
     """What one bucket is sent of a batch, step by step, and the spans, by their index, that are in it."""

@@ -4,7 +4,7 @@ import pytest
 
 from schemas.redis_layout import FINGERPRINT, JOB, POSITIONS, bucket_prefix
 from service.errors import CommandError
-from tests.support.deployment import Deployment
+from tests.support.deployment import Deployment, wait_for
 from tests.support.events import event, record
 from tests.support.refold import refold, stored
 from tests.support.verifying import verified
@@ -56,6 +56,19 @@ def test_a_topic_that_was_made_anew_costs_no_job(folded: Deployment, count: int)
     folded.wait_until_applied()
     folded.stop(process)
     assert stored(folded) == refold(folded)
+
+
+def test_a_projector_that_holds_a_partition_for_its_log_goes_on_once_that_is_trusted(deployment: Deployment) -> None:
+    """Also where the new log is longer, so that no position has to move."""
+    publish(deployment, "first", FIRST)
+    deployment.start_projector()
+    deployment.wait_until_applied()
+    deployment.recreate_topic()
+    publish(deployment, "second", SECOND * deployment.partitions)
+    wait_for(lambda: deployment.logs().count("is another one") >= deployment.partitions, "that all are held")
+    assert verified(deployment, repair=True, trust_log=True)[1].is_right
+    deployment.wait_until_applied()
+    assert stored(deployment) == refold(deployment)
 
 
 def test_a_fingerprint_of_another_record_is_told_once(folded: Deployment) -> None:
