@@ -11,7 +11,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from api.stream_metrics import StreamMetrics
 from schemas.redis_layout import TOLD_CODES
-from service.health import count_tasks
+from service.task_count import count_tasks
 from service.version import __version__
 
 MULTIPROCESS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"

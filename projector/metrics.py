@@ -14,7 +14,7 @@ from projector.store.ledger import Ledger
 from schemas.decode import Reason
 from schemas.diagnosis.causes import UNFINISHED_CODES
 from schemas.redis_layout import HOLD_CODES
-from service.health import count_tasks
+from service.task_count import count_tasks
 from service.version import __version__
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 
@@ -40,18 +40,6 @@ def health_routes(checks: Mapping[str, Check], registry: CollectorRegistry) -> l
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return [web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", metrics)]
-
-
-def count_tasks(registry: CollectorRegistry) -> None:
-    """Show how many tasks the event loop has: a number that only grows tells of a leak."""
-    Gauge("asyncio_tasks", "Tasks of the event loop.", registry=registry).set_function(_tasks)
-
-
-def _tasks() -> int:
-    try:
-        return len(asyncio.all_tasks())
-    except RuntimeError:  # asked for outside of the loop
-        return 0
 
 
 async def _ask(check: Check) -> str | None:

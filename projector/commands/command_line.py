@@ -2,7 +2,6 @@
 
 import click
 
-from projector.app import run_projector
 from projector.commands.doctor_command import doctor
 from projector.commands.skip_command import skip_command
 from projector.commands.topics_command import topics
@@ -31,6 +30,8 @@ def commands() -> None:
 @settings_options(ProjectorSettings)
 def run(settings: ProjectorSettings) -> None:
     """Run one projector until SIGTERM; start more for more throughput."""
+    from projector.app import run_projector  # noqa: PLC0415 - no other command needs an HTTP server, which takes long
+
     configure_logs(settings.log_format)
     run_async(run_projector(settings))
 

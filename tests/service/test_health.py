@@ -8,7 +8,8 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 from prometheus_client import CollectorRegistry, Counter
 
-from service.health import CHECK_TIMEOUT_SECONDS, Check, Remark, count_tasks, health_routes
+from service.health import CHECK_TIMEOUT_SECONDS, Check, Remark, health_routes
+from service.task_count import count_tasks
 
 Ask = Callable[..., Awaitable[tuple[int, str, dict[str, str]]]]
 
