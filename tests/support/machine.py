@@ -25,9 +25,9 @@ def make_way() -> None:
         os.nice(LESS_URGENT)
 
 
-def use_own_ports() -> None:
-    """Choose ports that no other process of this run chooses, also before anybody listens there."""
-    own = ports.FREE_PORTS[NUMBER % COUNT :: COUNT]
+def use_own_ports(number: int = NUMBER, count: int = COUNT) -> None:
+    """Choose ports that no other process of this run chooses, of so many, also before anybody listens there."""
+    own = ports.FREE_PORTS[number % count :: count]
     ports._WAY = itertools.cycle(random.sample(own, len(own)))  # noqa: SLF001 - programs have no use for it
 
 

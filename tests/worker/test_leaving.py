@@ -51,7 +51,8 @@ def test_the_outcome(tmp_path: Path, program: str, body: str, code: int, told: d
 @KINDS
 def test_sigterm(tmp_path: Path, program: str) -> None:
     """SIGTERM leaves the block: the job's own cleaning up is done, it was cancelled, and the exit code tells."""
-    wait = "await asyncio.sleep(60)" if program is ASYNC else "import time; time.sleep(60)"
+    # In steps: a signal that comes just before a sleep begins is seen by Python when that is over.
+    wait = "await asyncio.sleep(60)" if program is ASYNC else "import time; [time.sleep(0.1) for _ in range(600)]"
     indent = " " * (8 if program is ASYNC else 4)
     body = f"try:\n{indent}    print('in', flush=True)\n{indent}    {wait}\n"
     body += f"{indent}finally:\n{indent}    print('cleaned up', flush=True)"
