@@ -56,7 +56,7 @@ def usual_time(text: str) -> str | None:
     What is None here may be a time as well. What is not is one to `RFC3339_PATTERN` and the calendar.
     """
     size = len(text)
-    if not _is_second(text[:_WHOLE_SECONDS_CHARACTERS]) or text[-1] != "Z":
+    if usual_second(text[:_WHOLE_SECONDS_CHARACTERS]) is None or text[-1] != "Z":
         return None
     if size == _SHORTEST_CHARACTERS:
         return text[:-1] + _FRACTION
@@ -69,9 +69,10 @@ def usual_time(text: str) -> str | None:
 
 # Many events are of one second, where there are many; where there are few, they are of one minute.
 @lru_cache(maxsize=4096)
-def _is_second(text: str) -> bool:
-    """Tell whether a text is a second of the calendar, but no leap second: `2020-10-01T01:00:00`."""
-    return text[_MINUTE_CHARACTERS:] in _SECONDS and _is_minute(text[:_MINUTE_CHARACTERS])
+def usual_second(text: str) -> int | None:
+    """Return the Unix seconds of `2020-10-01T01:00:00`; None for a leap second, and what is none of the calendar."""
+    is_second = text[_MINUTE_CHARACTERS:] in _SECONDS and _is_minute(text[:_MINUTE_CHARACTERS])
+    return unix_seconds(text) if is_second else None
 
 
 @lru_cache(maxsize=4096)

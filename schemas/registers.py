@@ -38,6 +38,8 @@ _STAGE: Final = re.compile(_TIME + rb"\t[^\t]*\t[^\t]*\t[^\t]+/\d+/[a-z]?\d+([+-
 _DETAIL: Final = re.compile(rb"\d\d\t" + _TIME + rb"\t[^\t]*\t.*", re.DOTALL)
 _NEWS: Final = re.compile(rb"\d\d\t" + _TIME)
 _LETTERS: Final = ascii_lowercase
+# Of an offset by its number of digits, as `sortable_number` writes it.
+OFFSET_LETTERS: Final = f" {ascii_lowercase}"
 _CODE_TEXTS: Final = tuple(f"{code:02d}" for code in range(100))
 _DELAY: Final = re.compile(r"[+-]")
 # What stands behind the code of a detail that is of the same report as the register of its stage.
@@ -57,7 +59,7 @@ def record_text(partition: str, offset: int, time: str, timestamp: int) -> str:
     `timestamp` is the record's, in Unix milliseconds, negative when it has none; one that no calendar has is none.
     """
     digits = str(offset)
-    letter = _LETTERS[len(digits) - 1]  # as `sortable_number` writes it
+    letter = OFFSET_LETTERS[len(digits)]
     if not 0 <= timestamp <= LATEST_MILLISECONDS:
         return f"{partition}/{letter}{digits}"
     delay = timestamp - unix_seconds(time) * 1000

@@ -83,14 +83,11 @@ def usual_event(value: bytes) -> UsualEvent | None:
 
     Its owner is in lower case, and its time in sortable form.
     """
-    if not value.isascii() or len(value) > LARGEST_USUAL_BYTES or _BACKSLASH in value or _DELETE in value:
-        return None
-    try:
-        event = _parse(value)
-    except msgspec.DecodeError:
+    event = parsed(value)
+    if event is None:
         return None
     data = event.data
-    owner = _usual_owner(data.owner)
+    owner = usual_owner(data.owner)
     if owner is None:
         return None
     data.owner = owner
@@ -98,6 +95,17 @@ def usual_event(value: bytes) -> UsualEvent | None:
         event.time = usual_time(event.time)
         if event.time is None:
             return None
+    return event
+
+
+def parsed(value: bytes) -> UsualEvent | None:
+    """Return the event that these bytes are, when it is a usual one but for its owner, its time and its URLs."""
+    if not value.isascii() or len(value) > LARGEST_USUAL_BYTES or _BACKSLASH in value or _DELETE in value:
+        return None
+    try:
+        event = _parse(value)
+    except msgspec.DecodeError:
+        return None
     return None if _SPACE in value and _has_space(event) else event
 
 
@@ -124,7 +132,7 @@ def usual_details(data: UsualData) -> dict[str, Any]:
 
 # Owners and the beginnings of URLs are many events' own, and a pattern takes as long as five look-ups.
 @lru_cache(maxsize=4096)
-def _usual_owner(text: str) -> str | None:
+def usual_owner(text: str) -> str | None:
     """Return an owner in lower case; None when the text is none."""
     return text.lower() if _OWNER.fullmatch(text) else None
 

@@ -72,12 +72,12 @@ class Batch:
     sent_characters: int = 0
     weight: int = 0
     most_records: int = MAX_BATCH_RECORDS
-    _jobs: dict[JobIdentity, BatchedJob] = field(default_factory=dict)
+    by_identity: dict[tuple[str, str, str, int], BatchedJob] = field(default_factory=dict)
 
     @property
     def jobs(self) -> Collection[BatchedJob]:
         """The jobs that the batch touches."""
-        return self._jobs.values()
+        return self.by_identity.values()
 
     @property
     def room_records(self) -> int:
@@ -108,12 +108,13 @@ class Batch:
     def add(self, event: JobEvent, span_index: int, recorded_at: str) -> None:
         """Join an event in."""
         identity = event.identity
-        known = self._jobs.get(identity) or self._begin(identity)
+        known = self.by_identity.get(identity) or self.begin(identity)
         self.sent_characters += known.job.add(event, recorded_at)
         known.events[span_index] = known.events.get(span_index, 0) + 1
 
-    def _begin(self, identity: JobIdentity) -> BatchedJob:
-        known = self._jobs[identity] = BatchedJob(FoldedJob(identity, {}, {}), {})  # by default they take longer
+    def begin(self, identity: JobIdentity) -> BatchedJob:
+        """Take in a job that the batch does not know yet."""
+        known = self.by_identity[identity] = BatchedJob(FoldedJob(identity, {}, {}), {})  # by default they take longer
         self.weight += 1
         self.sent_characters += len(identity.owner) + len(identity.agreement_id) + len(identity.job_id)
         return known
@@ -127,7 +128,7 @@ class Batch:
         """Return the partitions whose records touch the job with this member."""
         return frozenset(
             self.spans[index].partition
-            for known in self._jobs.values()
+            for known in self.by_identity.values()
             if job_member(known.job.identity) == member
             for index in known.events
         )

@@ -8,6 +8,7 @@ from typing import Final
 
 from projector.fold.batch import MAX_BATCH_BYTES, MAX_BATCH_RECORDS, MAX_STEP_JOBS, Batch, Span
 from projector.fold.record import Record, RefusedRecord, fingerprint_of
+from projector.fold.usual import add_usual
 from schemas.decode import RefusedEventError, decode, named_job
 from schemas.registers import record_text
 
@@ -78,15 +79,10 @@ def _fold_slice(batch: Batch, rest: _Rest, boundary: int) -> None:
     below = bisect_left(records, boundary, key=_offset)
     most_bytes = min(MAX_BATCH_BYTES, batch.size_bytes + SLICE_BYTES)
     for record in records[at : min(below, at + SLICE_RECORDS, at + batch.room_records)]:
-        value, timestamp = record.value, record.timestamp
-        try:
-            event = decode(value, record.headers, timestamp)
-        except RefusedEventError as refusal:
-            _refuse(batch, span, record, refusal)
-        else:
-            batch.add(event, index, record_text(stretch.partition, record.offset, event.time, timestamp))
+        if not add_usual(batch, index, stretch.partition, record):
+            _add_any(batch, index, span, record)
         at += 1
-        batch.size_bytes += len(value or b"")
+        batch.size_bytes += len(record.value or b"")
         if batch.size_bytes >= most_bytes or batch.weight >= MAX_STEP_JOBS:
             break
     span.records += at - rest.at
@@ -98,6 +94,17 @@ def _fold_slice(batch: Batch, rest: _Rest, boundary: int) -> None:
     # Behind the last record there may be offsets that hold none for us.
     span.next = rest.next = min(stretch.next, boundary) if at == below else records[at - 1].offset + 1
     rest.at = at
+
+
+def _add_any(batch: Batch, index: int, span: Span, record: Record) -> None:
+    """Join a record's event in, or set the record aside."""
+    timestamp = record.timestamp
+    try:
+        event = decode(record.value, record.headers, timestamp)
+    except RefusedEventError as refusal:
+        _refuse(batch, span, record, refusal)
+    else:
+        batch.add(event, index, record_text(span.partition, record.offset, event.time, timestamp))
 
 
 def _refuse(batch: Batch, span: Span, record: Record, refusal: RefusedEventError) -> None:

@@ -12,7 +12,9 @@ repeated. Whatever meets first, the latest report of that stage meets another on
 this, too, is the same in any order.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from schemas.identity import JobIdentity
 from schemas.job_event import JobEvent
@@ -44,13 +46,20 @@ class FoldedJob:
         """
         _, stage, time, source, event_id, details = event
         register = stage_register(time, source, event_id, record)
-        size, name, stages = len(register), stage.name, self.stages
-        if name not in stages:
-            stages[name] = register
+        return self.keep(stage.name, register, detail_stamp(stage.code, time, event_id), details)
+
+    def keep(self, stage: str, register: str, stamp: str, details: Mapping[str, Any]) -> int:
+        """Join one report in: the register of its stage, and its details, whose registers begin with the stamp.
+
+        Return by how many characters the registers have grown at most.
+        """
+        size, stages = len(register), self.stages
+        if stage not in stages:
+            stages[stage] = register
         else:
-            self._meet(name, register)
+            self._meet(stage, register)
         if details:
-            stamp, known = detail_stamp(stage.code, time, event_id), self.details
+            known = self.details
             for name, value in details.items():
                 register = stamp + (value if value.__class__ is str else value_text(value))
                 size += len(register)

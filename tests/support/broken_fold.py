@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from projector.__main__ import main
+from projector.fold import batches
 from projector.fold.batch import Batch
 from projector.fold.job import FoldedJob
 from projector.operating import child_processes
@@ -95,6 +96,8 @@ BREAKAGES: Final = {
 }
 
 if breakage := os.environ.get(BROKEN_FOLD):
+    # Usual events would be folded without what is broken.
+    setattr(batches, "add_usual", lambda *_: False)  # noqa: B010 - as above
     BREAKAGES[breakage]()
     # What is forked from a process that has not imported this module would be right.
     child_processes.PROCESSES = multiprocessing.get_context("spawn")
