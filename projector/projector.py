@@ -17,7 +17,8 @@ Case 7: somebody damaged what is kept beside the jobs, such as a position. It is
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final, Protocol
 
 import structlog
@@ -34,8 +35,8 @@ from projector.errors import (
     ProjectorError,
     StoreUnavailableError,
 )
-from projector.fold.batch import MAX_BATCH_RECORDS, Batch
-from projector.fold.batches import batches
+from projector.fold.batch import MAX_WINDOW_RECORDS, Batch, Limits
+from projector.fold.batches import Stretch, batches
 from projector.letters.writer import Letters
 from projector.log.consumer import Log
 from projector.metrics import Metrics
@@ -62,6 +63,9 @@ class Store(Protocol):
     async def mend(self, log_ends: Offsets) -> None:
         """Remove what is damaged, and hide that until these ends are reached again."""
 
+    def limits(self, stretches: Sequence[Stretch]) -> Limits:
+        """Return what batches of these stretches may become."""
+
     def prepare(self, batch: Batch) -> Prepared:
         """Return a batch as it is sent, which is good until it is opened again."""
 
@@ -83,7 +87,7 @@ class Projector:
         self._interruption: ProjectorError | None = None
         self._is_open = self._is_damaged = False
         # Fewer after a batch that Redis did not take, which may have been too much; more with each that it takes.
-        self._most_records = MAX_BATCH_RECORDS
+        self._most_records = MAX_WINDOW_RECORDS
         self._failures = 0
         # When a batch was in Redis, or nothing was left to do; to have asked for something is no success.
         self.succeeded_at = time.monotonic()
@@ -124,7 +128,9 @@ class Projector:
             raise interruption
         await self._open()
         taken = await self._assignment.take()
-        for batch in batches(taken.stretches, self._most_records):
+        limits = self._store.limits(taken.stretches)
+        limits = replace(limits, records=min(limits.records, self._most_records))
+        for batch in batches(taken.stretches, limits):
             await asyncio.sleep(0)  # so that Redis works on one batch while the next is folded
             if batch:
                 await self._hand_over(batch, taken.partitions)
@@ -169,7 +175,7 @@ class Projector:
         for span in batch.spans:  # of what may be somebody else's by now, or ours again and placed anew
             partitions[span.partition].confirm(span.next)
         self._metrics.count(batch, changed)
-        self._most_records = min(MAX_BATCH_RECORDS, 2 * self._most_records)
+        self._most_records = min(MAX_WINDOW_RECORDS, 2 * self._most_records)
         self._note_success()
 
     async def _settle(self) -> None:

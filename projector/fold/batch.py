@@ -19,8 +19,21 @@ MAX_SENT_CHARACTERS: Final = 512 * 1024
 # What is folded at most into so many jobs.
 MAX_BATCH_RECORDS: Final = 2_000
 MAX_BATCH_BYTES: Final = 768 * 1024
-# A batch that has so many jobs ends with the stretch of its partition: the next one's jobs are others.
-_ENOUGH_JOBS: Final = MAX_STEP_JOBS // 2
+# The same of a batch that is sent in several steps.
+MAX_WINDOW_RECORDS: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a batch may become; as it stands here, one step."""
+
+    records: int = MAX_BATCH_RECORDS
+    size_bytes: int = MAX_BATCH_BYTES
+    jobs: int = MAX_STEP_JOBS
+    sent_characters: int = MAX_SENT_CHARACTERS
+
+
+ONE_STEP: Final = Limits()
 
 
 @dataclass(slots=True)
@@ -59,7 +72,7 @@ class BatchedJob:
 
 @dataclass(slots=True)
 class Batch:
-    """Records of several partitions, folded, at most `most_records`. `records` counts refused ones too.
+    """Records of several partitions, folded, within its limits. `records` counts refused ones too.
 
     `size_bytes` is what the records have, `sent_characters` what at most is sent to Redis of their events, and `weight`
     what Redis has to do: the number of jobs and of refused events, for what is remembered of one costs as much.
@@ -71,7 +84,7 @@ class Batch:
     size_bytes: int = 0
     sent_characters: int = 0
     weight: int = 0
-    most_records: int = MAX_BATCH_RECORDS
+    limits: Limits = ONE_STEP
     by_identity: dict[tuple[str, str, str, int], BatchedJob] = field(default_factory=dict)
 
     @property
@@ -82,22 +95,28 @@ class Batch:
     @property
     def room_records(self) -> int:
         """How many more records the batch may take."""
-        return self.most_records - self.records
+        return self.limits.records - self.records
+
+    @property
+    def is_heavy(self) -> bool:
+        """Whether Redis has enough to do; refused events go in one step, however many the jobs are sent in."""
+        return self.weight >= self.limits.jobs or len(self.refused) >= MAX_STEP_JOBS
 
     @property
     def is_full(self) -> bool:
         """Whether the batch has reached a limit."""
         return (
-            max(self.weight, len(self.spans)) >= MAX_STEP_JOBS  # a position costs as much as a job
-            or self.records >= self.most_records
-            or self.sent_characters >= MAX_SENT_CHARACTERS
-            or self.size_bytes >= MAX_BATCH_BYTES
+            self.is_heavy
+            or len(self.spans) >= min(self.limits.jobs, MAX_STEP_JOBS)  # a position costs as much as a job
+            or self.records >= self.limits.records
+            or self.sent_characters >= self.limits.sent_characters
+            or self.size_bytes >= self.limits.size_bytes
         )
 
     @property
     def has_enough(self) -> bool:
-        """Whether nothing is saved by adding records of another partition."""
-        return self.weight >= _ENOUGH_JOBS
+        """Whether nothing is saved by adding records of another partition: its jobs are others."""
+        return self.weight >= self.limits.jobs // 2
 
     def span_of(self, partition: str, start: int, stored: tuple[int, ...]) -> tuple[int, Span]:
         """Return the index and the span to which the next records of a partition belong; a new one begins at start."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final
 
-from projector.fold.batch import MAX_BATCH_BYTES, MAX_BATCH_RECORDS, MAX_STEP_JOBS, Batch, Span
+from projector.fold.batch import ONE_STEP, Batch, Limits, Span
 from projector.fold.record import Record, RefusedRecord, fingerprint_of
 from projector.fold.usual import add_usual
 from schemas.decode import RefusedEventError, decode, named_job
@@ -36,13 +36,13 @@ class Stretch:
     records: Sequence[Record]
 
 
-def batches(stretches: Iterable[Stretch], most_records: int = MAX_BATCH_RECORDS) -> Iterator[Batch | None]:
+def batches(stretches: Iterable[Stretch], limits: Limits = ONE_STEP) -> Iterator[Batch | None]:
     """Yield the stretches as batches within their limits, each in order, whole and without a gap.
 
     None is yielded after a slice that leaves room in its batch. A batch ends where a bucket joins in that stands
     further than the others, so that every bucket takes either all of a span or nothing of it.
     """
-    batch = Batch(most_records=most_records)
+    batch = Batch(limits=limits)
     for stretch in stretches:
         rest = _Rest(stretch, stretch.start)
         while rest.next < stretch.next:
@@ -51,7 +51,7 @@ def batches(stretches: Iterable[Stretch], most_records: int = MAX_BATCH_RECORDS)
             is_over = rest.next == stretch.next and batch.has_enough
             if is_over or batch.is_full or rest.next == boundary:
                 yield batch
-                batch = Batch(most_records=most_records)
+                batch = Batch(limits=limits)
             else:
                 yield None
     if batch.spans:
@@ -77,13 +77,13 @@ def _fold_slice(batch: Batch, rest: _Rest, boundary: int) -> None:
     stretch, records, at = rest.stretch, rest.stretch.records, rest.at
     index, span = batch.span_of(stretch.partition, rest.next, stretch.stored)
     below = bisect_left(records, boundary, key=_offset)
-    most_bytes = min(MAX_BATCH_BYTES, batch.size_bytes + SLICE_BYTES)
+    most_bytes = min(batch.limits.size_bytes, batch.size_bytes + SLICE_BYTES)
     for record in records[at : min(below, at + SLICE_RECORDS, at + batch.room_records)]:
         if not add_usual(batch, index, stretch.partition, record):
             _add_any(batch, index, span, record)
         at += 1
         batch.size_bytes += len(record.value or b"")
-        if batch.size_bytes >= most_bytes or batch.weight >= MAX_STEP_JOBS:
+        if batch.size_bytes >= most_bytes or batch.is_heavy:
             break
     span.records += at - rest.at
     if span.oldest_milliseconds is None and at > rest.at:

@@ -21,7 +21,7 @@ from aiokafka.errors import (
 
 from projector.fold.batch import MAX_POLL_RECORDS
 from projector.log.codecs import Expansion, require_codecs
-from projector.log.reader import LARGEST_SHARE_BYTES, Polled, Reader
+from projector.log.reader import LARGEST_SHARE_BYTES, POLL_BYTES, Polled, Reader
 from schemas.redis_layout import UNKNOWN_END, partition_name
 from service.errors import ServiceUnavailableError
 from service.kafka import REQUEST_TIMEOUT_MILLISECONDS, start_client
@@ -76,7 +76,7 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
         )
         self._reader = Reader(self._consumer, self._expansion)
         self._unplaced: set[TopicPartition] = set()
-        self._poll_records = MAX_POLL_RECORDS
+        self._poll_records, self._poll_bytes = MAX_POLL_RECORDS, POLL_BYTES
 
     async def start(self) -> None:
         """Connect to Kafka (the topic must exist); join the group with `join`.
@@ -138,7 +138,7 @@ class Log(ConsumerRebalanceListener):  # type: ignore[misc]
         Raises KafkaError; ServiceUnavailableError when this consumer cannot recover.
         """
         try:
-            return await self._reader.poll(POLL_MILLISECONDS / 1000, self._poll_records)
+            return await self._reader.poll(POLL_MILLISECONDS / 1000, self._poll_records, most_bytes=self._poll_bytes)
         except KafkaError as error:
             if type(error) is KafkaError:  # how aiokafka tells that its own task for the group has ended, for good
                 raise ServiceUnavailableError(

@@ -50,7 +50,11 @@ class Reader:
         fetcher.MemoryRecords = KeptRecords
 
     async def poll(
-        self, timeout_seconds: float, most_records: int, only: Collection[TopicPartition] | None = None
+        self,
+        timeout_seconds: float,
+        most_records: int,
+        only: Collection[TopicPartition] | None = None,
+        most_bytes: int = POLL_BYTES,
     ) -> Polled:
         """Return what has arrived, of these partitions alone where some are given; nothing when nothing does in time.
 
@@ -62,10 +66,10 @@ class Reader:
             if not await self._is_assigned(timeout_seconds):
                 return {}
             self._share_prefetch()
-            polled = await self._arrived(most_records, only)
+            polled = await self._arrived(most_records, only, most_bytes)
             if polled or not await self._has_news(timeout_seconds):
                 return polled
-            return await self._arrived(most_records, only)
+            return await self._arrived(most_records, only, most_bytes)
 
     async def _is_assigned(self, timeout_seconds: float) -> bool:
         """Tell whether the group has said which partitions are ours, waiting for that as long as for records."""
@@ -93,7 +97,7 @@ class Reader:
             return False
         return True
 
-    async def _arrived(self, most_records: int, only: Collection[TopicPartition] | None) -> Polled:
+    async def _arrived(self, most_records: int, only: Collection[TopicPartition] | None, room_bytes: int) -> Polled:
         """Return what was fetched, in turns: what was fetched first or served last has the first turn."""
         subscription = self._consumer._subscription  # noqa: SLF001
         if subscription.reassignment_in_progress:  # what was fetched before may not be ours
@@ -103,7 +107,6 @@ class Reader:
         self._expansion.keep_only(readings)
         if only is not None:
             readings = {item: reading for item, reading in readings.items() if item in only}
-        room_bytes = POLL_BYTES
         taken: dict[TopicPartition, list[Record]] = {item: [] for item in readings}
         while readings and room_bytes > 0 and most_records > 0:
             turn_records, turn_bytes = max(1, most_records // len(readings)), max(1, room_bytes // len(readings))

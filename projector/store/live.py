@@ -1,11 +1,12 @@
 """The live generation, as the projector that writes it sees it: opened, begun, mended, followed when it changes."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from projector.errors import BucketMissingError, BucketSealedError, ForeignProjectionError
-from projector.fold.batch import Batch
+from projector.fold.batch import ONE_STEP, Batch, Limits
+from projector.fold.batches import Stretch
 from projector.store.buckets import Buckets, Offsets
 from projector.store.catalog import Catalog, State
 from projector.store.generation import Generation, Prepared, Skipped
@@ -72,6 +73,10 @@ class Live:
         What was removed is made again: positions by folding from the log's start, the rest at once.
         """
         await self._buckets(await self._ensure_pointer()).mend(log_ends)
+
+    def limits(self, _: Sequence[Stretch]) -> Limits:
+        """Return the limits of one step: what is read moves together with its positions."""
+        return ONE_STEP
 
     def prepare(self, batch: Batch) -> Prepared:
         """Prepare a batch for the generation that was opened, see `Generation`."""

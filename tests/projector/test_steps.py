@@ -3,7 +3,8 @@
 import pytest
 from redis.asyncio import Redis
 
-from projector.fold.batch import Batch
+from projector.fold.batch import MAX_STEP_JOBS, ONE_STEP, Batch
+from projector.fold.batches import Stretch, batches
 from projector.replay.follow import filled_generation
 from projector.replay.follow.filled_generation import FilledGeneration
 from projector.store.catalog import Catalog
@@ -11,16 +12,18 @@ from projector.store.generation import Generation, Part, Prepared
 from projector.store.live import Live
 from schemas.redis_layout import BUILDING, COMPLETE, FOLD_VERSION, KeptGeneration, Pointer
 from tests.support.batched import batch_of, dump
-from tests.support.events import event
+from tests.support.events import event, record
 from tests.support.opening import LOG, known
 
 JOBS, STAGES, MOST_JOBS = 10, ("started", "running"), 4
 NAME = "t/0"
+EVENTS = [event(stage, job=f"job-{number}") for stage in STAGES for number in range(JOBS)]
+STRETCH = Stretch(NAME, 0, 2 * JOBS, (0,), ())
 
 
 def batch() -> Batch:
     """Return a batch of two events of each job, and a dead letter."""
-    return batch_of(*[event(stage, job=f"job-{number}") for stage in STAGES for number in range(JOBS)], b"rubbish")
+    return batch_of(*EVENTS, b"rubbish")
 
 
 async def opened(redis: Redis, prefix: str) -> Generation:
@@ -78,10 +81,34 @@ async def test_only_what_nobody_looks_at_is_ahead_of_its_position(
     filled = FilledGeneration(redis, prefix, pointer)
     await filled.generation.buckets.begin(0, {}, "second")
     await filled.open(known({}))
-    filled.reached = {NAME: reached}
-    assert steps_of(filled.prepare(batch())) == steps
-    filled.reached = {NAME: 1000}
-    assert steps_of(filled.prepare(batch())) == steps
+    for how_far in (reached, 1000):
+        filled.reached = {NAME: how_far}
+        assert steps_of(prepared_by(filled)) == steps
+
+
+async def test_a_batch_close_behind_is_small(redis: Redis, prefix: str) -> None:
+    """Far behind a batch may have many steps, but for its refused events; close behind it is one, of few jobs."""
+    filled = FilledGeneration(redis, prefix, Pointer(2, 1, FOLD_VERSION, LOG.cluster, LOG.topic, ("second",)))
+    assert filled.limits([STRETCH]) == ONE_STEP  # not known to be new
+    filled._is_new = True  # noqa: SLF001 - as when it was opened
+    filled.reached = {NAME: 10**9}
+    assert filled.limits([STRETCH]).jobs > ONE_STEP.jobs
+    many = list(batches([rubbish(3 * MAX_STEP_JOBS)], filled.limits([STRETCH])))
+    assert {len(each.refused) for each in many if each} == {MAX_STEP_JOBS}
+    filled.reached = {NAME: 0}
+    assert filled.limits([STRETCH]).jobs < ONE_STEP.jobs
+
+
+def prepared_by(filled: FilledGeneration) -> Prepared:
+    """Return the batch of all events within the limits that it is given."""
+    whole = batch()
+    whole.limits = filled.limits([STRETCH])
+    return filled.prepare(whole)
+
+
+def rubbish(count: int) -> Stretch:
+    """Return a stretch of nothing but records that are refused."""
+    return Stretch(NAME, 0, count, (0,), [record(offset, b"rubbish") for offset in range(count)])
 
 
 def steps_of(prepared: Prepared) -> int:

@@ -1,9 +1,11 @@
 """The generation being filled: not live yet, folded up to where the live one stands."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from projector.errors import ProjectorError
-from projector.fold.batch import Batch
+from projector.fold.batch import MAX_WINDOW_RECORDS, ONE_STEP, Batch, Limits
+from projector.fold.batches import Stretch
 from projector.store.buckets import Offsets
 from projector.store.catalog import Catalog
 from projector.store.generation import Generation, Prepared, Skipped
@@ -11,8 +13,14 @@ from projector.store.live import AskEnds
 from schemas.redis_layout import BUILDING, Pointer
 from service.redis import AnyRedis
 
-# Redis does nothing else while it joins these in, a few milliseconds: a query waits no longer.
-STEP_JOBS: Final = 100
+# Redis does nothing else while it joins these in, one or two milliseconds: a query waits no longer.
+STEP_JOBS: Final = 25
+# What is folded together and written in such steps. A follower's memory is bounded by the bytes: a large job is many of
+# these records.
+WINDOW_BYTES: Final = 12 * 1024 * 1024
+WINDOW: Final = Limits(MAX_WINDOW_RECORDS, WINDOW_BYTES, jobs=5_000, sent_characters=WINDOW_BYTES)
+# What is one step after all, since somebody may look at it.
+SMALL: Final = Limits(jobs=2 * STEP_JOBS)
 # Far more than what is looked at lacks (see switch.py).
 FAR_EVENTS: Final = 10_000
 
@@ -30,8 +38,8 @@ class FilledGenerationLostError(ProjectorError):
 class FilledGeneration:
     """A generation that is folded beside the live one; `reached` says how far that is, by partition.
 
-    As long as nobody looks at it but us, a batch is more than one step. That ends where it is far behind no more: from
-    there on `rebuild --check` holds each of its jobs against its positions.
+    As long as nobody looks at it but us, a batch is large and more than one step. That ends where it is far behind no
+    more: from there on `rebuild --check` holds each of its jobs against its positions, and batches are small.
     """
 
     def __init__(self, redis: AnyRedis, prefix: str, pointer: Pointer) -> None:
@@ -68,14 +76,17 @@ class FilledGeneration:
         """Remove what is damaged of what the buckets keep beside their jobs, see `Buckets`."""
         await self.generation.buckets.mend(log_ends)
 
-    def prepare(self, batch: Batch) -> Prepared:
-        """Prepare a batch, see `Generation`."""
-        return self.generation.prepare(batch, STEP_JOBS if self._is_far(batch) else None)
-
-    def _is_far(self, batch: Batch) -> bool:
-        ends = {span.partition: span.next for span in batch.spans}
+    def limits(self, stretches: Sequence[Stretch]) -> Limits:
+        """Return the limits of a window far behind, and of a step that queries hardly notice close behind."""
+        if not self._is_new:
+            return ONE_STEP
+        ends = {stretch.partition: stretch.next for stretch in stretches}
         self._close |= {name for name, end in ends.items() if self.reached.get(name, 0) - end < FAR_EVENTS}
-        return self._is_new and self._close.isdisjoint(ends)
+        return WINDOW if self._close.isdisjoint(ends) else SMALL
+
+    def prepare(self, batch: Batch) -> Prepared:
+        """Prepare a batch, see `Generation`: a window in steps, any other as one."""
+        return self.generation.prepare(batch, STEP_JOBS if batch.limits.jobs > ONE_STEP.jobs else None)
 
     async def write(self, prepared: Prepared) -> int:
         """Write what was prepared, see `Generation`."""

@@ -15,6 +15,7 @@ from projector.fold.batch import MAX_POLL_RECORDS
 from projector.fold.record import RefusedRecord
 from projector.log.consumer import Log
 from projector.log.reader import Polled, Read
+from projector.replay.follow.filled_generation import WINDOW
 
 # With a rate, batches are small and many, so that none keeps Redis from others for long.
 _BATCHES_PER_SECOND: Final = 100
@@ -34,6 +35,7 @@ class LogUpToLimit(Log):
         self._paused: set[TopicPartition] = set()
         self._rate = rate
         self._free_at = 0.0
+        self._poll_records, self._poll_bytes = WINDOW.records, WINDOW.size_bytes
         if rate:
             self._poll_records = max(_SMALLEST_BATCH, min(MAX_POLL_RECORDS, int(rate / _BATCHES_PER_SECOND)))
 
