@@ -1,11 +1,14 @@
 """Real processes for these tests, and proof that they are gone."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.support.brokers import environment_for_programs
 
 PROJECT = Path(__file__).parents[2]
 END_LIMIT_SECONDS = 30.0
@@ -51,6 +54,7 @@ def start_python() -> Iterator[Start]:
         process = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=PROJECT,
+            env=os.environ | environment_for_programs(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

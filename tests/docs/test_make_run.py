@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from devstack import free_port
+from tests.support.brokers import environment_for_programs
 from tests.support.deployment import get, wait_for
 from tests.support.markdown import PROJECT, README, blocks
 
@@ -45,7 +46,7 @@ def running(checkout: Path) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
         ["make", "run"],
         cwd=checkout,
-        env=os.environ | ports | {"PYTHONPATH": str(PROJECT)},
+        env=os.environ | environment_for_programs() | ports | {"PYTHONPATH": str(PROJECT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

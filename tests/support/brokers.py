@@ -46,6 +46,11 @@ class _Options:
             yield f"-XX:SharedArchiveFile={archive}"
 
 
+def environment_for_programs() -> dict[str, str]:
+    """Return the environment of a program that starts a broker, or several, so that these cost little too."""
+    return {"JAVA_TOOL_OPTIONS": " ".join(_Options(()))}
+
+
 def class_archive() -> Path:
     """Return where the archive is: another one for each Java and each set of jars, of which it holds for one."""
     files = [Path(java_binary()).resolve(), *kafka_jars()]
