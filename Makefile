@@ -39,7 +39,7 @@ test: $(INSTALLED) ## Run all tests against a real Kafka and a real Redis
 	$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) $(DEALT) --durations=10
 
 test-fast: $(INSTALLED) ## Run the tests that need no server and no browser, with fewer generated examples
-	$(BIN)/python -m pytest -p tests.support.forked_tests --forks 3 $(FAST) --durations=5
+	$(BIN)/python -m pytest -p tests.support.forked_tests --forks 6 $(FAST) --durations=5
 
 acceptance: $(INSTALLED) ## Hold 100,000 simulated jobs against an independent computation, and see the examples' jobs on the page
 	EXAMPLES_ON_PAGE=1 $(BIN)/python -m pytest tests/examples

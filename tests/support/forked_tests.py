@@ -32,6 +32,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     count = session.config.option.forks
     if not count or session.config.option.collectonly or session.testsfailed:
         return None
+    if reporter := session.config.pluginmanager.getplugin("terminalreporter"):
+        reporter.showfspath = False  # tests of many files are told in turns
     deal = _Deal(_units(session.items))
     forks = [_fork(session, deal, number, count) for number in range(count)]
     try:
