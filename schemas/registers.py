@@ -39,7 +39,7 @@ _DETAIL: Final = re.compile(rb"\d\d\t" + _TIME + rb"\t[^\t]*\t.*", re.DOTALL)
 _NEWS: Final = re.compile(rb"\d\d\t" + _TIME)
 _LETTERS: Final = ascii_lowercase
 # Of an offset by its number of digits, as `sortable_number` writes it.
-OFFSET_LETTERS: Final = f" {ascii_lowercase}"
+OFFSET_LETTERS: Final = f" {_LETTERS}"
 _CODE_TEXTS: Final = tuple(f"{code:02d}" for code in range(100))
 _DELAY: Final = re.compile(r"[+-]")
 # What stands behind the code of a detail that is of the same report as the register of its stage.
