@@ -9,7 +9,7 @@ from typing import Final
 from projector.fold.batch import Batch, BatchedJob
 from projector.fold.record import Record
 from schemas.decode import USUAL_HEADERS
-from schemas.event_time import LATEST_MILLISECONDS, MAX_AHEAD, SORTABLE_CHARACTERS, usual_second, usual_time
+from schemas.event_time import LATEST_MILLISECONDS, MAX_AHEAD, usual_second, usual_time
 from schemas.identity import JobIdentity, canonical_hex
 from schemas.job_event import DEFAULT_ATTEMPT
 from schemas.lifecycle import STAGE_BY_EVENT_TYPE
@@ -20,9 +20,7 @@ from schemas.usual_event import Row, parsed, usual_details, usual_owner
 _BY_TYPE: Final = {event_type: (stage.name, stage.code) for event_type, stage in STAGE_BY_EVENT_TYPE.items()}
 # A second that begins so long after a record's timestamp ends within what is allowed.
 _SURELY_ALLOWED_MILLISECONDS: Final = int(MAX_AHEAD.total_seconds() - 1) * 1000
-# Most times have microseconds: `2020-10-01T01:00:00.000000Z`.
 _SECOND_CHARACTERS: Final = len("2020-10-01T01:00:00")
-_USUAL_CHARACTERS: Final = SORTABLE_CHARACTERS + 1
 row: Final = Row()
 
 
@@ -41,9 +39,7 @@ def _add(batch: Batch, span_index: int, partition: str, record: Record, value: b
     if event is None or not (text := event.time):
         return False
     data, timestamp = event.data, record.timestamp
-    second = usual_second(text[:_SECOND_CHARACTERS])
-    is_whole = len(text) == _USUAL_CHARACTERS and text[19] == "." and text[26] == "Z" and text[20:26].isdigit()
-    time = text[:SORTABLE_CHARACTERS] if is_whole else usual_time(text)
+    second, time = usual_second(text[:_SECOND_CHARACTERS]), usual_time(text)
     if second is None or not time or data.outcome or data.error or not 0 <= timestamp <= LATEST_MILLISECONDS:
         return False
     delay = timestamp - second * 1000
