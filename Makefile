@@ -6,12 +6,12 @@ INSTALLED := $(VENV)/.installed
 # For every platform, with hashes, and without the address of any index.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-package operator-status --no-emit-package operator-status-servers \
 	--python-version 3.11 --no-annotate --no-header --no-emit-index-url
-# Several processes run the same tests: what they import is compiled once, whatever the user's environment says.
+# Many processes import the same files: these are compiled once, whatever the user's environment says.
 export PYTHONDONTWRITEBYTECODE :=
 # Most tests wait, so that more of them run at a time than there are cores; one process has those that measure time.
 TESTS_AT_ONCE ?= 5
-DEALT := --dist loadgroup --no-loadscope-reorder
-# What only tests with servers need takes a second to import, in each process.
+FORKS := -p tests.support.forked_tests --forks
+# What only tests with servers need takes a second to import.
 FAST := -m 'not server' --hypothesis-profile=fast -p no:schemathesis -p no:anyio -p no:valkey \
 	--ignore=tests/api/test_any_request.py --ignore=tests/api/page --ignore=tests/api/test_behind_nginx.py \
 	--ignore=tests/examples --ignore=tests/connections --ignore=tests/crash_points --ignore=tests/freshness --ignore=tests/whole_path
@@ -36,10 +36,10 @@ run: $(INSTALLED) ## Start everything and watch simulated jobs; Ctrl-C ends all 
 	@$(BIN)/python -m devstack run
 
 test: $(INSTALLED) ## Run all tests against a real Kafka and a real Redis
-	$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) $(DEALT) --durations=10
+	$(BIN)/python -m pytest $(FORKS) $(TESTS_AT_ONCE) --durations=10
 
 test-fast: $(INSTALLED) ## Run the tests that need no server and no browser, with fewer generated examples
-	$(BIN)/python -m pytest -p tests.support.forked_tests --forks 6 $(FAST) --durations=5
+	$(BIN)/python -m pytest $(FORKS) 6 $(FAST) --durations=5
 
 acceptance: $(INSTALLED) ## Hold 100,000 simulated jobs against an independent computation, and see the examples' jobs on the page
 	EXAMPLES_ON_PAGE=1 $(BIN)/python -m pytest tests/examples

@@ -2,9 +2,8 @@
 
 import gc
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from itertools import zip_longest
-from typing import Any
 
 import hypothesis
 import pytest
@@ -24,7 +23,8 @@ SERVERS = frozenset({"services", "redis_url", "own_redis", "kafka_to_break"})
 hypothesis.settings.register_profile("whole", deadline=None)
 hypothesis.settings.register_profile("fast", deadline=None, max_examples=10)
 hypothesis.settings.load_profile("whole")
-RECEPTION = pytest.StashKey[Reception]()
+# Where processes that run tests at the same time ask for the services.
+RECEPTION = pytest.StashKey[str]()
 
 
 def pytest_report_header() -> str:
@@ -49,7 +49,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if SERVERS.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("server")
         if item.get_closest_marker("alone"):
-            item.add_marker(pytest.mark.xdist_group("alone"))
+            item.add_marker(pytest.mark.group("alone"))
     first = [item for item in items if item.get_closest_marker("alone") or item.get_closest_marker("long")]
     known = set(first)
     others = [item for item in items if item not in known]
@@ -86,27 +86,26 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         make_way()
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node: Any) -> None:
-    """Tell a process that will run tests where it can ask for the services."""
-    stash: pytest.Stash = node.config.stash
-    if RECEPTION not in stash:
-        stash[RECEPTION] = Reception()
-    node.workerinput["reception"] = stash[RECEPTION].address
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Have services for all processes that will run tests, if any of these needs them."""
+    if getattr(session.config.option, "forks", 0) and any(item.get_closest_marker("server") for item in session.items):
+        with Reception() as reception:
+            session.config.stash[RECEPTION] = reception.address
+            return (yield)
+    return (yield)
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """End the services that several processes shared, and do not look for garbage once more."""
+def pytest_unconfigure() -> None:
+    """Do not look for garbage once more."""
     gc.freeze()
-    if reception := config.stash.get(RECEPTION, None):
-        reception.close()
 
 
 @pytest.fixture(scope="session")
 def services(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     """A real Kafka and a real Redis for the whole run."""
-    if shared := getattr(request.config, "workerinput", {}).get("reception"):
-        yield ask_for_services(shared)
+    if address := request.config.stash.get(RECEPTION, None):
+        yield ask_for_services(address)
         return
     with running_services(tmp_path_factory.mktemp("services")) as running:
         yield running

@@ -27,7 +27,7 @@ from service.version import __version__
 from tests.support.redis_process import client_of
 from tests.support.seeding import FINISHED_JOB, Projection
 
-pytestmark = pytest.mark.xdist_group("openapi")
+pytestmark = pytest.mark.group("openapi")
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ from tests.support.event_source import event_source
 from tests.support.markdown import PROJECT
 from tests.support.seeding import FINISHED_JOB, Projection
 
-pytestmark = pytest.mark.xdist_group("openapi")
+pytestmark = pytest.mark.group("openapi")
 
 DOCUMENT = openapi(__version__)
 COMPONENTS = DOCUMENT["components"]

@@ -17,7 +17,7 @@ from tests.support.client import STATUS, Answer, Client, StartApi, next_page
 from tests.support.redis_process import client_of
 from tests.support.seeding import FINISHED_JOB, Job, Projection, names, numbered
 
-pytestmark = pytest.mark.xdist_group("paging")
+pytestmark = pytest.mark.group("paging")
 
 MANY = 100_000
 MEGABYTE = 1 << 20

@@ -13,7 +13,7 @@ from api.asking.listing import PAGE_SEARCH_SECONDS
 from tests.support.client import STATUS, Client, StartApi, next_page
 from tests.support.seeding import FINISHED_JOB, Job, Projection, names
 
-pytestmark = [pytest.mark.xdist_group("searches"), pytest.mark.long(12)]
+pytestmark = [pytest.mark.group("searches"), pytest.mark.long(12)]
 
 MANY = 20_000
 SEARCHES = 50

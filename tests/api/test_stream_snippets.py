@@ -36,7 +36,7 @@ async def applying(redis: Any, projection: Projection) -> Applying:
     return applying
 
 
-@pytest.mark.xdist_group("page")
+@pytest.mark.group("page")
 @pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed")
 async def test_a_browser_streams_a_job_by_the_pages_code(api: Client, applying: Applying) -> None:
     """It shows each stage as it comes, and closes when the job has finished."""
@@ -58,7 +58,7 @@ async def test_a_browser_streams_a_job_by_the_pages_code(api: Client, applying: 
         assert list(dict.fromkeys(shown)) == TEXTS
 
 
-@pytest.mark.xdist_group("page")
+@pytest.mark.group("page")
 @pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed")
 @pytest.mark.parametrize("streams", [1, 0], ids=("streamed", "asked"))
 async def test_the_lines_of_the_readme_follow_a_job(

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from tests.architecture.modules import MAY_IMPORT, PROJECT, imports_of, modules_of, python_files
 from tests.support.source import tree_of
 
-pytestmark = pytest.mark.xdist_group("architecture")  # each file is parsed once
+pytestmark = pytest.mark.group("architecture")  # each file is parsed once
 
 # What talks to anything outside of the process, or could.
 TALKING = frozenset(

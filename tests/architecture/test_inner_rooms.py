@@ -8,7 +8,7 @@ import pytest
 
 from tests.architecture.modules import PROJECT, imports_of, modules_of
 
-pytestmark = pytest.mark.xdist_group("architecture")  # each file is parsed once
+pytestmark = pytest.mark.group("architecture")  # each file is parsed once
 
 TABLES: Final = {
     path.stem.removeprefix("rooms_of_"): getattr(import_module(f"tests.architecture.{path.stem}"), path.stem.upper())

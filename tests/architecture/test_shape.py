@@ -8,7 +8,7 @@ import pytest
 from tests.architecture.modules import MAY_IMPORT, PROJECT, python_files
 from tests.support.source import tree_of
 
-pytestmark = pytest.mark.xdist_group("architecture")  # each file is parsed once
+pytestmark = pytest.mark.group("architecture")  # each file is parsed once
 
 MAX_FILE_LINES = 300
 MAX_FUNCTION_LINES = 50

@@ -13,7 +13,7 @@ from service.settings import KafkaSettings
 from tests.support.certificates import Certificates
 from tests.support.secured_kafka import NOWHERE, PASSWORDS, SecuredKafka
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("secured-kafka")]
+pytestmark = [pytest.mark.server, pytest.mark.group("secured-kafka")]
 
 SOON = {"START_TIMEOUT_SECONDS": "1"}
 AT_ONCE_SECONDS = 10  # and not START_TIMEOUT_SECONDS, which are 60 in these tests

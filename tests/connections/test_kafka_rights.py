@@ -13,7 +13,7 @@ from tests.support.markdown import DOCS, code_spans, table
 from tests.support.secured_kafka import PASSWORDS, Operation, Resource, Right, SecuredKafka
 from tests.support.services import Services
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("secured-kafka"), pytest.mark.long(30)]
+pytestmark = [pytest.mark.server, pytest.mark.group("secured-kafka"), pytest.mark.long(30)]
 
 PROJECTOR, WORKER = "bob", "alice"
 OPERATIONS = {"".join(map(str.capitalize, operation.name.split("_"))): operation for operation in Operation}

@@ -63,7 +63,7 @@ def write_token(path: Path, user: str, seconds: int = 300) -> None:
     path.write_bytes(b".".join(parts) + b".\n")
 
 
-@pytest.mark.xdist_group("secured-kafka")
+@pytest.mark.group("secured-kafka")
 @pytest.mark.parametrize("way", WAYS)
 async def test_kafka_knows_who_one_is(
     way: str, secured_kafka: SecuredKafka, certificates: Certificates, tmp_path: Path
@@ -81,7 +81,7 @@ async def test_kafka_knows_who_one_is(
         assert await admin.list_topics() == [f"{TOPIC}-{user}"]
 
 
-@pytest.mark.xdist_group("secured-kafka")
+@pytest.mark.group("secured-kafka")
 async def test_a_token_is_read_anew(secured_kafka: SecuredKafka, tmp_path: Path) -> None:
     """A token that has expired is named, and one that was written into its file since is taken."""
     token = tmp_path / "token"

@@ -58,7 +58,7 @@ def test_what_is_wrong_is_told_with_what_to_change(services: Services, tmp_path:
     assert check(tmp_path, KAFKA_TOPIC="a b").returncode == 2
 
 
-@pytest.mark.xdist_group("secured-kafka")
+@pytest.mark.group("secured-kafka")
 async def test_rights(secured_kafka: SecuredKafka, tmp_path: Path) -> None:
     """A user who sees the topic and may not write to it is told so; with the listed right all is well but the clock."""
     name = f"check-{uuid.uuid4().hex[:8]}"

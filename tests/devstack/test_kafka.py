@@ -13,7 +13,7 @@ from devstack import DevstackError, Kafka, free_port
 from devstack.kafka_probe import knows_a_broker
 from devstack.ports import LOCALHOST
 
-pytestmark = [pytest.mark.xdist_group("devstack kafka"), pytest.mark.server, pytest.mark.long(15)]
+pytestmark = [pytest.mark.group("devstack kafka"), pytest.mark.server, pytest.mark.long(15)]
 
 TOPIC = TopicPartition("jobs", 0)
 CONSUME_LIMIT_SECONDS = 15.0

@@ -15,7 +15,7 @@ from devstack.lock import DirectoryLock
 from devstack.ports import LOCALHOST
 from devstack.waiting import wait_until
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("devstack up")]
+pytestmark = [pytest.mark.server, pytest.mark.group("devstack up")]
 
 LIMIT_SECONDS = 30.0
 ADDRESSES = re.compile(

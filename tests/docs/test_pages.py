@@ -94,7 +94,7 @@ def test_the_readmes_settings_are_as_they_are() -> None:
     ],
     ids=("readme", "messages", "held"),
 )
-@pytest.mark.xdist_group("architecture")  # the files that its tests parse too
+@pytest.mark.group("architecture")  # the files that its tests parse too
 def test_the_code_says_what_the_pages_explain(page: Path, heading: str) -> None:
     """Every message that a page explains is one that the code can say."""
     said = sentences()

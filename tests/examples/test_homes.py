@@ -19,7 +19,7 @@ import yaml  # type: ignore[import-untyped]
 from tests.support.deployment import wait_for
 from tests.support.examples import EXAMPLES, RUN_SECONDS, System, environment, needs, run, runs, shown
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("examples")]
+pytestmark = [pytest.mark.server, pytest.mark.group("examples")]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from tests.support.brokers import FOR_SECONDS
 from tests.support.deployment import wait_for
 from tests.support.examples import EXAMPLES, OUTCOMES, RUN_SECONDS, System, environment, needs, run, runs, shown
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("examples")]
+pytestmark = [pytest.mark.server, pytest.mark.group("examples")]
 
 BUILD_SECONDS = 240
 

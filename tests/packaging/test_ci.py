@@ -21,7 +21,7 @@ def test_make_test_runs_every_test() -> None:
     """The target chooses no tests: its options only say how many run at a time, and what is told at the end."""
     command = ["make", "--dry-run", "--no-print-directory", "test", "TESTS_AT_ONCE=3"]
     shown = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
-    options = "-n 3 --dist loadgroup --no-loadscope-reorder --durations=10"
+    options = "-p tests.support.forked_tests --forks 3 --durations=10"
     assert shown.stdout.splitlines()[-1] == f".venv/bin/python -m pytest {options}"
 
 

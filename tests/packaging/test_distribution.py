@@ -31,7 +31,7 @@ for script in sys.argv[1:]:
     except SystemExit as end:
         assert not end.code
 """
-WHEELS = pytest.mark.xdist_group("wheels")  # each of them is built once
+WHEELS = pytest.mark.group("wheels")  # each of them is built once
 _REQUIREMENT = re.compile(r"([a-z0-9-]+)==([^\s;]+)( ; [^\\]+)?((?: \\\n    --hash=sha256:[0-9a-f]{64})+)\n")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 

@@ -26,7 +26,7 @@ from tests.support.services import Services
 from tests.support.steady import EXIT_UNAVAILABLE, kept_projector, writing
 from tests.torture.system.resources import waited_seconds
 
-pytestmark = [pytest.mark.xdist_group("brokers"), pytest.mark.long(110)]
+pytestmark = [pytest.mark.group("brokers"), pytest.mark.long(110)]
 
 # `make torture` has the long form: five rounds, a minute's pause, and everything away for five minutes.
 ROUNDS = int(os.environ.get("BROKER_ROUNDS", "1"))

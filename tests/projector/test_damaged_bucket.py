@@ -16,7 +16,7 @@ from tests.support.processes import Process
 from tests.support.refold import assert_right
 from tests.support.services import Services
 
-pytestmark = pytest.mark.xdist_group("damaged bucket")
+pytestmark = pytest.mark.group("damaged bucket")
 
 STATUS = "/api/v1/operator/status?jobId=job-1"
 JOBS = 4

@@ -15,7 +15,7 @@ from tests.support.services import Services
 from tests.support.simulated import messages
 from tests.support.verifying import assert_equal, verified
 
-pytestmark = pytest.mark.xdist_group("verify")
+pytestmark = pytest.mark.group("verify")
 
 JOBS = 300
 # Damages what is stored under this prefix and returns what must be said of it.

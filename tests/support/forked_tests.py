@@ -1,24 +1,27 @@
 """Tests run by several forks of one process, which has collected them: `-p tests.support.forked_tests --forks 2`.
 
-Each process of pytest-xdist imports and collects all tests by itself, a third of what the fast tests cost. A
-fork has them. Everything else is as with one process: what becomes of each test is told to that one, which reports it.
+Processes that import and collect all tests by themselves spend seconds on it, each of them. A fork has them. Everything
+else is as with one process: what becomes of each test is told to that one, which reports it.
+
+A fork that dies fails the test that it was at, and what it had still to run is run by forks that come after it. Ctrl-C
+reaches the first process alone, which has the forks take down what they have set up.
 """
 
 import os
-import random
+import signal
+import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from ctypes import c_long
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from multiprocessing import Value
 from multiprocessing.connection import Connection, Pipe, wait
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
-from tests.support.machine import use_own_ports
+from tests.support.fork_of_tests import Begun, Deal, Failure, Unit, become_fork
 
-Unit = Sequence[pytest.Item]
+END_SECONDS: Final = 60.0  # for a test that is interrupted, and for taking down what it uses
+_POLL_SECONDS: Final = 0.05
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,131 +37,139 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         return None
     if reporter := session.config.pluginmanager.getplugin("terminalreporter"):
         reporter.showfspath = False  # tests of many files are told in turns
-    deal = _Deal(_units(session.items))
-    forks = [_fork(session, deal, number, count) for number in range(count)]
-    try:
-        _listen(session, {fork.connection: fork for fork in forks}, deal)
-    finally:
-        deal.end()
-        for fork in forks:
-            fork.connection.close()
-            os.waitpid(fork.pid, 0)
+    left: Sequence[pytest.Item] = session.items
+    while left and not (session.shouldfail or session.shouldstop):
+        begun = _run_in_forks(session, left, count)
+        left = [item for item in left if item.nodeid not in begun]
     if session.shouldfail:
         raise session.Failed(session.shouldfail)
+    if session.shouldstop:
+        raise session.Interrupted(session.shouldstop)
     return True
 
 
-@dataclass
-class _Fork:
-    """A process that runs tests, our end of the pipe to it, and the test that it is at."""
-
-    pid: int
-    connection: Connection
-    at: str = ""
-
-
-class _Deal:
-    """Deals out the tests, to whichever process asks next."""
-
-    def __init__(self, units: Sequence[Unit]) -> None:
-        self._units = units
-        self._next = Value(c_long, 0)
-
-    def take(self) -> Unit:
-        """Return the tests that are next; none when all have been dealt out."""
-        with self._next.get_lock():
-            number = self._next.value
-            self._next.value = number + 1
-        return self._units[number] if number < len(self._units) else ()
-
-    def end(self) -> None:
-        """Deal out no more."""
-        self._next.value = len(self._units)
+def _run_in_forks(session: pytest.Session, items: Iterable[pytest.Item], count: int) -> set[str]:
+    """Run tests, and return those that have begun: all, unless forks died or somebody said that it is enough."""
+    deal = Deal(_units(items))
+    told = _Told(session)
+    forks: list[_Fork] = []
+    for number in range(count):
+        forks.append(_fork(session, deal, number, count, forks))
+    try:
+        told.listen(forks, deal)
+    except BaseException:
+        for fork in forks:
+            fork.interrupt()
+        raise
+    finally:
+        deal.end()
+        _await_end(forks)
+    return told.begun
 
 
-def _units(items: Sequence[pytest.Item]) -> list[Unit]:
+def _units(items: Iterable[pytest.Item]) -> list[Unit]:
     """Return the tests in their order, those of a group together."""
     units: defaultdict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:
-        group = item.get_closest_marker("xdist_group")
+        group = item.get_closest_marker("group")
         units[group.args[0] if group else item.nodeid].append(item)
     return list(units.values())
 
 
-def _fork(session: pytest.Session, deal: _Deal, number: int, count: int) -> _Fork:
+@dataclass
+class _Fork:
+    """A process that runs tests, our end of the pipe to it, and what it told last."""
+
+    pid: int
+    connection: Connection
+    at: Begun | None = None
+    failure: str = ""
+
+    def interrupt(self) -> None:
+        """Have it end what it is at, and take down what that uses."""
+        os.kill(self.pid, signal.SIGINT)
+
+    def has_ended(self) -> bool:
+        """Say whether it has ended; it is not asked again then."""
+        return os.waitpid(self.pid, os.WNOHANG)[0] != 0
+
+    def kill(self) -> None:
+        """End it at once."""
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+
+
+def _fork(session: pytest.Session, deal: Deal, number: int, count: int, earlier: Iterable[_Fork]) -> _Fork:
     ours, theirs = Pipe(duplex=False)
     pid = os.fork()
-    if pid:
-        theirs.close()
-        return _Fork(pid, ours)
-    status = 1
+    if not pid:
+        for connection in (ours, *(fork.connection for fork in earlier)):
+            connection.close()  # when the first process is gone nobody listens, and to tell fails
+        become_fork(session, deal, theirs, number, count)
+    theirs.close()
+    return _Fork(pid, ours)
+
+
+def _await_end(forks: Iterable[_Fork]) -> None:
+    """Wait until all have ended, and end those that take too long or for which somebody does not want to wait."""
+    deadline = time.monotonic() + END_SECONDS
+    left = list(forks)
     try:
-        random.seed()
-        use_own_ports(number, count)
-        _begin(session.config, number, _Teller(session.config, theirs.send))
-        _run(deal)
-        theirs.send(None)
-        status = 0
+        while (left := [fork for fork in left if not fork.has_ended()]) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
     finally:
-        os._exit(status)  # what is done at the end of all tests the first process does
+        for fork in left:
+            fork.kill()
+        for fork in forks:
+            fork.connection.close()
 
 
-def _begin(config: pytest.Config, number: int, teller: "_Teller") -> None:
-    """Have what a process has for itself: where it captures output, and where its temporary directories are."""
-    plugins = config.pluginmanager
-    plugins.unregister(name="terminalreporter")
-    plugins.register(teller)
-    if capture := plugins.getplugin("capturemanager"):
-        capture.stop_global_capturing()
-        capture.start_global_capturing()
-        capture.suspend_global_capture()
-    factory: Any = config._tmp_path_factory  # type: ignore[attr-defined] # noqa: SLF001 - as pytest-xdist does
-    factory._basetemp = factory.getbasetemp() / f"fork{number}"  # noqa: SLF001
-    factory._basetemp.mkdir(mode=0o700)  # noqa: SLF001
+class _Told:
+    """Reports what the forks tell."""
 
+    def __init__(self, session: pytest.Session) -> None:
+        self._session = session
+        self.begun: set[str] = set()
 
-def _run(deal: _Deal) -> None:
-    unit = deal.take()
-    while unit:
-        following = deal.take()
-        for item, after in zip(unit, [*unit[1:], following[0] if following else None], strict=True):
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
-        unit = following
+    def listen(self, forks: Iterable[_Fork], deal: Deal) -> None:
+        """Listen to all of them until each is at its end."""
+        listening: dict[Any, _Fork] = {fork.connection: fork for fork in forks}
+        while listening:
+            for connection in wait(list(listening)):
+                if not self._hear(listening[connection]):
+                    del listening[connection]
+                if self._session.shouldfail or self._session.shouldstop:
+                    deal.end()
 
+    def _hear(self, fork: _Fork) -> bool:
+        """Report what a fork tells; False when that was the last."""
+        hook = self._session.config.hook
+        try:
+            told = fork.connection.recv()
+        except EOFError:
+            self._report_death(fork)
+            return False
+        if isinstance(told, Begun):
+            fork.at = told
+            self.begun.add(told.nodeid)
+            hook.pytest_runtest_logstart(nodeid=told.nodeid, location=told.location)
+        elif isinstance(told, Failure):
+            fork.failure = told.trace
+        elif told:
+            report = hook.pytest_report_from_serializable(config=self._session.config, data=told)
+            hook.pytest_runtest_logreport(report=report)
+        return told is not None
 
-class _Teller:
-    """Tells the first process what becomes of tests."""
-
-    def __init__(self, config: pytest.Config, tell: Callable[[Any], None]) -> None:
-        self._config = config
-        self._tell = tell
-
-    def pytest_runtest_logstart(self, nodeid: str, location: tuple[str, int | None, str]) -> None:
-        """Tell of a test that begins."""
-        self._tell((nodeid, location))
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Tell of a step of a test."""
-        self._tell(self._config.hook.pytest_report_to_serializable(config=self._config, report=report))
-
-
-def _listen(session: pytest.Session, forks: dict[Any, _Fork], deal: _Deal) -> None:
-    """Report what the forks tell, until each has said that it is at its end."""
-    hook = session.config.hook
-    while forks:
-        for connection in wait(list(forks)):
-            fork = forks[connection]
-            try:
-                told = fork.connection.recv()
-            except EOFError:
-                raise session.Interrupted(f"a process ended while it ran {fork.at}") from None
-            if told is None:
-                del forks[connection]
-            elif isinstance(told, tuple):
-                fork.at = told[0]
-                hook.pytest_runtest_logstart(nodeid=told[0], location=told[1])
-            else:
-                report = hook.pytest_report_from_serializable(config=session.config, data=told)
-                hook.pytest_runtest_logreport(report=report)
-            if session.shouldfail:
-                deal.end()
+    def _report_death(self, fork: _Fork) -> None:
+        """Have the test fail at which a fork was when it ended."""
+        if not fork.at:
+            raise self._session.Interrupted(f"a process ended before it ran any test\n{fork.failure}")
+        report = pytest.TestReport(
+            nodeid=fork.at.nodeid,
+            location=fork.at.location,
+            keywords={},
+            outcome="failed",
+            longrepr=f"a process ended while it ran {fork.at.nodeid}\n{fork.failure}",
+            when="call",
+        )
+        self._session.config.hook.pytest_runtest_logreport(report=report)

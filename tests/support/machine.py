@@ -4,14 +4,29 @@ import itertools
 import os
 import random
 import signal
+from dataclasses import dataclass
 from functools import cache
 
 from devstack import ports
 
-# What pytest-xdist says to each of the processes that run tests.
-NUMBER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-COUNT = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 LESS_URGENT = 10
+
+
+@dataclass
+class Place:
+    """Which of the processes that run tests this one is, and how many there are."""
+
+    number: int = 0
+    count: int = 1
+
+
+PLACE = Place()
+
+
+def become_one_of(number: int, count: int) -> None:
+    """Let this process be one of so many that run tests, from now on."""
+    PLACE.number, PLACE.count = number, count
+    use_own_ports()
 
 
 @cache
@@ -21,13 +36,13 @@ def make_way() -> None:
     What measures time is dealt out first, as one. The process that gets it keeps its place until it comes to other
     tests: answers that are held to a limit while everything is broken must not be late for the sake of those.
     """
-    if COUNT > 1:
+    if PLACE.count > 1:
         os.nice(LESS_URGENT)
 
 
-def use_own_ports(number: int = NUMBER, count: int = COUNT) -> None:
-    """Choose ports that no other process of this run chooses, of so many, also before anybody listens there."""
-    own = ports.FREE_PORTS[number % count :: count]
+def use_own_ports() -> None:
+    """Choose ports that no other process of this run chooses, also before anybody listens there."""
+    own = ports.FREE_PORTS[PLACE.number :: PLACE.count]
     ports._WAY = itertools.cycle(random.sample(own, len(own)))  # noqa: SLF001 - programs have no use for it
 
 

@@ -70,7 +70,7 @@ def run_in_child(main: Callable[[Points], Coroutine[Any, Any, None]], wanted: in
     server = fork_server()
     reading, writing = os.pipe()
     with warnings.catch_warnings():
-        # From Python 3.12 on a fork beside other threads is warned of; the one of pytest-xdist only reads from a pipe.
+        # From Python 3.12 on a fork beside other threads is warned of; those of clients hold no lock here.
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:

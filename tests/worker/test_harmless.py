@@ -132,7 +132,7 @@ def test_the_end_takes_five_seconds() -> None:
     assert END_SECONDS <= time.monotonic() - before < END_SECONDS + CLOSE_SECONDS + SLACK_SECONDS
 
 
-@pytest.mark.xdist_group("mortal kafka")
+@pytest.mark.group("mortal kafka")
 def test_a_frozen_kafka_is_waited_for_no_longer(mortal_kafka: Kafka, mortal_topic: str) -> None:
     """A broker that hangs with its sockets open costs no more than one that is away."""
     settings: Any = {"bootstrap_servers": mortal_kafka.bootstrap_servers, "topic": mortal_topic}

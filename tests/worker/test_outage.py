@@ -116,7 +116,7 @@ async def test_an_error_of_the_job_comes_first(nowhere: str) -> None:
 
 
 @pytest.mark.long(90)
-@pytest.mark.xdist_group("mortal kafka")
+@pytest.mark.group("mortal kafka")
 async def test_kafka_dies_and_comes_back(mortal_kafka: Kafka, mortal_topic: str) -> None:
     """Reports that were made while Kafka was away, awaited or not, arrive when it is back, in their order."""
     address = mortal_kafka.bootstrap_servers
@@ -172,7 +172,7 @@ async def test_a_long_outage(
     assert stages(await read_topic(address, mortal_topic)) == ["started", "finished"]
 
 
-@pytest.mark.xdist_group("mortal kafka")
+@pytest.mark.group("mortal kafka")
 @pytest.mark.parametrize("harm", [Kafka.kill, Kafka.pause], ids=["killed", "frozen"])
 async def test_no_hang_at_the_end(mortal_kafka: Kafka, mortal_topic: str, harm: Callable[[Kafka], None]) -> None:
     """However Kafka goes away, the end of `async with` takes no longer than the limit."""

@@ -110,7 +110,7 @@ async def test_it_ends_on_request(kafka: str, topic: str, start_simulation: Star
     assert len(await read_topic(kafka, topic)) == sent
 
 
-@pytest.mark.xdist_group("mortal kafka")
+@pytest.mark.group("mortal kafka")
 async def test_kafka_away_does_not_stop_it(mortal_kafka: Kafka, mortal_topic: str, start_simulation: Start) -> None:
     """A simulation goes on when Kafka is back, and everything is delivered."""
     address = mortal_kafka.bootstrap_servers
@@ -127,7 +127,7 @@ async def test_kafka_away_does_not_stop_it(mortal_kafka: Kafka, mortal_topic: st
     assert len(delivered) == len({record.value for record in events(1, 40, Mix(rate=20, pace_seconds=0.5))})
 
 
-@pytest.mark.xdist_group("mortal kafka")
+@pytest.mark.group("mortal kafka")
 async def test_it_does_not_hang_without_kafka(mortal_kafka: Kafka, mortal_topic: str, start_simulation: Start) -> None:
     """Asked to end while Kafka is away, it ends with 75 after a limited wait and says how much was not delivered."""
     address = mortal_kafka.bootstrap_servers

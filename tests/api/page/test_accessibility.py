@@ -11,7 +11,7 @@ from tests.support.client import Client
 from tests.support.page import Heartbeat, ended, opened, reached
 from tests.support.seeding import Job, Projection
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("page")]
+pytestmark = [pytest.mark.server, pytest.mark.group("page")]
 
 SIZES = {"wide": (1280, 900), "phone": (360, 740)}
 

@@ -14,7 +14,7 @@ from tests.support.seeding import Job, Projection
 
 pytestmark = [
     pytest.mark.server,
-    pytest.mark.xdist_group("page"),
+    pytest.mark.group("page"),
     pytest.mark.skipif(not NGINX, reason="nginx is not installed"),
 ]
 

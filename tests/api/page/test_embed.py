@@ -16,7 +16,7 @@ from tests.support.markdown import DOCS, PROJECT, blocks
 from tests.support.page import Heartbeat, ended, opened, reached
 from tests.support.seeding import FINISHED_JOB, Job, Projection
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("page")]
+pytestmark = [pytest.mark.server, pytest.mark.group("page")]
 
 ADDRESS = "http://127.0.0.1:8080"
 HOST = "<!DOCTYPE html><html lang='en'><meta charset='utf-8'><title>Host</title><link rel='icon' href='data:,'>"

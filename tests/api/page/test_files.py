@@ -7,7 +7,7 @@ import pytest
 from schemas.lifecycle import STAGES
 from tests.support.client import Client
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("page")]
+pytestmark = [pytest.mark.server, pytest.mark.group("page")]
 
 FOLDER = Path(__file__).parents[3] / "api/web/page"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".ts": "text/plain"}

@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import Page
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("page")]
+pytestmark = [pytest.mark.server, pytest.mark.group("page")]
 
 JOBS, CHANGES = 1_000, 100
 SCRIPTING_MILLISECONDS = 8.0
