@@ -23,20 +23,20 @@ from schemas.redis_layout import HEARTBEATS, bucket_prefix, pointer_key
 from service.redis import CLUSTER_SUFFIX
 from tests.support.processes import Forked, Process, Start, run
 from tests.support.services import Services
+from tests.support.waiting import pause_after
 
 WAIT_SECONDS = 60.0
-_POLL_SECONDS = 0.02
 # Key, value, headers.
 Message = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = WAIT_SECONDS) -> Any:
     """Return the condition's first true value; AssertionError when it does not come true in time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    began = time.monotonic()
+    while (waited := time.monotonic() - began) < seconds:
         if value := condition():
             return value
-        time.sleep(_POLL_SECONDS)
+        time.sleep(pause_after(waited))
     raise AssertionError(f"not within {seconds:.0f} s: {what}")
 
 
