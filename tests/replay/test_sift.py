@@ -155,7 +155,8 @@ def test_what_is_expired_makes_room_for_new_events(services: Services, tmp_path:
             deployment.wait_until_applied()
             assert not is_sifted(deployment)
             assert get(api, f"{STATUS}&jobId=new-2")[0] == 200
-            wait_for(lambda: jobs_in(deployment) == surviving(refold(deployment)), "old jobs are gone")
+            expected = surviving(refold(deployment))
+            wait_for(lambda: jobs_in(deployment) == expected, "old jobs are gone")
 
 
 def test_what_is_sifted_says_so() -> None:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from projector.replay.verify.facts import Facts
 from projector.replay.verify.stored_form import hash_of_facts, index_keys
@@ -53,16 +53,21 @@ def content_of(jobs: Mapping[JobIdentity, Facts]) -> Content:
 def stored(deployment: Deployment, bucket: int = 0) -> Content:
     """Return what a bucket holds of jobs and indexes."""
     base = bucket_prefix(deployment.prefix, deployment.generation, bucket)
-    content: Content = {}
     keys: Iterator[bytes] = deployment.redis.scan_iter(match=base.replace("{", "[{]") + "*", count=10_000)
-    for key in keys:
-        name = key.decode().removeprefix(base)
+    names = [name for key in keys if (name := key.decode().removeprefix(base)).startswith((JOB, *INDEXES))]
+    asked = deployment.redis.pipeline(transaction=False)  # a call for each would cost more than all the rest
+    for name in names:
         if name.startswith(JOB):
-            content[name] = {field.decode(): value.decode() for field, value in deployment.hash(key).items()}
-        elif name.startswith(INDEXES):
-            members = cast("list[tuple[bytes, float]]", deployment.redis.zrange(key, 0, -1, withscores=True))
-            content[name] = {member.decode(): int(score) for member, score in members}
-    return content
+            asked.hgetall(base + name)
+        else:
+            asked.zrange(base + name, 0, -1, withscores=True)
+    return {name: _as_text(held) for name, held in zip(names, asked.execute(), strict=True)}
+
+
+def _as_text(held: dict[bytes, bytes] | list[tuple[bytes, float]]) -> dict[str, Any]:
+    if isinstance(held, dict):
+        return {field.decode(): value.decode() for field, value in held.items()}
+    return {member.decode(): int(score) for member, score in held}
 
 
 def has_news(fields: Mapping[str, str], cutoff: str) -> bool:
