@@ -95,7 +95,7 @@ def scene(services: Services, tmp_path: Path) -> Iterator[Scene]:
         yield Scene(deployment, refold(deployment), ends)
 
 
-@pytest.mark.long(50)
+@pytest.mark.long(120)
 @pytest.mark.timeout(1800)
 def test_killed_at_any_point_of_the_apply_path(scene: Scene) -> None:
     """Killed before or after any await, the projector leaves what the next one completes, byte for byte."""

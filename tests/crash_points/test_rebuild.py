@@ -51,7 +51,7 @@ def run(deployment: Deployment, wanted: int = 0) -> tuple[int, int]:
     return run_in_child(main, wanted)
 
 
-@pytest.mark.long(80)
+@pytest.mark.long(100)
 @pytest.mark.timeout(1800)
 def test_killed_at_any_point_of_a_rebuild(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed before or after any await, a rebuild leaves readers with right answers, and the next one completes it."""

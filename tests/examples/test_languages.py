@@ -49,7 +49,7 @@ def test_python(system: System, job: str, tmp_path: Path, outcome: str, work: st
     assert (timeline["error"] or "").endswith("no room" if outcome == "failed" else "")
 
 
-@pytest.mark.long(30)
+@pytest.mark.long(100)
 def test_java(system: System, job: str, tmp_path: Path) -> None:
     """A source file, and Kafka's own client."""
     needs("java", "javac")

@@ -269,7 +269,7 @@ async def test_an_import_that_slept_too_long_replaces_nothing(services: Services
     await redis.aclose()
 
 
-@pytest.mark.long(25)
+@pytest.mark.long(100)
 @pytest.mark.timeout(300)
 def test_memory_is_bounded_however_many_jobs_there_are(stopped: Deployment, archive: Path, tmp_path: Path) -> None:
     """Neither command holds more than some of the jobs at a time."""

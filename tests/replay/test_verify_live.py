@@ -29,15 +29,15 @@ from tests.support.verifying import assert_equal, verified
 BUCKETS = 3
 VERIFIES_UNDER_TRAFFIC = 3
 EVENTS_UNDER_TRAFFIC = 3000
-RATE = "800"
+EVENTS_PER_SECOND, SOME_EVENTS_PER_SECOND = 800, 200
 SOME_JOBS, MANY_JOBS = 20_000, 60_000
 MORE_MIB = 15
 
 
 @contextmanager
-def traffic(deployment: Deployment) -> Iterator[None]:
-    """Publish events without end, at a steady rate."""
-    process = deployment.start("worker", "simulate", "--jobs", "0", "--rate", RATE, "--pace", "1", "--seed", "7")
+def traffic(deployment: Deployment, rate: int) -> Iterator[None]:
+    """Publish so many events a second without end."""
+    process = deployment.start("worker", "simulate", "--jobs", "0", "--rate", f"{rate}", "--pace", "1", "--seed", "7")
     ends = sum(deployment.log_ends().values())
     wait_for(lambda: sum(deployment.log_ends().values()) > ends + 100, "events arrive")
     try:
@@ -53,7 +53,7 @@ def test_no_false_alarm_while_events_arrive(deployment: Deployment) -> None:
     deployment.wait_until_applied()
     enough = sum(deployment.positions().values()) + EVENTS_UNDER_TRAFFIC
     verifies = 0
-    with traffic(deployment):
+    with traffic(deployment, EVENTS_PER_SECOND):
         while verifies < VERIFIES_UNDER_TRAFFIC or sum(deployment.positions().values()) < enough:
             lines, findings = verified(deployment)
             assert lines == []
@@ -69,7 +69,7 @@ def test_repair_while_events_arrive(deployment: Deployment) -> None:
     deployment.wait_until_applied()
     base = bucket_prefix(deployment.prefix, 1, 0)
     keys = sorted(key for key in refold(deployment) if key.startswith(JOB))[:60]
-    with traffic(deployment):
+    with traffic(deployment, SOME_EVENTS_PER_SECOND):
         for key in keys[::3]:
             deployment.redis.delete(base + key)
         for key in keys[1::3]:
@@ -260,7 +260,7 @@ def test_the_command(deployment: Deployment, tmp_path: Path) -> None:
     assert "everything equal" in deployment.command("projector", "verify", "--generation", "1")
 
 
-@pytest.mark.long(50)
+@pytest.mark.long(120)
 def test_memory_is_bounded(deployment: Deployment) -> None:
     """Neither three times as many events nor as many differences take more memory, also where processes help."""
     process = deployment.start_projector()
