@@ -3,21 +3,17 @@
 import os
 import secrets
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from api import app
-from api.app import running
-from api.ending import Ending
 from api.projection import deadline, reader, store
-from api.settings import ApiSettings
-from api.web.server import address_of, listen
 from tests.support.client import Client, StartApi
 from tests.support.redis_process import RedisProcess, client_of
 from tests.support.seeding import Projection
+from tests.support.starting import starting
 
 PATIENCE_SECONDS = 10.0
 LIMITS = (
@@ -76,14 +72,7 @@ async def projection(redis: Any) -> AsyncIterator[Projection]:
 @pytest.fixture
 async def start_api(redis_url: str) -> AsyncIterator[StartApi]:
     """Start an API with these settings, in this process and on a free port; it ends with the test."""
-    async with AsyncExitStack() as stack:
-
-        async def start(prefix: str, **settings: str) -> Client:
-            environment = {"REDIS_URL": redis_url, "REDIS_PREFIX": prefix} | settings
-            listener = listen("127.0.0.1", 0)
-            await stack.enter_async_context(running(ApiSettings.load(environment), listener, Ending()))
-            return await stack.enter_async_context(Client(address_of(listener)))
-
+    async with starting(redis_url) as start:
         yield start
 
 

@@ -1,15 +1,22 @@
-"""One browser for all tests of the page, and a page that fails its test when anything goes wrong in it."""
+"""One browser for all tests of the page, and a page that fails its test when anything goes wrong in it.
+
+The browser's driver takes longer to start than most tests: it is started once, and whatever is awaited here is so in
+the event loop in which the driver was, which is that of the session.
+"""
 
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page
 
 from tests.support.client import Client, StartApi
 from tests.support.page import Heartbeat, ToldProjection, chromium, connected, opened
+from tests.support.redis_process import client_of
 from tests.support.seeding import Projection
+from tests.support.starting import starting
 
 # The jobs of tests began in 2020.
 PATIENT = "started=3650d,configuring=3650d,running=3650d,uploading=3650d,silent=3650d,job=3650d"
@@ -22,14 +29,28 @@ def browser_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser(browser_address: str) -> AsyncIterator[Browser]:
-    """The browser, with nothing remembered."""
+    """The browser; what it remembers is of a context, which each test has for itself."""
     async with connected(browser_address) as browser:
         yield browser
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
+async def redis(redis_url: str) -> AsyncIterator[Any]:
+    """A client of the Redis for the whole run."""
+    async with client_of(redis_url) as client:
+        yield client
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def start_api(redis_url: str) -> AsyncIterator[StartApi]:
+    """Start an API with these settings, in this process and on a free port; it ends with the test."""
+    async with starting(redis_url) as start:
+        yield start
+
+
+@pytest_asyncio.fixture(loop_scope="session")
 async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
     """A browser's window of the test's own."""
     context = await browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
@@ -37,7 +58,7 @@ async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
     await context.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def projection(redis: Any) -> AsyncIterator[ToldProjection]:
     """A projection of the test's own, begun and empty, whose changes are told."""
     projection = ToldProjection(redis, f"test-{secrets.token_hex(6)}")
@@ -46,13 +67,13 @@ async def projection(redis: Any) -> AsyncIterator[ToldProjection]:
     await projection.delete()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def api(start_api: StartApi, projection: Projection) -> Client:
     """An API on the test's own projection, by whose limits no job is late; `sesame-sesame-16` is an admin's token."""
     return await start_api(projection.prefix, API_ADMIN_TOKENS="sesame-sesame-16", STAGE_LIMITS=PATIENT)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def heartbeat(projection: Projection) -> AsyncIterator[Heartbeat]:
     """A projector's confirmation, each second."""
     heartbeat = Heartbeat(projection)
@@ -60,7 +81,7 @@ async def heartbeat(projection: Projection) -> AsyncIterator[Heartbeat]:
     await heartbeat.stop()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(context: BrowserContext, api: Client, heartbeat: Heartbeat) -> AsyncIterator[Page]:
     """The page, freshly opened, of a projection that is confirmed."""
     del heartbeat

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, expect
 
@@ -11,12 +12,14 @@ from tests.support.client import Client
 from tests.support.page import Heartbeat, ended, opened, reached
 from tests.support.seeding import Job, Projection
 
-pytestmark = [pytest.mark.server, pytest.mark.group("page")]
+pytestmark = [pytest.mark.server, pytest.mark.group("page"), pytest.mark.asyncio(loop_scope="session")]
 
 SIZES = {"wide": (1280, 900), "phone": (360, 740)}
 
 
-@pytest.fixture(params=[("wide", "light"), ("wide", "dark"), ("phone", "light")], ids="-".join)
+@pytest_asyncio.fixture(
+    params=[("wide", "light"), ("wide", "dark"), ("phone", "light")], ids="-".join, loop_scope="session"
+)
 async def page(
     request: pytest.FixtureRequest, browser: Browser, api: Client, heartbeat: Heartbeat
 ) -> AsyncIterator[Page]:

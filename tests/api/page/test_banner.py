@@ -12,7 +12,7 @@ from tests.support.api_process import server
 from tests.support.page import Heartbeat, opened, search
 from tests.support.seeding import PARTITION, Job, Projection
 
-pytestmark = [pytest.mark.server, pytest.mark.group("page")]
+pytestmark = [pytest.mark.server, pytest.mark.group("page"), pytest.mark.asyncio(loop_scope="session")]
 
 # Less than how long the page otherwise keeps what it was told of causes.
 AT_ONCE_MILLISECONDS = 6_000

@@ -15,6 +15,7 @@ from tests.support.seeding import Job, Projection
 pytestmark = [
     pytest.mark.server,
     pytest.mark.group("page"),
+    pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.skipif(not NGINX, reason="nginx is not installed"),
 ]
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
@@ -16,7 +17,7 @@ from tests.support.markdown import DOCS, PROJECT, blocks
 from tests.support.page import Heartbeat, ended, opened, reached
 from tests.support.seeding import FINISHED_JOB, Job, Projection
 
-pytestmark = [pytest.mark.server, pytest.mark.group("page")]
+pytestmark = [pytest.mark.server, pytest.mark.group("page"), pytest.mark.asyncio(loop_scope="session")]
 
 ADDRESS = "http://127.0.0.1:8080"
 HOST = "<!DOCTYPE html><html lang='en'><meta charset='utf-8'><title>Host</title><link rel='icon' href='data:,'>"
@@ -25,7 +26,7 @@ POLICY = "default-src 'none'; script-src {0}; connect-src {0}; img-src data:"
 Host = Callable[..., Awaitable[str]]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def host(api: Client) -> AsyncIterator[Host]:
     """A site of somebody else's, with a page that holds this."""
     runner = web.ServerRunner(web.Server(lambda _: answer()))

@@ -8,12 +8,14 @@ from schemas.lifecycle import STAGES
 from tests.support.client import Client
 
 pytestmark = [pytest.mark.server, pytest.mark.group("page")]
+WITH_API = pytest.mark.asyncio(loop_scope="session")
 
 FOLDER = Path(__file__).parents[3] / "api/web/page"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".ts": "text/plain"}
 LONGEST_LINES, MOST_FILES = 200, 14
 
 
+@WITH_API
 async def test_each_file_has_its_type_and_is_not_sent_twice(api: Client) -> None:
     """Each file is served at its place with its type, and not sent again to a browser that has it."""
     files = [path for path in FOLDER.rglob("*") if path.suffix in TYPES]
@@ -27,12 +29,14 @@ async def test_each_file_has_its_type_and_is_not_sent_twice(api: Client) -> None
         assert (await api.get(target, If_None_Match=answer.headers["ETag"])).status == 304
 
 
+@WITH_API
 async def test_the_page_knows_the_lifecycle(api: Client) -> None:
     """The steps and their wording are told to the page by what states them for everybody."""
     module = (await api.get("/page/stages.js")).body.decode()
     assert all(f'"{stage.name}"' in module and f'"{stage.text}"' in module for stage in STAGES)
 
 
+@WITH_API
 async def test_nothing_else_is_served(api: Client) -> None:
     """No other path leads to a file."""
     for target in ("/page", "/page/", "/page/index.html", "/page/../status_page.py", "/page/%2e%2e/documents.py"):
@@ -47,6 +51,7 @@ def test_the_files_are_small() -> None:
     assert all(len([path for path in folder.iterdir() if path.is_file()]) <= MOST_FILES for folder in folders)
 
 
+@WITH_API
 async def test_the_modules_for_other_pages_are_one_file_each(api: Client) -> None:
     """What other pages include needs no second file, and is readable by them."""
     for path in ("/client.js", "/embed.js"):

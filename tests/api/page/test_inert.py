@@ -9,7 +9,7 @@ from tests.support.client import Client
 from tests.support.page import ended, search
 from tests.support.seeding import Job, Projection
 
-pytestmark = [pytest.mark.server, pytest.mark.group("page")]
+pytestmark = [pytest.mark.server, pytest.mark.group("page"), pytest.mark.asyncio(loop_scope="session")]
 
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 QUOTING = "'\"`${alert(1)}&amp;?owner=0x9#x"

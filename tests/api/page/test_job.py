@@ -11,7 +11,7 @@ from tests.support.client import TIMELINE, Client, StartApi
 from tests.support.page import ended, reached, search
 from tests.support.seeding import FINISHED_JOB, Job, Projection
 
-pytestmark = [pytest.mark.server, pytest.mark.group("page")]
+pytestmark = [pytest.mark.server, pytest.mark.group("page"), pytest.mark.asyncio(loop_scope="session")]
 
 REFUSED = {"reason": "bad-time", "date": "2020-10-01T01:02:00Z"}
 CAUSE = {

@@ -9,7 +9,7 @@ from tests.support.client import Client
 from tests.support.page import MILLISECONDS, ended, reached, search
 from tests.support.seeding import Job, Projection, numbered
 
-pytestmark = [pytest.mark.server, pytest.mark.group("page")]
+pytestmark = [pytest.mark.server, pytest.mark.group("page"), pytest.mark.asyncio(loop_scope="session")]
 
 COMPACT_PIXELS = 48
 MOVED_PIXELS = 4  # rows that were not laid out yet are taken for a little lower than they are

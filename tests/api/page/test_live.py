@@ -7,7 +7,7 @@ from tests.support.client import Client, StartApi
 from tests.support.page import Heartbeat, ToldProjection, ended, opened, reached, search
 from tests.support.seeding import Job
 
-pytestmark = [pytest.mark.server, pytest.mark.group("page")]
+pytestmark = [pytest.mark.server, pytest.mark.group("page"), pytest.mark.asyncio(loop_scope="session")]
 
 CONFIRMED_MILLISECONDS = 15_000  # half of what a page rests when all has ended
 

@@ -7,7 +7,7 @@ from tests.support.client import Client
 from tests.support.page import search
 from tests.support.seeding import Job, Projection
 
-pytestmark = [pytest.mark.server, pytest.mark.group("page")]
+pytestmark = [pytest.mark.server, pytest.mark.group("page"), pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_a_job_is_found_by_each_of_its_names(page: Page, api: Client, projection: Projection) -> None:

@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import Page
 
-pytestmark = [pytest.mark.server, pytest.mark.group("page")]
+pytestmark = [pytest.mark.server, pytest.mark.group("page"), pytest.mark.asyncio(loop_scope="session")]
 
 JOBS, CHANGES = 1_000, 100
 SCRIPTING_MILLISECONDS = 8.0

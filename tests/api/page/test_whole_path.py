@@ -11,7 +11,12 @@ from tests.support.deployment import Deployment
 from tests.support.events import event
 from tests.support.page import opened, search
 
-pytestmark = [pytest.mark.server, pytest.mark.long(40), pytest.mark.group("page")]
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.long(150),
+    pytest.mark.group("page"),
+    pytest.mark.asyncio(loop_scope="session"),
+]
 
 LIMITS = "started=2s,silent=2s"
 RECOVERY_MILLISECONDS = 60_000  # Kafka waits for the killed one before it gives its partitions to another
