@@ -27,9 +27,11 @@ hypothesis.settings.load_profile("whole")
 RECEPTION = pytest.StashKey[str]()
 
 
-def pytest_report_header() -> str:
-    """Say which Kafka and Redis the tests run on."""
-    return f"services: Kafka and Redis from {source_of_services()}"
+def pytest_report_collectionfinish(items: list[pytest.Item]) -> list[str]:
+    """Say which Kafka and Redis the tests run on that need them."""
+    if any(item.get_closest_marker("server") for item in items):
+        return [f"services: Kafka and Redis from {source_of_services()}"]
+    return []
 
 
 def pytest_configure() -> None:

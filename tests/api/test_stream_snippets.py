@@ -2,17 +2,21 @@
 
 import asyncio
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.async_api import async_playwright
 
 from tests.support.applying import Applying
 from tests.support.client import STREAM, Client, StartApi
 from tests.support.markdown import DOCS, README, blocks
 from tests.support.seeding import Projection
 from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
 
 CHROMIUM = "/usr/bin/chromium"
 ADDRESS = "http://127.0.0.1:8080"
@@ -25,6 +29,18 @@ def code_with(text: str) -> str:
     """Return the code of the page that has this in it."""
     [code] = [block.text for block in blocks(DOCS / "http.md") if text in block.text and block.language != "html"]
     return code
+
+
+@asynccontextmanager
+async def empty_page() -> AsyncIterator["Page"]:
+    """Yield an empty page of a browser of its own."""
+    from playwright.async_api import async_playwright  # noqa: PLC0415 - the fast tests do without a browser's driver
+
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
+        )
+        yield await browser.new_page()
 
 
 @pytest.fixture
@@ -41,11 +57,7 @@ async def applying(redis: Any, projection: Projection) -> Applying:
 async def test_a_browser_streams_a_job_by_the_pages_code(api: Client, applying: Applying) -> None:
     """It shows each stage as it comes, and closes when the job has finished."""
     polling = code_with("async function follow").partition(f'follow("{ADDRESS}')[0]
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
-        )
-        page = await browser.new_page()
+    async with empty_page() as page:
         shown: list[str] = []
         page.on("console", lambda message: shown.append(message.text) if message.type == "log" else None)
         await page.goto(f"{api.url}/livez")
@@ -68,11 +80,7 @@ async def test_the_lines_of_the_readme_follow_a_job(
     api = await start_api(projection.prefix, API_STREAMS=str(streams))
     elsewhere = await start_api(projection.prefix)
     [code] = [block.text for block in blocks(README) if block.language == "javascript"]
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
-        )
-        page = await browser.new_page()
+    async with empty_page() as page:
         shown: list[str] = []
         asked: list[str] = []
         page.on("console", lambda message: shown.append(message.text) if message.type == "log" else None)

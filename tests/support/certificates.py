@@ -1,14 +1,10 @@
 """Certificates for servers and clients on this machine, and the files in which programs want them."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import trustme
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
+if TYPE_CHECKING:
+    import trustme
 
 CLIENT = "worker"
 
@@ -17,6 +13,8 @@ class Certificates:
     """One authority, a server and a client that it vouches for, and another authority that nobody knows."""
 
     def __init__(self, directory: Path) -> None:
+        import trustme  # noqa: PLC0415 - what it brings takes long, and the fast tests need no certificate
+
         directory.mkdir(exist_ok=True)
         self._directory = directory
         authority = trustme.CA()
@@ -30,7 +28,14 @@ class Certificates:
         self.server_store = directory / "server-store.pem"
         self.server_store.write_bytes(self.server_key.read_bytes() + self.server_certificate.read_bytes())
 
-    def _issue(self, authority: trustme.CA, name: str, *identities: str) -> tuple[Path, Path]:
+    def _issue(self, authority: "trustme.CA", name: str, *identities: str) -> tuple[Path, Path]:
+        from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415 - as above
+            Encoding,
+            NoEncryption,
+            PrivateFormat,
+            load_pem_private_key,
+        )
+
         issued = authority.issue_cert(*identities, common_name=CLIENT if name == "client" else None)
         certificate, key = self._directory / f"{name}.pem", self._directory / f"{name}.key"
         certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))

@@ -9,9 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import docker
-from docker.errors import DockerException
-
 from devstack import Devstack
 
 KAFKA_IMAGE = "apache/kafka:4.3.1"
@@ -63,6 +60,10 @@ def _docker_answers() -> bool:
 
 
 def _docker_is_alive() -> bool:
+    # Imported here: most tests need no services, and it takes a while.
+    import docker  # noqa: PLC0415
+    from docker.errors import DockerException  # noqa: PLC0415
+
     with contextlib.suppress(DockerException, OSError):
         client = docker.from_env(timeout=DOCKER_TIMEOUT_SECONDS)
         with contextlib.closing(client):

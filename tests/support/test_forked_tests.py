@@ -5,8 +5,9 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
+
+from tests.support.deployment import wait_for
 
 PROJECT = Path(__file__).parents[2]
 SOME = """
@@ -22,7 +23,6 @@ def there(request):
 def test_it(number, there):
     {body}
 """
-GROUP = "@pytest.mark.group('a group')"
 LIMIT_SECONDS = 60.0
 
 
@@ -40,48 +40,35 @@ def start(folder: Path, body: str, mark: str = "") -> "subprocess.Popen[str]":
     )
 
 
-def run(folder: Path, body: str, mark: str = "") -> tuple[int, str]:
-    """Run them; return the exit code and what was printed."""
-    with start(folder, body, mark) as process:
-        output, _ = process.communicate()
-    assert not list(folder.glob("there-*"))
-    return process.returncode, output
-
-
 def test_each_test_is_run_and_told_of_once(tmp_path: Path) -> None:
-    """Every test is run, one that fails is named, and the run fails with it."""
-    code, output = run(tmp_path, "assert number != 7")
-    assert "1 failed, 19 passed" in output
-    assert re.search(r"^FAILED .*test_some\.py::test_it\[7\]", output, re.MULTILINE)
-    assert code == 1
+    """Every test is run, also after those that fail, and those at which a process dies; the run fails with these.
 
-
-def test_a_group_is_run_by_one_process(tmp_path: Path) -> None:
-    """What shares a server is dealt out as one, however many processes there are."""
-    body = "with there.with_name('seen').open('a') as seen: print(os.getpid(), file=seen)"
-    code, output = run(tmp_path, body, GROUP)
-    assert code == 0, output
-    pids = (tmp_path / "seen").read_text().split()
-    assert len(pids) == 20
-    assert len(set(pids)) == 1
-
-
-def test_a_fork_that_dies_fails_its_test(tmp_path: Path) -> None:
-    """The test at which a process ends is named and has failed; all others are run, those of its group too."""
-    body = "number == 7 and (there.unlink(), os._exit(0))"
-    code, output = run(tmp_path, body, GROUP)
+    What is of a group is run by one process, as long as that lives.
+    """
+    body = """
+    with there.with_name("seen").open("a") as seen:
+        print(os.getpid(), number, file=seen)
+    if number == 7:
+        there.unlink()
+        os._exit(0)
+    assert number != 3
+"""
+    with start(tmp_path, body, "@pytest.mark.group('a group')") as process:
+        output, _ = process.communicate(timeout=LIMIT_SECONDS)
+    assert process.returncode == 1
+    assert "2 failed, 18 passed" in output
+    assert re.search(r"^FAILED .*test_some\.py::test_it\[3\]", output, re.MULTILINE)
     assert "a process ended while it ran test_some.py::test_it[7]" in output
-    assert "1 failed, 19 passed" in output
-    assert code == 1
+    seen = [line.split() for line in (tmp_path / "seen").read_text().splitlines()]
+    assert [number for _, number in seen] == [str(number) for number in range(20)]
+    assert [len({pid for pid, _ in part}) for part in (seen[:8], seen[8:])] == [1, 1]
+    assert not list(tmp_path.glob("there-*"))
 
 
 def test_ctrl_c_ends_everything(tmp_path: Path) -> None:
     """When the first process is interrupted, tests that would run for ever end, and what they use is taken down."""
     with start(tmp_path, "there.with_name(f'runs-{number}').touch(); threading.Event().wait()") as process:
-        deadline = time.monotonic() + LIMIT_SECONDS
-        while len(list(tmp_path.glob("runs-*"))) < 2:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_for(lambda: len(list(tmp_path.glob("runs-*"))) == 2, "both run")
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=LIMIT_SECONDS)
     assert "KeyboardInterrupt" in output

@@ -9,6 +9,8 @@ import pytest
 
 from tests.support.forks import Fork, run
 
+pytestmark = pytest.mark.group("programs of workers")  # what forks them has imported once what they need
+
 
 @pytest.mark.parametrize(
     ("end", "code"),

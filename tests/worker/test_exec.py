@@ -14,6 +14,8 @@ from tests.support import forks
 from tests.support.deployment import wait_for
 from tests.support.spooled import COMMAND, JOB, away, execute, left
 
+pytestmark = pytest.mark.group("programs of workers")  # what forks them has imported once what they need
+
 LIMIT_SECONDS = 60
 KILLED = "ended by signal 9 (SIGKILL): out of memory, or killed by somebody"
 

@@ -25,6 +25,8 @@ from schemas.redis_layout import NEWS
 from tests.support import forks
 from tests.support.topics import read_topic
 
+pytestmark = pytest.mark.group("programs of workers")  # what forks them has imported once what they need
+
 WHO: dict[str, Any] = {"owner": "0x1111", "agreement_id": "0x2222", "job_id": "3333", "source": "/workers/gpu-7"}
 SLACK_SECONDS = 3.0
 
@@ -119,6 +121,7 @@ async def test_waiting_in_vain_is_waited_once(caplog: pytest.LogCaptureFixture) 
     assert "nobody listens on" in caplog.text
 
 
+@pytest.mark.long(5)
 def test_the_end_takes_five_seconds() -> None:
     """Without any setting a job whose Kafka is away ends five seconds later than by itself, with its own exit code."""
     text = (

@@ -8,6 +8,8 @@ import pytest
 
 from tests.support.spooled import left, script
 
+pytestmark = pytest.mark.group("programs of workers")  # what forks them has imported once what they need
+
 LIMIT_SECONDS = 60
 HEAD = """
 import asyncio, sys

@@ -39,6 +39,7 @@ def nowhere() -> str:
     return f"127.0.0.1:{free_port()}"
 
 
+@pytest.mark.long(4)
 async def test_kafka_was_never_there(nowhere: str) -> None:
     """A report that is awaited in vain raises within the limit, names the address, and is not waited for again."""
     limit_seconds = SLACK_SECONDS + 1  # twice the limit is more than limit and slack

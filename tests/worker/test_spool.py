@@ -22,6 +22,8 @@ from tests.support.deployment import wait_for
 from tests.support.spooled import COMMAND, JOB, away, execute, left, script
 from tests.support.topics import read_topic
 
+pytestmark = pytest.mark.group("programs with a spool")  # what forks them has imported once what they need
+
 LIMIT_SECONDS = 60
 # A job in ten steps, each of which it tells.
 STEPS = """

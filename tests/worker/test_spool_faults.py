@@ -13,6 +13,8 @@ from tests.support import forks
 from tests.support.spooled import TOPIC, away
 from tests.support.topics import read_topic
 
+pytestmark = pytest.mark.group("programs with a spool")  # what forks them has imported once what they need
+
 # In the suite every so many steps; SPOOL_STRIDE=1 takes all of them.
 STRIDE = int(os.environ.get("SPOOL_STRIDE", "6"))
 STEPS = 38  # what the job below does to its spool; a test holds it
