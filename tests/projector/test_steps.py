@@ -38,7 +38,7 @@ async def test_steps_add_up_to_their_batch(redis: Redis, prefix: str) -> None:
     contents = []
     for name, most_jobs, steps in (("whole", None, 1), ("steps", MOST_JOBS, 3), ("exact", JOBS, 1)):
         generation = await opened(redis, f"{prefix}:{name}")
-        prepared = generation.prepare(batch(), most_jobs)
+        prepared = await generation.prepare(batch(), most_jobs)
         assert len(prepared[0].packed) == steps
         assert await generation.write(prepared) == JOBS
         ledger = (await generation.ledgers())[NAME]
@@ -53,10 +53,10 @@ async def test_a_batch_whose_last_step_is_missing_is_joined_in_again(redis: Redi
     whole = await opened(redis, f"{prefix}:whole")
     await whole.apply(batch())
     generation = await opened(redis, prefix)
-    part = generation.prepare(batch(), MOST_JOBS)[0]
+    part = (await generation.prepare(batch(), MOST_JOBS))[0]
     await generation.write({0: Part(part.packed[:done], part.spans)})
     assert (await generation.standings([NAME]))[NAME].next == (0,)
-    await generation.write(generation.prepare(batch(), MOST_JOBS))
+    await generation.write(await generation.prepare(batch(), MOST_JOBS))
     assert await dump(redis, prefix) == await dump(redis, f"{prefix}:whole")
     ledger = (await generation.ledgers())[NAME]
     assert (ledger.next, ledger.is_closed) == (2 * JOBS + 1, True)
@@ -83,7 +83,7 @@ async def test_only_what_nobody_looks_at_is_ahead_of_its_position(
     await filled.open(known({}))
     for how_far in (reached, 1000):
         filled.reached = {NAME: how_far}
-        assert steps_of(prepared_by(filled)) == steps
+        assert steps_of(await prepared_by(filled)) == steps
 
 
 async def test_a_batch_close_behind_is_small(redis: Redis, prefix: str) -> None:
@@ -99,11 +99,11 @@ async def test_a_batch_close_behind_is_small(redis: Redis, prefix: str) -> None:
     assert filled.limits([STRETCH]).jobs < ONE_STEP.jobs
 
 
-def prepared_by(filled: FilledGeneration) -> Prepared:
+async def prepared_by(filled: FilledGeneration) -> Prepared:
     """Return the batch of all events within the limits that it is given."""
     whole = batch()
     whole.limits = filled.limits([STRETCH])
-    return filled.prepare(whole)
+    return await filled.prepare(whole)
 
 
 def rubbish(count: int) -> Stretch:
