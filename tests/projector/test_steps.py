@@ -3,14 +3,17 @@
 import pytest
 from redis.asyncio import Redis
 
-from projector.fold.batch import MAX_STEP_JOBS, ONE_STEP, Batch
+from projector.errors import DamagedKeyError
+from projector.fold.batch import MAX_SENT_CHARACTERS, MAX_STEP_JOBS, ONE_STEP, Batch
 from projector.fold.batches import Stretch, batches
 from projector.replay.follow import filled_generation
 from projector.replay.follow.filled_generation import FilledGeneration
 from projector.store.catalog import Catalog
 from projector.store.generation import Generation, Part, Prepared
 from projector.store.live import Live
-from schemas.redis_layout import BUILDING, COMPLETE, FOLD_VERSION, KeptGeneration, Pointer
+from projector.store.steps import STEPS_AT_ONCE, sent_together
+from schemas.identity import job_member
+from schemas.redis_layout import BUILDING, COMPLETE, FOLD_VERSION, JOB, KeptGeneration, Pointer
 from tests.support.batched import batch_of, dump
 from tests.support.events import event, record
 from tests.support.opening import LOG, known
@@ -36,7 +39,7 @@ async def opened(redis: Redis, prefix: str) -> Generation:
 async def test_steps_add_up_to_their_batch(redis: Redis, prefix: str) -> None:
     """What they store of jobs, positions and ledger is what one step stores, and each has as many jobs as it may."""
     contents = []
-    for name, most_jobs, steps in (("whole", None, 1), ("steps", MOST_JOBS, 3), ("exact", JOBS, 1)):
+    for name, most_jobs, steps in (("whole", None, 1), ("steps", MOST_JOBS, 3), ("exact", JOBS, 1), ("many", 1, JOBS)):
         generation = await opened(redis, f"{prefix}:{name}")
         prepared = await generation.prepare(batch(), most_jobs)
         assert len(prepared[0].packed) == steps
@@ -44,7 +47,36 @@ async def test_steps_add_up_to_their_batch(redis: Redis, prefix: str) -> None:
         ledger = (await generation.ledgers())[NAME]
         assert (ledger.applied, ledger.dead_lettered, ledger.is_closed) == (2 * JOBS, 1, True)
         contents.append((await dump(redis, f"{prefix}:{name}"), await generation.standings([NAME])))
-    assert contents[0] == contents[1] == contents[2]
+    assert all(content == contents[0] for content in contents)
+
+
+async def test_steps_that_redis_does_not_know_yet_are_run(redis: Redis, prefix: str) -> None:
+    """Of several that are sent at once none is lost when Redis has forgotten the script."""
+    generation = await opened(redis, prefix)
+    await redis.script_flush()
+    assert await generation.write(await generation.prepare(batch(), 1)) == JOBS
+    assert (await generation.ledgers())[NAME].is_closed
+
+
+async def test_one_step_of_several_that_fails_is_told(redis: Redis, prefix: str) -> None:
+    """The others may be applied, but not the last one, which moves the position."""
+    generation = await opened(redis, prefix)
+    member = job_member(next(iter(batch().jobs)).job.identity)
+    (key,) = generation.buckets.keys(0, JOB + member)
+    await redis.set(key, "no hash")
+    with pytest.raises(DamagedKeyError) as told:
+        await generation.write(await generation.prepare(batch(), 1))
+    assert told.value.member == member
+    assert (await generation.standings([NAME]))[NAME].next == (0,)
+
+
+def test_only_so_much_is_sent_at_once() -> None:
+    """Neither many steps nor much, unless one alone is much; all are sent, in their order."""
+    small, large = b"s", b"l" * MAX_SENT_CHARACTERS
+    many = [small] * (2 * STEPS_AT_ONCE + 1)
+    assert [len(group) for group in sent_together(many)] == [STEPS_AT_ONCE, STEPS_AT_ONCE, 1]
+    assert list(sent_together([small, large, small, small, large])) == [[small], [large], [small, small], [large]]
+    assert list(sent_together([])) == []
 
 
 @pytest.mark.parametrize("done", [1, 2])

@@ -72,12 +72,12 @@ class LogUpToLimit(Log):
         # A fetch that failed does not tell where.
         place = self._places.get(item, 0)
         position = place if read.error else read.position
-        if position >= limit:
-            self._wait_at(item, limit)
-            return _below(read, limit)
         if place < (far := limit - FAR_EVENTS) < position:  # what is far is folded in larger batches
             self.seek(item, far)
             return _below(read, far)
+        if position >= limit:
+            self._wait_at(item, limit)
+            return _below(read, limit)
         self._places[item] = position
         return read
 
