@@ -72,10 +72,14 @@ class Script:
         async with limited(), self._redis.pipeline(transaction=False) as pipeline:
             for some in arguments:
                 pipeline.evalsha(self._script.sha, len(keys), *keys, *some)
-            try:
-                return await pipeline.execute()
-            except NoScriptError:
+            # If it raised the error itself, it would put into that all that was sent.
+            answers: list[Any] = await pipeline.execute(raise_on_error=False)
+            failed = next((answer for answer in answers if isinstance(answer, Exception)), None)
+            if isinstance(failed, NoScriptError):
                 return [await self._script(keys, some) for some in arguments]
+            if failed:
+                raise failed
+            return answers
 
 
 @cache  # a generation is looked at several times a second, through an object of its own each time

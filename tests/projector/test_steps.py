@@ -3,7 +3,7 @@
 import pytest
 from redis.asyncio import Redis
 
-from projector.errors import DamagedKeyError
+from projector.errors import DamagedBucketError, DamagedKeyError
 from projector.fold.batch import MAX_SENT_CHARACTERS, MAX_STEP_JOBS, ONE_STEP, Batch
 from projector.fold.batches import Stretch, batches
 from projector.replay.follow import filled_generation
@@ -13,7 +13,7 @@ from projector.store.generation import Generation, Part, Prepared
 from projector.store.live import Live
 from projector.store.steps import STEPS_AT_ONCE, sent_together
 from schemas.identity import job_member
-from schemas.redis_layout import BUILDING, COMPLETE, FOLD_VERSION, JOB, KeptGeneration, Pointer
+from schemas.redis_layout import BUILDING, COMPLETE, FOLD_VERSION, JOB, META, KeptGeneration, Pointer
 from tests.support.batched import batch_of, dump
 from tests.support.events import event, record
 from tests.support.opening import LOG, known
@@ -68,6 +68,16 @@ async def test_one_step_of_several_that_fails_is_told(redis: Redis, prefix: str)
         await generation.write(await generation.prepare(batch(), 1))
     assert told.value.member == member
     assert (await generation.standings([NAME]))[NAME].next == (0,)
+
+
+async def test_what_redis_says_of_one_step_of_several_is_understood(redis: Redis, prefix: str) -> None:
+    """What is damaged beside the jobs is told as that, as it is by a step that is sent alone."""
+    generation = await opened(redis, prefix)
+    (key,) = generation.buckets.keys(0, META)
+    await redis.delete(key)
+    await redis.set(key, "no hash")
+    with pytest.raises(DamagedBucketError, match=r"^WRONGTYPE"):
+        await generation.write(await generation.prepare(batch(), 1))
 
 
 def test_only_so_much_is_sent_at_once() -> None:
