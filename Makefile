@@ -24,7 +24,7 @@ help: ## Show this list
 
 install: $(INSTALLED) ## Create .venv with everything, from the locked requirements
 
-# uv takes a fifth of pip's time; pip knows of mirrors that only its own configuration names.
+# By uv, for it is faster; pip knows of mirrors that only its own configuration names.
 $(INSTALLED): requirements.lock pyproject.toml operator_status/pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
