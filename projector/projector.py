@@ -41,13 +41,12 @@ from projector.letters.writer import Letters
 from projector.log.consumer import Log
 from projector.metrics import Metrics
 from projector.store.buckets import Offsets
+from projector.store.calls import let_calls_go_on
 from projector.store.generation import Prepared
 from projector.store.live import AskEnds
 from schemas.redis_layout import DAMAGED_KEY, LETTERS_AWAY
 from service.diagnosis.redis import lasting_fault
 
-# Turns of the event loop that a new call to Redis needs until its bytes are sent.
-_TURNS_TO_SEND: Final = 6
 _FIRST_PAUSE_SECONDS: Final = 0.05
 _LONGEST_PAUSE_SECONDS: Final = 2.0
 
@@ -66,7 +65,7 @@ class Store(Protocol):
     def limits(self, stretches: Sequence[Stretch]) -> Limits:
         """Return what batches of these stretches may become."""
 
-    def prepare(self, batch: Batch) -> Prepared:
+    async def prepare(self, batch: Batch) -> Prepared:
         """Return a batch as it is sent, which is good until it is opened again."""
 
     async def write(self, prepared: Prepared) -> int:
@@ -131,7 +130,7 @@ class Projector:
         limits = self._store.limits(taken.stretches)
         limits = replace(limits, records=min(limits.records, self._most_records))
         for batch in batches(taken.stretches, limits):
-            await asyncio.sleep(0)  # so that Redis works on one batch while the next is folded
+            await let_calls_go_on()  # so that Redis works on one batch while the next is folded
             if batch:
                 await self._hand_over(batch, taken.partitions)
         if not taken.stretches:
@@ -154,13 +153,12 @@ class Projector:
         It is prepared while Redis still works on that one. When that fails, what was prepared is not sent.
         """
         self._metrics.begin(batch)
-        prepared = self._store.prepare(batch)
+        prepared = await self._store.prepare(batch)
         await self._letters.deliver(batch.refused)
         await self._settle()
         self._metrics.begin(batch)  # again, for the batch before it is applied now
         self._in_flight = asyncio.create_task(self._apply(batch, prepared, partitions))
-        for _ in range(_TURNS_TO_SEND):
-            await asyncio.sleep(0)
+        await let_calls_go_on()
 
     async def _apply(self, batch: Batch, prepared: Prepared, partitions: Mapping[str, Partition]) -> None:
         with self._metrics.apply_seconds.time():

@@ -11,7 +11,7 @@ from projector.errors import BatchTooLargeError, DamagedKeyError, PositionMovedE
 from projector.fold.batch import Batch, Span
 from projector.fold.job import FoldedJob
 from projector.store.buckets import Buckets
-from projector.store.calls import Script, check, understood
+from projector.store.calls import Script, check, let_calls_go_on, understood
 from projector.store.sifting import Sifts
 from schemas.event_time import unix_seconds
 from schemas.expiry import has_news_since
@@ -57,6 +57,8 @@ _NAMES: Final = msgspec.Raw(
 )
 
 _encode: Final = msgspec.msgpack.Encoder().encode
+# So many are encoded without a pause, in a millisecond or two.
+_ENCODED_JOBS: Final = 100
 _OWNER, _AGREEMENT_ID, _JOB_ID, _ATTEMPT = IDENTITY_FIELDS
 
 _log = structlog.get_logger(__name__)
@@ -94,8 +96,21 @@ class ApplyStep:
         Raises PositionMovedError, BucketMissingError, BucketSealedError, DamagedKeyError or BatchTooLargeError, and
         then nothing was written; another StoreUnavailableError, and then the outcome is unknown.
         """
-        keys = self._buckets.keys(bucket, META, POSITIONS, REFUSED, REFUSED_TIMES, CHANGES)
-        answer = await self._apply(keys, [packed])
+        return self._changed(bucket, await self._apply(self._keys(bucket), [packed]), spans)
+
+    async def add(self, bucket: int, packed: Sequence[bytes]) -> int:
+        """Apply what was packed without spans, one after the other; return how many jobs changed.
+
+        Raises what a step raises, and then any of them may have been applied.
+        """
+        answers = await self._apply.run_each(self._keys(bucket), [[one] for one in packed])
+        return sum([self._changed(bucket, answer, {}) for answer in answers])
+
+    def _keys(self, bucket: int) -> list[str]:
+        return self._buckets.keys(bucket, META, POSITIONS, REFUSED, REFUSED_TIMES, CHANGES)
+
+    def _changed(self, bucket: int, answer: Sequence[Any], spans: Mapping[int, Span]) -> int:
+        """Return how many jobs changed as the script answers; raises what that says otherwise."""
         if answer[0] == b"moved":
             raise _moved(answer, spans)
         if answer[0] == b"damaged":
@@ -116,10 +131,12 @@ def _moved(answer: Sequence[Any], spans: Mapping[int, Span]) -> PositionMovedErr
     return PositionMovedError(partition, expected, stored)
 
 
-def encode(batch: Batch, buckets: int, sifts: Sifts) -> list[list[EncodedJob]]:
-    """Return for each bucket its jobs."""
+async def encode(batch: Batch, buckets: int, sifts: Sifts) -> list[list[EncodedJob]]:
+    """Return for each bucket its jobs; calls to Redis go on meanwhile."""
     encoded: list[list[EncodedJob]] = [[] for _ in range(buckets)]
-    for known in batch.jobs:
+    for number, known in enumerate(batch.jobs, 1):
+        if number % _ENCODED_JOBS == 0:
+            await let_calls_go_on()
         member = job_member(known.job.identity)
         bucket = bucket_of(member, buckets)
         encoded[bucket].append(encode_job(member, known.job, known.events, sifts.get(bucket)))

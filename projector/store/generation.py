@@ -13,7 +13,7 @@ from projector.store.calls import limited, understood
 from projector.store.heartbeats import Heartbeats
 from projector.store.ledger import Ledger, ledgers
 from projector.store.sifting import Sifting, Sifts
-from projector.store.steps import in_steps
+from projector.store.steps import in_steps, sent_together
 from schemas.redis_layout import FINGERPRINT, POSITIONS, Pointer, number_in
 from service.redis import AnyRedis
 
@@ -74,13 +74,13 @@ class Generation:
                 for index, name in enumerate(partitions)
             }
 
-    def prepare(self, batch: Batch, most_jobs: int | None = None) -> Prepared:
+    async def prepare(self, batch: Batch, most_jobs: int | None = None) -> Prepared:
         """Return a batch as it is sent; a bucket that stands beyond a span is not sent it again.
 
         It was ahead when the projector resumed. With `most_jobs` it is sent in steps of so many (see steps.py).
         """
         sifts = self.sifts
-        jobs = encode(batch, self.pointer.buckets, sifts)
+        jobs = await encode(batch, self.pointer.buckets, sifts)
         refused = remembered(batch, self.pointer.buckets, sifts)
         parts: dict[int, Part] = {}
         for bucket in self.buckets.numbers:
@@ -99,13 +99,17 @@ class Generation:
 
         async def write(bucket: int) -> int:
             part = prepared.get(bucket)
-            return sum([await self._step(bucket, packed, part.spans) for packed in part.packed]) if part else 0
+            if not part:
+                return 0
+            *early, last = part.packed
+            changed = [await self._step.add(bucket, steps) for steps in sent_together(early)]
+            return sum(changed) + await self._step(bucket, last, part.spans)
 
         return sum(await self.buckets.each(write))
 
     async def apply(self, batch: Batch) -> int:
         """Prepare a batch and write it."""
-        return await self.write(self.prepare(batch))
+        return await self.write(await self.prepare(batch))
 
     async def ledgers(self) -> dict[str, Ledger]:
         """Return the ledger of every partition, by its name."""

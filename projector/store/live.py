@@ -78,9 +78,9 @@ class Live:
         """Return the limits of one step: what is read moves together with its positions."""
         return ONE_STEP
 
-    def prepare(self, batch: Batch) -> Prepared:
+    async def prepare(self, batch: Batch) -> Prepared:
         """Prepare a batch for the generation that was opened, see `Generation`."""
-        return self.generation.prepare(batch)
+        return await self.generation.prepare(batch)
 
     async def write(self, prepared: Prepared) -> int:
         """Write what was prepared since it was opened, see `Generation`."""

@@ -4,14 +4,17 @@ What is folded together is still written once, and only the last step moves the 
 jobs are ahead of them; the batch is joined in again, which changes nothing of these, and their events count as known.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, Final
 
+from projector.fold.batch import MAX_SENT_CHARACTERS
 from projector.store.apply import EncodedJob
 
 # Where a job, as the script takes it, has how long its counts are, which end it: index of a span, events, ...
 _COUNTS: Final = 4
+# How many steps are sent at once, for which Redis takes some 10 ms in all.
+STEPS_AT_ONCE: Final = 8
 
 
 def in_steps(jobs: Sequence[EncodedJob], most_jobs: int) -> list[list[EncodedJob]]:
@@ -25,6 +28,18 @@ def in_steps(jobs: Sequence[EncodedJob], most_jobs: int) -> list[list[EncodedJob
         last[-1] += chain.from_iterable(counts.items())
         last[-1][_COUNTS] = 2 * len(counts)
     return [*early, last]
+
+
+def sent_together(steps: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """Yield packed steps, in their order, as many at a time as are sent at once."""
+    start = size = 0
+    for end, packed in enumerate(steps):
+        if end > start and (end - start >= STEPS_AT_ONCE or size + len(packed) > MAX_SENT_CHARACTERS):
+            yield steps[start:end]
+            start, size = end, 0
+        size += len(packed)
+    if steps:
+        yield steps[start:]
 
 
 def _move_counts(job: Any, counts: dict[Any, Any]) -> None:

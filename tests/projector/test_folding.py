@@ -86,7 +86,7 @@ def test_batches_are_bounded_in_bytes() -> None:
     assert sum(batch.records for batch in made) == count
 
 
-def test_batches_are_bounded_in_what_is_sent() -> None:
+async def test_batches_are_bounded_in_what_is_sent() -> None:
     """Large jobs make smaller batches, and no more is sent of one than was counted."""
     count = 2 * MAX_SENT_CHARACTERS // 3_000
     details = {"message": "x" * 900, "algologURL": "http://e/" + "y" * 2000}
@@ -94,7 +94,7 @@ def test_batches_are_bounded_in_what_is_sent() -> None:
     assert len(made) > 1
     for batch in made:
         assert batch.sent_characters < MAX_SENT_CHARACTERS + SLICE_BYTES
-        sent = sum(len(text) for job in encode(batch, 1, {})[0] for text in job if isinstance(text, str))
+        sent = sum(len(text) for job in (await encode(batch, 1, {}))[0] for text in job if isinstance(text, str))
         assert sent < batch.sent_characters + 200 * len(batch.jobs)  # what all jobs have, as the names of fields
     assert sum(batch.records for batch in made) == count
 
@@ -158,14 +158,14 @@ def test_the_fingerprint_depends_on_offset_key_and_value() -> None:
     assert len({fingerprint_of(item) for item in (one, *others)}) == len(others) + 1
 
 
-def test_packed_jobs_land_in_the_bucket_of_their_identity() -> None:
+async def test_packed_jobs_land_in_the_bucket_of_their_identity() -> None:
     """Every attempt of a job is in one bucket, and all buckets together hold every job once."""
     batch = Batch()
     batch.span_of("t/0", 0, (0,) * 4)
     for number in range(40):
         item = record(number, event(job=f"job-{number % 20}", attempt=1 + number // 20))
         batch.add(decode(item.value, item.headers, item.timestamp), 0, "t/0/0")
-    buckets = encode(batch, 4, {})
+    buckets = await encode(batch, 4, {})
     members = [[job[0] for job in jobs] for jobs in buckets]
     assert sum(len(jobs) for jobs in members) == 40
     digests = [{str(member)[:22] for member in jobs} for jobs in members]

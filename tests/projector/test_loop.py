@@ -16,6 +16,8 @@ from projector.replay.follow.log_up_to_limit import KnownLetters
 from tests.support.events import event, record
 
 ITEM = TopicPartition("t", 0)
+# A write takes longer than the next batch is folded, which lets it go on several times for each slice.
+WRITE_TURNS = 100
 RECORDS = [record(offset, event()) for offset in range(4 * MAX_BATCH_RECORDS)]
 
 
@@ -63,7 +65,7 @@ class ThinLink:
         """Take no more than one step."""
         return ONE_STEP
 
-    def prepare(self, batch: Batch) -> Batch:
+    async def prepare(self, batch: Batch) -> Batch:
         """Take note of whether another one is under way meanwhile."""
         self.was_prepared_meanwhile |= self.is_at_work
         return batch
@@ -77,7 +79,7 @@ class ThinLink:
             self.is_at_work = False
 
     async def _write(self, batch: Batch) -> int:
-        for _ in range(20):
+        for _ in range(WRITE_TURNS):
             self.was_idle |= self.projector.is_idle
             await asyncio.sleep(0)
         self.tried.append(batch.records)

@@ -3,14 +3,17 @@
 import pytest
 from redis.asyncio import Redis
 
-from projector.fold.batch import MAX_STEP_JOBS, ONE_STEP, Batch
+from projector.errors import DamagedBucketError, DamagedKeyError
+from projector.fold.batch import MAX_SENT_CHARACTERS, MAX_STEP_JOBS, ONE_STEP, Batch
 from projector.fold.batches import Stretch, batches
 from projector.replay.follow import filled_generation
 from projector.replay.follow.filled_generation import FilledGeneration
 from projector.store.catalog import Catalog
 from projector.store.generation import Generation, Part, Prepared
 from projector.store.live import Live
-from schemas.redis_layout import BUILDING, COMPLETE, FOLD_VERSION, KeptGeneration, Pointer
+from projector.store.steps import STEPS_AT_ONCE, sent_together
+from schemas.identity import job_member
+from schemas.redis_layout import BUILDING, COMPLETE, FOLD_VERSION, JOB, META, KeptGeneration, Pointer
 from tests.support.batched import batch_of, dump
 from tests.support.events import event, record
 from tests.support.opening import LOG, known
@@ -36,15 +39,54 @@ async def opened(redis: Redis, prefix: str) -> Generation:
 async def test_steps_add_up_to_their_batch(redis: Redis, prefix: str) -> None:
     """What they store of jobs, positions and ledger is what one step stores, and each has as many jobs as it may."""
     contents = []
-    for name, most_jobs, steps in (("whole", None, 1), ("steps", MOST_JOBS, 3), ("exact", JOBS, 1)):
+    for name, most_jobs, steps in (("whole", None, 1), ("steps", MOST_JOBS, 3), ("exact", JOBS, 1), ("many", 1, JOBS)):
         generation = await opened(redis, f"{prefix}:{name}")
-        prepared = generation.prepare(batch(), most_jobs)
+        prepared = await generation.prepare(batch(), most_jobs)
         assert len(prepared[0].packed) == steps
         assert await generation.write(prepared) == JOBS
         ledger = (await generation.ledgers())[NAME]
         assert (ledger.applied, ledger.dead_lettered, ledger.is_closed) == (2 * JOBS, 1, True)
         contents.append((await dump(redis, f"{prefix}:{name}"), await generation.standings([NAME])))
-    assert contents[0] == contents[1] == contents[2]
+    assert all(content == contents[0] for content in contents)
+
+
+async def test_steps_that_redis_does_not_know_yet_are_run(redis: Redis, prefix: str) -> None:
+    """Of several that are sent at once none is lost when Redis has forgotten the script."""
+    generation = await opened(redis, prefix)
+    await redis.script_flush()
+    assert await generation.write(await generation.prepare(batch(), 1)) == JOBS
+    assert (await generation.ledgers())[NAME].is_closed
+
+
+async def test_one_step_of_several_that_fails_is_told(redis: Redis, prefix: str) -> None:
+    """The others may be applied, but not the last one, which moves the position."""
+    generation = await opened(redis, prefix)
+    member = job_member(next(iter(batch().jobs)).job.identity)
+    (key,) = generation.buckets.keys(0, JOB + member)
+    await redis.set(key, "no hash")
+    with pytest.raises(DamagedKeyError) as told:
+        await generation.write(await generation.prepare(batch(), 1))
+    assert told.value.member == member
+    assert (await generation.standings([NAME]))[NAME].next == (0,)
+
+
+async def test_what_redis_says_of_one_step_of_several_is_understood(redis: Redis, prefix: str) -> None:
+    """What is damaged beside the jobs is told as that, as it is by a step that is sent alone."""
+    generation = await opened(redis, prefix)
+    (key,) = generation.buckets.keys(0, META)
+    await redis.delete(key)
+    await redis.set(key, "no hash")
+    with pytest.raises(DamagedBucketError, match=r"^WRONGTYPE"):
+        await generation.write(await generation.prepare(batch(), 1))
+
+
+def test_only_so_much_is_sent_at_once() -> None:
+    """Neither many steps nor much, unless one alone is much; all are sent, in their order."""
+    small, large = b"s", b"l" * MAX_SENT_CHARACTERS
+    many = [small] * (2 * STEPS_AT_ONCE + 1)
+    assert [len(group) for group in sent_together(many)] == [STEPS_AT_ONCE, STEPS_AT_ONCE, 1]
+    assert list(sent_together([small, large, small, small, large])) == [[small], [large], [small, small], [large]]
+    assert list(sent_together([])) == []
 
 
 @pytest.mark.parametrize("done", [1, 2])
@@ -53,10 +95,10 @@ async def test_a_batch_whose_last_step_is_missing_is_joined_in_again(redis: Redi
     whole = await opened(redis, f"{prefix}:whole")
     await whole.apply(batch())
     generation = await opened(redis, prefix)
-    part = generation.prepare(batch(), MOST_JOBS)[0]
+    part = (await generation.prepare(batch(), MOST_JOBS))[0]
     await generation.write({0: Part(part.packed[:done], part.spans)})
     assert (await generation.standings([NAME]))[NAME].next == (0,)
-    await generation.write(generation.prepare(batch(), MOST_JOBS))
+    await generation.write(await generation.prepare(batch(), MOST_JOBS))
     assert await dump(redis, prefix) == await dump(redis, f"{prefix}:whole")
     ledger = (await generation.ledgers())[NAME]
     assert (ledger.next, ledger.is_closed) == (2 * JOBS + 1, True)
@@ -83,7 +125,7 @@ async def test_only_what_nobody_looks_at_is_ahead_of_its_position(
     await filled.open(known({}))
     for how_far in (reached, 1000):
         filled.reached = {NAME: how_far}
-        assert steps_of(prepared_by(filled)) == steps
+        assert steps_of(await prepared_by(filled)) == steps
 
 
 async def test_a_batch_close_behind_is_small(redis: Redis, prefix: str) -> None:
@@ -99,11 +141,11 @@ async def test_a_batch_close_behind_is_small(redis: Redis, prefix: str) -> None:
     assert filled.limits([STRETCH]).jobs < ONE_STEP.jobs
 
 
-def prepared_by(filled: FilledGeneration) -> Prepared:
+async def prepared_by(filled: FilledGeneration) -> Prepared:
     """Return the batch of all events within the limits that it is given."""
     whole = batch()
     whole.limits = filled.limits([STRETCH])
-    return filled.prepare(whole)
+    return await filled.prepare(whole)
 
 
 def rubbish(count: int) -> Stretch:

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import re
 import time
+from collections.abc import Sequence
 
 import pytest
 
@@ -11,10 +12,13 @@ from devstack import free_port
 from projector.operating import child_processes
 from projector.replay.follow import follower_pool
 from projector.replay.follow.follower_process import Task
+from projector.replay.generations import switch
+from projector.replay.rebuild.rebuild import Options, rebuild
 from projector.settings import ProjectorSettings
 from schemas.redis_layout import Pointer
 from service.errors import CommandError
-from tests.support.deployment import wait_for
+from service.redis import connect
+from tests.support.deployment import Deployment, wait_for
 from tests.support.processes import fork_server
 
 
@@ -60,3 +64,27 @@ def test_followers_are_less_urgent_than_those_who_answer(monkeypatch: pytest.Mon
         pid, ours = pool.followers[0].process.pid, os.getpriority(os.PRIO_PROCESS, 0)
         assert pid
         wait_for(lambda: os.getpriority(os.PRIO_PROCESS, pid) > ours, "the follower makes way")
+
+
+@pytest.mark.long(8)
+@pytest.mark.parametrize(("asked", "records", "processes"), [(None, 1, 2), (None, 10**9, 1), (3, 10**9, 3)])
+async def test_a_long_log_is_folded_by_two(
+    folded: Deployment, monkeypatch: pytest.MonkeyPatch, asked: int | None, records: int, processes: int
+) -> None:
+    """Who says nothing of processes has two where the log is long, and otherwise as many as were asked for."""
+    monkeypatch.setattr(switch, "LONG_LOG_RECORDS", records)
+    started: list[int] = []
+
+    def refuse(_: Task, names: Sequence[str], count: int) -> None:
+        started.append(count)
+        raise CommandError(f"{len(names)} partitions")
+
+    monkeypatch.setattr(switch, "following", refuse)
+    settings = ProjectorSettings.load(folded.environment)
+    redis = connect(settings)
+    try:
+        with pytest.raises(CommandError, match=r"^3 partitions$"):
+            await rebuild(settings, redis, Options(processes=asked))
+    finally:
+        await redis.aclose()
+    assert started == [processes]

@@ -21,8 +21,8 @@ WINDOW_BYTES: Final = 12 * 1024 * 1024
 WINDOW: Final = Limits(MAX_WINDOW_RECORDS, WINDOW_BYTES, jobs=5_000, sent_characters=WINDOW_BYTES)
 # What is one step after all, since somebody may look at it.
 SMALL: Final = Limits(jobs=2 * STEP_JOBS)
-# Far more than what is looked at lacks (see switch.py).
-FAR_EVENTS: Final = 10_000
+# More than what is looked at lacks (see switch.py).
+FAR_EVENTS: Final = 2_000
 
 
 class FilledGenerationLostError(ProjectorError):
@@ -84,9 +84,9 @@ class FilledGeneration:
         self._close |= {name for name, end in ends.items() if self.reached.get(name, 0) - end < FAR_EVENTS}
         return WINDOW if self._close.isdisjoint(ends) else SMALL
 
-    def prepare(self, batch: Batch) -> Prepared:
+    async def prepare(self, batch: Batch) -> Prepared:
         """Prepare a batch, see `Generation`: a window in steps, any other as one."""
-        return self.generation.prepare(batch, STEP_JOBS if batch.limits.jobs > ONE_STEP.jobs else None)
+        return await self.generation.prepare(batch, STEP_JOBS if batch.limits.jobs > ONE_STEP.jobs else None)
 
     async def write(self, prepared: Prepared) -> int:
         """Write what was prepared, see `Generation`."""

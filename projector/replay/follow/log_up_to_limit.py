@@ -15,7 +15,7 @@ from projector.fold.batch import MAX_POLL_RECORDS
 from projector.fold.record import RefusedRecord
 from projector.log.consumer import Log
 from projector.log.reader import Polled, Read
-from projector.replay.follow.filled_generation import WINDOW
+from projector.replay.follow.filled_generation import FAR_EVENTS, WINDOW
 
 # With a rate, batches are small and many, so that none keeps Redis from others for long.
 _BATCHES_PER_SECOND: Final = 100
@@ -67,20 +67,29 @@ class LogUpToLimit(Log):
         super().seek(partition, offset)
 
     def _cut(self, item: TopicPartition, read: Read) -> Read:
-        """Return what is below the limit; what is wrong at the limit or beyond is nothing to us."""
+        """Return what is below the limit, or what is far below it when there is such."""
         limit = self._limits[item]
         # A fetch that failed does not tell where.
-        position = self._places.get(item, 0) if read.error else read.position
-        if position < limit:
-            self._places[item] = position
-            return read
-        self._wait_at(item, limit)
-        return Read(read.records[: bisect_left(read.records, limit, key=_offset)], limit, start=read.start)
+        place = self._places.get(item, 0)
+        position = place if read.error else read.position
+        if place < (far := limit - FAR_EVENTS) < position:  # what is far is folded in larger batches
+            self.seek(item, far)
+            return _below(read, far)
+        if position >= limit:
+            self._wait_at(item, limit)
+            return _below(read, limit)
+        self._places[item] = position
+        return read
 
     def _wait_at(self, item: TopicPartition, limit: int) -> None:
         self.seek(item, limit)
         self.pause(item)
         self._paused.add(item)
+
+
+def _below(read: Read, end: int) -> Read:
+    """Return what was read below an offset; what is wrong there or beyond is nothing to us."""
+    return Read(read.records[: bisect_left(read.records, end, key=_offset)], end, start=read.start)
 
 
 class KnownLetters:

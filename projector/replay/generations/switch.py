@@ -36,6 +36,9 @@ LOOK_SECONDS: Final = 0.05
 CATCH_UP_LOOK_SECONDS: Final = 0.5
 # So close that the rest is a matter of a moment, during which nothing new is shown.
 CLOSE_EVENTS: Final = 1000
+# Two processes fold faster than one, where that takes longer than to start the second.
+USUAL_PROCESSES: Final = 2
+LONG_LOG_RECORDS: Final = 100_000
 SEAL_SECONDS: Final = 3.0
 ATTEMPTS: Final = 20
 MEMORY_EVERY_LOOKS: Final = 2
@@ -64,7 +67,7 @@ class Switch:
         settings: ProjectorSettings,
         show: Show,
         *,
-        processes: int,
+        processes: int | None = None,
         rate: float | None = None,
         needed_bytes: int = 0,
         writes_letters: bool = False,
@@ -73,14 +76,17 @@ class Switch:
     ) -> Offsets:
         """Have processes fold what the target lacks, then make it live; return the positions at which it went live.
 
-        Readers notice nothing. `needed_bytes` is about what a whole generation takes. `when_close` is called when the
-        target has come close to the live generation, before that is sealed, and once more when followers had to be
-        started anew because partitions were added; `when_reached` when both stand still at the same positions.
+        Readers notice nothing. When nobody says how many processes, they are two where the log is long. `needed_bytes`
+        is about what a whole generation takes. `when_close` is called when the target has come close to the live
+        generation, before that is sealed, and once more when followers had to be started anew because partitions were
+        added; `when_reached` when both stand still at the same positions.
         """
         task = Task(settings, self.target.pointer, rate, writes_letters=writes_letters)
         while True:
-            names = await self._partitions(settings)
-            with following(task, names, processes) as pool:
+            stood = await self._partitions(settings)
+            names = sorted(stood)
+            usual = 1 if sum(stood.values()) < LONG_LOG_RECORDS else USUAL_PROCESSES
+            with following(task, names, processes or usual) as pool:
                 attempt = _Attempt(self, names, pool, show, needed_bytes)
                 if when_close:
                     await attempt.catch_up()
@@ -89,8 +95,8 @@ class Switch:
                 if reached is not None:
                     return reached
 
-    async def _partitions(self, settings: ProjectorSettings) -> list[str]:
-        """Return the partitions there are; CommandError when the log does not go as far as the live generation."""
+    async def _partitions(self, settings: ProjectorSettings) -> dict[str, int]:
+        """Return where the live generation stands in each partition; CommandError when the log does not go so far."""
         ranges = await partition_ranges(settings)
         standings = await self.change.generation(self.live).standings(list(ranges))
         stood = {name: max(one.next) for name, one in standings.items()}
@@ -101,7 +107,7 @@ class Switch:
                 raise CommandError(
                     f"the live generation stands at {position} of {name}, and the log ends at {end}: {_OTHER_LOG}"
                 )
-        return sorted(ranges)
+        return stood
 
     @asynccontextmanager
     async def sealed(self) -> AsyncIterator[dict[str, int]]:

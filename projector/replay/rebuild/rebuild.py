@@ -44,12 +44,12 @@ SHOWN_DIFFERENCES: Final = 3
 class Options:
     """How to rebuild.
 
-    By how many processes, at most how many events a second (None: as fast as it goes), into how many buckets (None: as
-    many as now); whether what the log has lost is carried over, whether all is verified before the switch, and whether
-    records may be refused that the live generation accepted.
+    By how many processes (None: see `Switch.once_followed`), at most how many events a second (None: as fast as it
+    goes), into how many buckets (None: as many as now); whether what the log has lost is carried over, whether all is
+    verified before the switch, and whether records may be refused that the live generation accepted.
     """
 
-    processes: int = 1
+    processes: int | None = None
     rate: float | None = None
     buckets: int | None = None
     carry_over: bool = False

@@ -15,7 +15,11 @@ from service.redis import AnyRedis
 
 
 @click.command(name="rebuild", cls=SettingsCommand)
-@click.option("--processes", default=1, show_default=True, type=click.IntRange(1, MAX_PROCESSES), help="How many fold.")
+@click.option(
+    "--processes",
+    type=click.IntRange(1, MAX_PROCESSES),
+    help="How many fold; when not given 2, or 1 where the log is short.",
+)
 @click.option("--rate", type=click.FloatRange(1), help="At most so many events a second, to spare live traffic.")
 @click.option("--buckets", type=click.IntRange(1, MAX_BUCKETS), help="Buckets of the new generation; as many as now.")
 @click.option("--carry-over", is_flag=True, help="Take jobs that the log no longer knows from the live generation.")
