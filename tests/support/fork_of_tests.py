@@ -21,10 +21,11 @@ Location = tuple[str, int | None, str]
 
 @dataclass(frozen=True)
 class Begun:
-    """Tells of a test that begins."""
+    """Tells of a test that begins, and for how long nothing may be heard of it."""
 
     nodeid: str
     location: Location
+    silent_seconds: float
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,13 @@ class _Following:
         return self.item.listchain() if self.item else []
 
 
+def _silent_seconds(item: pytest.Item) -> float:
+    """Return for how long nothing may be heard of a test: its own limit, and time for what it uses."""
+    marker = item.get_closest_marker("timeout")
+    limit = marker.args[0] if marker else item.config.option.timeout or item.config.getini("timeout")
+    return float(limit) + float(item.config.option.fixture_seconds)
+
+
 class _Teller:
     """Tells the first process what becomes of tests."""
 
@@ -124,9 +132,11 @@ class _Teller:
         self._config = config
         self._tell = tell
 
-    def pytest_runtest_logstart(self, nodeid: str, location: Location) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         """Tell of a test that begins."""
-        self._tell(Begun(nodeid, location))
+        self._tell(Begun(item.nodeid, item.location, _silent_seconds(item)))
+        return (yield)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Tell of a step of a test."""

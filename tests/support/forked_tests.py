@@ -3,8 +3,9 @@
 Processes that import and collect all tests by themselves spend seconds on it, each of them. A fork has them. Everything
 else is as with one process: what becomes of each test is told to that one, which reports it.
 
-A fork that dies fails the test that it was at, and what it had still to run is run by forks that come after it. Ctrl-C
-reaches the first process alone, which has the forks take down what they have set up.
+A fork that dies fails the test that it was at, and what it had still to run is run by forks that come after it. So does
+one that is ended because nothing was heard of it for far longer than a test may take: fixtures have no other limit.
+Ctrl-C reaches the first process alone, which has the forks take down what they have set up.
 """
 
 import os
@@ -12,7 +13,7 @@ import signal
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any, Final
 
@@ -22,11 +23,13 @@ from tests.support.fork_of_tests import Begun, Deal, Failure, Unit, become_fork
 
 END_SECONDS: Final = 60.0  # for a test that is interrupted, and for taking down what it uses
 _POLL_SECONDS: Final = 0.05
+_LOOK_SECONDS: Final = 1.0
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Have `--forks`."""
+    """Have `--forks`, and what belongs to it."""
     parser.addoption("--forks", type=int, default=0, help="Run the tests in so many forks.")
+    parser.addoption("--fixture-seconds", type=float, default=600, help="How long what a test uses may take.")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -84,6 +87,16 @@ class _Fork:
     connection: Connection
     at: Begun | None = None
     failure: str = ""
+    heard: float = field(default_factory=time.monotonic)
+
+    def is_silent(self) -> bool:
+        """Say whether nothing was heard of it for so long that it hangs."""
+        return self.at is not None and time.monotonic() > self.heard + self.at.silent_seconds
+
+    def abort(self) -> None:
+        """End it, and have it print where it was."""
+        self.failure = f"nothing was heard of it for {self.at.silent_seconds:g} s" if self.at else ""
+        os.kill(self.pid, signal.SIGABRT)
 
     def interrupt(self) -> None:
         """Have it end what it is at, and take down what that uses."""
@@ -135,8 +148,13 @@ class _Told:
         """Listen to all of them until each is at its end."""
         listening: dict[Any, _Fork] = {fork.connection: fork for fork in forks}
         while listening:
-            for connection in wait(list(listening)):
+            for connection in wait(list(listening), _LOOK_SECONDS):
                 if not self._hear(listening[connection]):
+                    del listening[connection]
+            for connection, fork in list(listening.items()):
+                if fork.is_silent():
+                    fork.abort()
+                    self._report_death(fork)
                     del listening[connection]
                 if self._session.shouldfail or self._session.shouldstop:
                     deal.end()
@@ -144,6 +162,7 @@ class _Told:
     def _hear(self, fork: _Fork) -> bool:
         """Report what a fork tells; False when that was the last."""
         hook = self._session.config.hook
+        fork.heard = time.monotonic()
         try:
             told = fork.connection.recv()
         except EOFError:

@@ -11,7 +11,7 @@ from tests.support.deployment import wait_for
 
 PROJECT = Path(__file__).parents[2]
 SOME = """
-import os, pathlib, pytest, threading
+import os, pathlib, pytest, signal, threading
 @pytest.fixture(scope="session", autouse=True)
 def there(request):
     file = pathlib.Path(__file__).parent / f"there-{{os.getpid()}}"
@@ -26,16 +26,18 @@ def test_it(number, there):
 LIMIT_SECONDS = 60.0
 
 
-def start(folder: Path, body: str, mark: str = "") -> "subprocess.Popen[str]":
+def start(folder: Path, body: str, mark: str = "", *more: str) -> "subprocess.Popen[str]":
     """Start twenty tests of a number in two forks; a file is there for each fork as long as its fixture."""
     tests = folder / "test_some.py"
     tests.write_text(SOME.format(body=body, mark=mark))
-    options = ("-p", "tests.support.forked_tests", "-p", "no:cacheprovider", "-c", "/dev/null", "--forks", "2")
+    plugins = ("-p", "tests.support.forked_tests", "-p", "pytest_timeout", "-p", "no:cacheprovider")
+    options = (*plugins, "-c", "/dev/null", "--timeout=60", "--forks=2", f"--rootdir={folder}", *more)
     return subprocess.Popen(
-        [sys.executable, "-m", "pytest", *options, f"--rootdir={folder}", str(tests)],
+        [sys.executable, "-m", "pytest", *options, str(tests)],
         cwd=PROJECT,
         env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},  # to import them takes longest
         stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
     )
 
@@ -63,6 +65,17 @@ def test_each_test_is_run_and_told_of_once(tmp_path: Path) -> None:
     assert [number for _, number in seen] == [str(number) for number in range(20)]
     assert [len({pid for pid, _ in part}) for part in (seen[:8], seen[8:])] == [1, 1]
     assert not list(tmp_path.glob("there-*"))
+
+
+def test_a_process_that_hangs_is_ended(tmp_path: Path) -> None:
+    """A test that its own limit does not end fails, with where it was, and all others are run."""
+    body = "number == 7 and (signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM}), threading.Event().wait())"
+    with start(tmp_path, body, "@pytest.mark.timeout(1)", "--fixture-seconds=2") as process:
+        output, _ = process.communicate(timeout=LIMIT_SECONDS)
+    assert process.returncode == 1
+    assert "1 failed, 19 passed" in output
+    assert "nothing was heard of it for 3 s" in output
+    assert re.search(r'File ".*test_some\.py", line \d+ in test_it', output)
 
 
 def test_ctrl_c_ends_everything(tmp_path: Path) -> None:
