@@ -87,14 +87,14 @@ def query_of(job: SentJob, *, is_admin: bool, is_whole: bool) -> Query:
 async def ask(session: aiohttp.ClientSession, system: System, query: Query) -> Observation:
     """Ask once and return what is seen; no answer is one too."""
     headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"} if query.is_admin else {}
-    life, started = system.api.number, time.time()
+    life, started, began = system.api.number, time.time(), time.monotonic()
     try:
         async with session.get(STATUS_PATH, params=query.parameters, headers=headers) as response:
             body = await response.read()
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         fault = str(error) or type(error).__name__
-        return Observation(query, started, time.time(), life, 0, None, b"", fault)
-    ended = time.time()
+        return Observation(query, started, started + time.monotonic() - began, life, 0, None, b"", fault)
+    ended = started + time.monotonic() - began  # whatever is done meanwhile to the machine's clock
     if life != system.api.number:
         return Observation(query, started, ended, life, 0, None, b"", "the API was started again meanwhile")
     system.api.answers()
