@@ -8,6 +8,8 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 from typing import Final
 
 MAX_PROCESSES: Final = 64
+# What a command starts that has enough to do for more than one, when nobody says how many.
+USUAL_PROCESSES: Final = 2
 # Not a fork: that would carry over an event loop and its connections.
 PROCESSES: SpawnContext | ForkServerContext = multiprocessing.get_context("spawn")
 

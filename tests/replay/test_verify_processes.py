@@ -17,7 +17,6 @@ from projector.operating import child_processes
 from projector.replay.verify.parallel import folding
 from projector.replay.verify.parallel.processes import (
     SMALL_LOG_RECORDS,
-    USUAL_PROCESSES,
     UnderWay,
     processes,
 )
@@ -132,7 +131,7 @@ def test_a_small_log_needs_none_and_others_some() -> None:
     with processes(None, SMALL_LOG_RECORDS - 1) as beside:
         assert beside.most == 0
     with processes(None, SMALL_LOG_RECORDS) as beside:
-        assert beside.most >= USUAL_PROCESSES
+        assert beside.most >= child_processes.USUAL_PROCESSES
     with processes(1, 0) as beside:
         assert beside.most > 0
 

@@ -17,6 +17,7 @@ from typing import Final
 
 from projector.errors import StoreUnavailableError
 from projector.log.consumer import partition_ranges
+from projector.operating import child_processes
 from projector.operating.progress import Show, Stage
 from projector.replay.follow.follower_pool import FollowerPool, following
 from projector.replay.follow.follower_process import Task
@@ -36,8 +37,7 @@ LOOK_SECONDS: Final = 0.05
 CATCH_UP_LOOK_SECONDS: Final = 0.5
 # So close that the rest is a matter of a moment, during which nothing new is shown.
 CLOSE_EVENTS: Final = 1000
-# Two processes fold faster than one, where that takes longer than to start the second.
-USUAL_PROCESSES: Final = 2
+# Of fewer records the start of a second process takes longer than it spares.
 LONG_LOG_RECORDS: Final = 100_000
 SEAL_SECONDS: Final = 3.0
 ATTEMPTS: Final = 20
@@ -85,7 +85,7 @@ class Switch:
         while True:
             stood = await self._partitions(settings)
             names = sorted(stood)
-            usual = 1 if sum(stood.values()) < LONG_LOG_RECORDS else USUAL_PROCESSES
+            usual = 1 if sum(stood.values()) < LONG_LOG_RECORDS else child_processes.USUAL_PROCESSES
             with following(task, names, processes or usual) as pool:
                 attempt = _Attempt(self, names, pool, show, needed_bytes)
                 if when_close:

@@ -14,7 +14,6 @@ from projector.operating import child_processes
 from projector.operating.priority import make_way
 from service.errors import CommandError
 
-USUAL_PROCESSES: Final = 2
 # Of fewer records the start of a process takes longer than it spares.
 SMALL_LOG_RECORDS: Final = 20_000
 # What each process has waiting beside what it works on.
@@ -84,7 +83,7 @@ def processes(count: int | None, records: int) -> Iterator[Processes]:
     When nobody says how many it depends on how many records there are.
     """
     if count is None:
-        count = USUAL_PROCESSES if records >= SMALL_LOG_RECORDS else 0
+        count = child_processes.USUAL_PROCESSES if records >= SMALL_LOG_RECORDS else 0
     if not count:
         yield Processes(None, 0)
         return
