@@ -29,7 +29,7 @@ _LOOK_SECONDS: Final = 1.0
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Have `--forks`, and what belongs to it."""
     parser.addoption("--forks", type=int, default=0, help="Run the tests in so many forks.")
-    parser.addoption("--fixture-seconds", type=float, default=600, help="How long what a test uses may take.")
+    parser.addoption("--fixture-seconds", type=float, default=120, help="How long what a test uses may take.")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -12,6 +12,7 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from schemas.lifecycle import STAGE_NAMES
 from schemas.redis_layout import CHANGES, INDEXES, JOB
+from tests.support.deployment import wait_for
 from tests.support.seeding import PARTITION, Job, Projection
 
 CHROMIUM = "/usr/bin/chromium"
@@ -31,10 +32,11 @@ expect.set_options(timeout=MILLISECONDS)
 def chromium(profile: Path) -> Iterator[str]:
     """Run a headless browser and yield where it is told what to do."""
     command = [CHROMIUM, *ARGUMENTS, f"--user-data-dir={profile}"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        addresses = (re.search(r"DevTools listening on (\S+)", line) for line in process.stderr)
-        yield next(found[1] for found in addresses if found)
+    told = profile / "DevToolsActivePort"
+    with (profile / "log").open("wb") as log, subprocess.Popen(command, stderr=log) as process:
+        wait_for(lambda: told.exists() and told.read_text().count("\n") == 1, "the browser listens")
+        port, path = told.read_text().split()
+        yield f"ws://127.0.0.1:{port}{path}"
         process.kill()
 
 
@@ -44,7 +46,13 @@ async def connected(address: str) -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.connect_over_cdp(address)
         yield browser
-        await browser.close()
+        await closed(browser)
+
+
+async def closed(what: Browser | BrowserContext | Page) -> None:
+    """Have a browser, or what is open in it, closed; raises TimeoutError when it does not answer."""
+    async with asyncio.timeout(MILLISECONDS / 1000):
+        await what.close()
 
 
 def watch_faults(page: Page, faults: list[str]) -> None:
@@ -62,7 +70,7 @@ async def opened(context: BrowserContext, address: str) -> AsyncIterator[Page]:
     watch_faults(page, faults)
     await page.goto(address)
     yield page
-    await page.close()
+    await closed(page)
     assert faults == []
 
 

@@ -13,7 +13,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page
 
 from tests.support.client import Client, StartApi
-from tests.support.page import Heartbeat, ToldProjection, chromium, connected, opened
+from tests.support.page import Heartbeat, ToldProjection, chromium, closed, connected, opened
 from tests.support.redis_process import client_of
 from tests.support.seeding import Projection
 from tests.support.starting import starting
@@ -55,7 +55,7 @@ async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
     """A browser's window of the test's own."""
     context = await browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
     yield context
-    await context.close()
+    await closed(context)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -9,7 +9,7 @@ from playwright.async_api import Browser, Page, expect
 
 from schemas.redis_layout import META
 from tests.support.client import Client
-from tests.support.page import Heartbeat, ended, opened, reached
+from tests.support.page import Heartbeat, closed, ended, opened, reached
 from tests.support.seeding import Job, Projection
 
 pytestmark = [pytest.mark.server, pytest.mark.group("page"), pytest.mark.asyncio(loop_scope="session")]
@@ -32,7 +32,7 @@ async def page(
     )
     async with opened(context, api.url) as page:
         yield page
-    await context.close()
+    await closed(context)
 
 
 async def violations(page: Page) -> list[str]:

@@ -9,7 +9,7 @@ from playwright.async_api import Browser, expect
 
 from tests.support.client import STATUS, Client
 from tests.support.nginx import NGINX, nginx
-from tests.support.page import Heartbeat, opened
+from tests.support.page import Heartbeat, closed, opened
 from tests.support.seeding import Job, Projection
 
 pytestmark = [
@@ -39,4 +39,4 @@ async def test_the_page_turns_over_behind_the_prefix(
             await page.get_by_role("link", name="Older jobs").click()
             await expect(page.locator("#jobs .job")).to_have_count(MANY - PAGE_JOBS)
             assert urlsplit(page.url).path == "/ops/"
-    await context.close()
+    await closed(context)

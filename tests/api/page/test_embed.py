@@ -14,7 +14,7 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 from api.web.server import listen
 from tests.support.client import Client
 from tests.support.markdown import DOCS, PROJECT, blocks
-from tests.support.page import Heartbeat, ended, opened, reached
+from tests.support.page import Heartbeat, closed, ended, opened, reached
 from tests.support.seeding import FINISHED_JOB, Job, Projection
 
 pytestmark = [pytest.mark.server, pytest.mark.group("page"), pytest.mark.asyncio(loop_scope="session")]
@@ -78,7 +78,7 @@ async def test_the_module_says_how_a_job_got_there_and_how_fresh_that_is(
         texts = await said(page, 2)
         assert '[[["failed","Job finished","failed"]]]' in texts
         assert any(text.startswith(('["polling"', '["live"')) for text in texts)
-    await context.close()
+    await closed(context)
 
 
 async def test_the_element_as_it_is_documented(
