@@ -94,9 +94,11 @@ class _Fork:
         return self.at is not None and time.monotonic() > self.heard + self.at.silent_seconds
 
     def abort(self) -> None:
-        """End it, and have it print where it was."""
+        """End it with all that it has started, and have it print where it was."""
         self.failure = f"nothing was heard of it for {self.at.silent_seconds:g} s" if self.at else ""
         os.kill(self.pid, signal.SIGABRT)
+        os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        os.killpg(self.pid, signal.SIGKILL)
 
     def interrupt(self) -> None:
         """Have it end what it is at, and take down what that uses."""

@@ -11,7 +11,7 @@ from tests.support.deployment import wait_for
 
 PROJECT = Path(__file__).parents[2]
 SOME = """
-import os, pathlib, pytest, signal, threading
+import os, pathlib, pytest, signal, subprocess, threading
 @pytest.fixture(scope="session", autouse=True)
 def there(request):
     file = pathlib.Path(__file__).parent / f"there-{{os.getpid()}}"
@@ -68,8 +68,13 @@ def test_each_test_is_run_and_told_of_once(tmp_path: Path) -> None:
 
 
 def test_a_process_that_hangs_is_ended(tmp_path: Path) -> None:
-    """A test that its own limit does not end fails, with where it was, and all others are run."""
-    body = "number == 7 and (signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM}), threading.Event().wait())"
+    """A test that its own limit does not end fails, with where it was, what it started ends, and all others are run."""
+    body = """
+    if number == 7:
+        subprocess.Popen(["sleep", "1000"])  # holds what is printed open
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+        threading.Event().wait()
+"""
     with start(tmp_path, body, "@pytest.mark.timeout(1)", "--fixture-seconds=2") as process:
         output, _ = process.communicate(timeout=LIMIT_SECONDS)
     assert process.returncode == 1
