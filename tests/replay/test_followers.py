@@ -5,7 +5,9 @@ import os
 import re
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 
+import orjson
 import pytest
 
 from devstack import free_port
@@ -15,11 +17,17 @@ from projector.replay.follow.follower_process import Task
 from projector.replay.generations import switch
 from projector.replay.rebuild.rebuild import Options, rebuild
 from projector.settings import ProjectorSettings
-from schemas.redis_layout import Pointer
+from schemas.redis_layout import JOB, Pointer, bucket_prefix
 from service.errors import CommandError
 from service.redis import connect
 from tests.support.deployment import Deployment, wait_for
+from tests.support.events import event
+from tests.support.peak import peak_mib
 from tests.support.processes import fork_server
+
+# What is read ahead and what is folded at once are full with the first; three times as much takes no more.
+SOME_EVENTS, MANY_EVENTS, JOBS = 30_000, 90_000, 5_000
+MESSAGE_CHARACTERS, MORE_MIB = 1_000, 40
 
 
 def task(rate: float | None = None, start_seconds: float = 0.1) -> Task:
@@ -60,10 +68,12 @@ def test_followers_are_less_urgent_than_those_who_answer(monkeypatch: pytest.Mon
     fork_server()
     monkeypatch.setattr(child_processes, "PROCESSES", multiprocessing.get_context("forkserver"))
     monkeypatch.setattr(follower_pool, "STOP_SECONDS", 0.1)  # it waits for its Kafka
+    with ProcessPoolExecutor(1, child_processes.PROCESSES) as others:
+        usual = others.submit(os.getpriority, os.PRIO_PROCESS, 0).result()
     with follower_pool.following(task(start_seconds=60), ["events/0"], 1) as pool:
-        pid, ours = pool.followers[0].process.pid, os.getpriority(os.PRIO_PROCESS, 0)
+        pid = pool.followers[0].process.pid
         assert pid
-        wait_for(lambda: os.getpriority(os.PRIO_PROCESS, pid) > ours, "the follower makes way")
+        wait_for(lambda: os.getpriority(os.PRIO_PROCESS, pid) > usual, "the follower makes way")
 
 
 @pytest.mark.long(8)
@@ -88,3 +98,19 @@ async def test_a_long_log_is_folded_by_two(
     finally:
         await redis.aclose()
     assert started == [processes]
+
+
+@pytest.mark.long(30)
+def test_memory_is_bounded_however_long_the_log_is(deployment: Deployment) -> None:
+    """What a follower reads ahead, folds at once and has under way are all bounded by their size."""
+    deployment.begin_projection()
+    message, peaks = "x" * MESSAGE_CHARACTERS, []
+    for events in (range(SOME_EVENTS), range(SOME_EVENTS, MANY_EVENTS)):
+        deployment.publish(
+            (b"k", orjson.dumps(event(job=f"job-{number % JOBS}", event_id=f"e{number}", message=message)), [])
+            for number in events
+        )
+        deployment.jump_to_end()
+        peaks.append(peak_mib(deployment, "rebuild", "--processes", "1"))
+    assert deployment.redis.exists(bucket_prefix(deployment.prefix, 3, 0) + JOB + f"job-{JOBS - 1}")
+    assert peaks[1] < peaks[0] + MORE_MIB

@@ -28,19 +28,13 @@ from tests.support.archives import content_of, sealed
 from tests.support.deployment import Deployment, wait_for
 from tests.support.events import event
 from tests.support.opening import known
+from tests.support.peak import peak_mib
 from tests.support.refold import refold, stored
 from tests.support.services import Services
 
 # What is measured: 60,000 jobs are 36 MB, and neither command may take half of that more for them than for 300.
 MANY_JOBS = 30_000
 MORE_MIB = 15
-# A process counts as its own what the one had that started it, so a small one starts it.
-PEAK = """
-import resource, subprocess, sys
-subprocess.run(sys.argv[1:], check=True)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-"""
-
 Lines = list[bytes]
 
 
@@ -284,14 +278,3 @@ def test_memory_is_bounded_however_many_jobs_there_are(stopped: Deployment, arch
     assert peak_mib(stopped, "export", "--zstd", "--output", again) < small_export + MORE_MIB
     stopped.forget()
     assert peak_mib(stopped, "import", again) < small_import + MORE_MIB
-
-
-def peak_mib(deployment: Deployment, *arguments: str) -> int:
-    """Run a command of the projector and return the most memory it had."""
-    done = subprocess.run(
-        [sys.executable, "-c", PEAK, sys.executable, "-m", "projector", *arguments],
-        env=deployment.environment,
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    return int(done.stdout.split()[-1]) // 1024

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
 
 import orjson
 import pytest
@@ -17,7 +16,7 @@ from projector.replay.verify.judgement import Mend
 from projector.replay.verify.stored import Mends, StoredGeneration
 from projector.settings import ProjectorSettings
 from projector.store.catalog import Catalog
-from schemas.redis_layout import CARRIED, CUTOFF, JOB, POSITIONS, bucket_prefix, pointer_key
+from schemas.redis_layout import CARRIED, CUTOFF, JOB, bucket_prefix, pointer_key
 from service.redis import connect
 from tests.support.deployment import Deployment, wait_for
 from tests.support.events import event
@@ -30,7 +29,7 @@ BUCKETS = 3
 VERIFIES_UNDER_TRAFFIC = 3
 EVENTS_UNDER_TRAFFIC = 3000
 EVENTS_PER_SECOND, SOME_EVENTS_PER_SECOND = 800, 200
-SOME_JOBS, MANY_JOBS = 20_000, 60_000
+SOME_JOBS, MANY_JOBS = 6_000, 18_000
 MORE_MIB = 15
 
 
@@ -263,9 +262,7 @@ def test_the_command(deployment: Deployment, tmp_path: Path) -> None:
 @pytest.mark.long(120)
 def test_memory_is_bounded(deployment: Deployment) -> None:
     """Neither three times as many events nor as many differences take more memory, also where processes help."""
-    process = deployment.start_projector()
-    wait_for(lambda: deployment.redis.exists(pointer_key(deployment.prefix)), "the projection is begun")
-    deployment.stop(process)
+    deployment.begin_projection()
     some = peak_mib(deployment, range(SOME_JOBS))
     many = peak_mib(deployment, range(SOME_JOBS, MANY_JOBS))
     assert many < some + MORE_MIB
@@ -274,14 +271,11 @@ def test_memory_is_bounded(deployment: Deployment) -> None:
 def peak_mib(deployment: Deployment, more: range) -> int:
     """Return the most memory that a verification takes with so many jobs more, all of which are missing."""
     deployment.publish(
-        (b"k", orjson.dumps(event(stage, job=f"job-{number}", event_id=stage, message="x" * 200)), [])
+        (b"k", orjson.dumps(event(stage, job=f"job-{number}", event_id=stage, message="x" * 1_000)), [])
         for stage in ("started", "running", "finished")
         for number in more
     )
-    # None of it is applied, so every job is missing.
-    positions = bucket_prefix(deployment.prefix, 1, 0) + POSITIONS
-    ends = {f"{deployment.topic}/{number}": str(end) for number, end in deployment.log_ends().items()}
-    deployment.redis.hset(positions, mapping=cast("dict[Any, Any]", ends))
+    deployment.jump_to_end()  # so every job is missing
     program = (
         "import pathlib, re, runpy, sys; sys.argv = ['projector', 'verify', '--processes', '2']\n"
         # What is kept in memory on purpose is full soon, so that all that grows afterwards shows.

@@ -19,7 +19,7 @@ from redis import Redis, RedisCluster
 from devstack import free_port
 from projector.log.topics import create_topics
 from projector.settings import ProjectorSettings
-from schemas.redis_layout import HEARTBEATS, bucket_prefix, pointer_key
+from schemas.redis_layout import HEARTBEATS, POSITIONS, bucket_prefix, pointer_key
 from service.redis import CLUSTER_SUFFIX
 from tests.support.processes import Forked, Process, Start, run
 from tests.support.services import Services
@@ -159,6 +159,19 @@ class Deployment:
     def publish_event(self, event: Mapping[str, Any], partition: int | None = None) -> None:
         """Write one event to the topic."""
         self.publish([(event["data"]["jobId"].encode(), json.dumps(event).encode(), [])], partition)
+
+    def begin_projection(self) -> None:
+        """Have a projection that nobody goes on with."""
+        process = self.start_projector()
+        wait_for(lambda: self.redis.exists(pointer_key(self.prefix)), "the projection is begun")
+        self.stop(process)
+
+    def jump_to_end(self) -> None:
+        """Store that all of the log is applied, though nothing of it is."""
+        ends = {f"{self.topic}/{number}": str(end) for number, end in self.log_ends().items()}
+        self.redis.hset(
+            bucket_prefix(self.prefix, self.generation, 0) + POSITIONS, mapping=cast("dict[Any, Any]", ends)
+        )
 
     def log_ends(self, topic: str | None = None) -> dict[int, int]:
         """Return the end of every partition of a topic (the log, when none is given)."""

@@ -1,7 +1,9 @@
 """What a fork does that runs tests: it takes from those that are left, and tells what becomes of them."""
 
+import asyncio
 import os
 import random
+import signal
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -9,11 +11,14 @@ from ctypes import c_long
 from dataclasses import dataclass
 from multiprocessing import Value
 from multiprocessing.connection import Connection
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import pytest
 
 from tests.support.machine import become_one_of
+
+# What a process that hangs is told, so that it tells what each of its tasks waits for.
+TELL_TASKS: Final = signal.SIGUSR2
 
 Unit = Sequence[pytest.Item]
 Location = tuple[str, int | None, str]
@@ -65,6 +70,7 @@ def become_fork(session: pytest.Session, deal: Deal, told: Connection, number: i
     status = 1
     try:
         os.setpgid(0, 0)  # Ctrl-C is for the first process, which passes it on once
+        signal.signal(TELL_TASKS, lambda *_: told.send(Failure("\n".join(_tasks()))))
         random.seed()
         become_one_of(number, count)
         _begin(session.config, number, _Teller(session.config, told.send))
@@ -116,6 +122,18 @@ class _Following:
         """Return what it needs: pytest asks for that when it takes down all else."""
         self.item = next(self._items, None)
         return self.item.listchain() if self.item else []
+
+
+def _tasks() -> Iterator[str]:
+    """Yield what each task of the event loop waits for: its own stack would end at its first coroutine."""
+    with suppress(RuntimeError):
+        for task in asyncio.all_tasks():
+            yield task.get_name()
+            awaited: Any = task.get_coro()
+            while frame := getattr(awaited, "cr_frame", None) or getattr(awaited, "ag_frame", None):
+                yield f"  {frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}"
+                awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "ag_await", None)
+            yield f"  {awaited!r}"
 
 
 def _silent_seconds(item: pytest.Item) -> float:

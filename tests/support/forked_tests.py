@@ -19,11 +19,12 @@ from typing import Any, Final
 
 import pytest
 
-from tests.support.fork_of_tests import Begun, Deal, Failure, Unit, become_fork
+from tests.support.fork_of_tests import TELL_TASKS, Begun, Deal, Failure, Unit, become_fork
 
 END_SECONDS: Final = 60.0  # for a test that is interrupted, and for taking down what it uses
 _POLL_SECONDS: Final = 0.05
 _LOOK_SECONDS: Final = 1.0
+_TELL_SECONDS: Final = 5.0
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -94,8 +95,11 @@ class _Fork:
         return self.at is not None and time.monotonic() > self.heard + self.at.silent_seconds
 
     def abort(self) -> None:
-        """End it with all that it has started, and have it print where it was."""
-        self.failure = f"nothing was heard of it for {self.at.silent_seconds:g} s" if self.at else ""
+        """End it with all that it has started, and have it tell where it was."""
+        os.kill(self.pid, TELL_TASKS)
+        told = self.connection.recv() if self.connection.poll(_TELL_SECONDS) else None
+        tasks = told.trace if isinstance(told, Failure) else ""
+        self.failure = f"nothing was heard of it for {self.at.silent_seconds:g} s\n{tasks}" if self.at else ""
         os.kill(self.pid, signal.SIGABRT)
         os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         os.killpg(self.pid, signal.SIGKILL)

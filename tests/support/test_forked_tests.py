@@ -11,7 +11,9 @@ from tests.support.deployment import wait_for
 
 PROJECT = Path(__file__).parents[2]
 SOME = """
-import os, pathlib, pytest, signal, subprocess, threading
+import asyncio, os, pathlib, pytest, signal, subprocess, threading
+async def never():
+    await asyncio.Event().wait()
 @pytest.fixture(scope="session", autouse=True)
 def there(request):
     file = pathlib.Path(__file__).parent / f"there-{{os.getpid()}}"
@@ -73,7 +75,7 @@ def test_a_process_that_hangs_is_ended(tmp_path: Path) -> None:
     if number == 7:
         subprocess.Popen(["sleep", "1000"])  # holds what is printed open
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
-        threading.Event().wait()
+        asyncio.run(never())
 """
     with start(tmp_path, body, "@pytest.mark.timeout(1)", "--fixture-seconds=2") as process:
         output, _ = process.communicate(timeout=LIMIT_SECONDS)
@@ -81,6 +83,7 @@ def test_a_process_that_hangs_is_ended(tmp_path: Path) -> None:
     assert "1 failed, 19 passed" in output
     assert "nothing was heard of it for 3 s" in output
     assert re.search(r'File ".*test_some\.py", line \d+ in test_it', output)
+    assert re.search(r"test_some\.py:\d+ never", output)
 
 
 def test_ctrl_c_ends_everything(tmp_path: Path) -> None:
