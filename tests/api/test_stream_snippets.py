@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.applying import Applying
+from tests.support.browser import CHROMIUM
 from tests.support.client import STREAM, Client, StartApi
 from tests.support.markdown import DOCS, README, blocks
 from tests.support.seeding import Projection
@@ -18,7 +19,6 @@ from tests.support.waiting import until
 if TYPE_CHECKING:
     from playwright.async_api import Page
 
-CHROMIUM = "/usr/bin/chromium"
 ADDRESS = "http://127.0.0.1:8080"
 SECONDS = 20.0
 STAGES = ("started", "running", "finished")

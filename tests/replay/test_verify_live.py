@@ -29,7 +29,7 @@ BUCKETS = 3
 VERIFIES_UNDER_TRAFFIC = 3
 EVENTS_UNDER_TRAFFIC = 3000
 EVENTS_PER_SECOND, SOME_EVENTS_PER_SECOND = 800, 200
-SOME_JOBS, MANY_JOBS = 6_000, 18_000
+SOME_JOBS, MANY_JOBS = 20_000, 60_000
 MORE_MIB = 15
 
 
@@ -271,7 +271,7 @@ def test_memory_is_bounded(deployment: Deployment) -> None:
 def peak_mib(deployment: Deployment, more: range) -> int:
     """Return the most memory that a verification takes with so many jobs more, all of which are missing."""
     deployment.publish(
-        (b"k", orjson.dumps(event(stage, job=f"job-{number}", event_id=stage, message="x" * 1_000)), [])
+        (b"k", orjson.dumps(event(stage, job=f"job-{number}", event_id=stage, message="x" * 200)), [])
         for stage in ("started", "running", "finished")
         for number in more
     )

@@ -19,7 +19,7 @@ from redis import Redis, RedisCluster
 from devstack import free_port
 from projector.log.topics import create_topics
 from projector.settings import ProjectorSettings
-from schemas.redis_layout import HEARTBEATS, POSITIONS, bucket_prefix, pointer_key
+from schemas.redis_layout import FINGERPRINT, HEARTBEATS, POSITIONS, bucket_prefix, pointer_key
 from service.redis import CLUSTER_SUFFIX
 from tests.support.processes import Forked, Process, Start, run
 from tests.support.services import Services
@@ -168,10 +168,10 @@ class Deployment:
 
     def jump_to_end(self) -> None:
         """Store that all of the log is applied, though nothing of it is."""
-        ends = {f"{self.topic}/{number}": str(end) for number, end in self.log_ends().items()}
-        self.redis.hset(
-            bucket_prefix(self.prefix, self.generation, 0) + POSITIONS, mapping=cast("dict[Any, Any]", ends)
-        )
+        ends: dict[Any, Any] = {f"{self.topic}/{number}": str(end) for number, end in self.log_ends().items()}
+        positions = bucket_prefix(self.prefix, self.generation, 0) + POSITIONS
+        self.redis.hset(positions, mapping=ends)
+        self.redis.hdel(positions, *(name + FINGERPRINT for name in ends))
 
     def log_ends(self, topic: str | None = None) -> dict[int, int]:
         """Return the end of every partition of a topic (the log, when none is given)."""

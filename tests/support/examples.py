@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from tests.support.browser import CHROMIUM
 from tests.support.deployment import Deployment, wait_for
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -26,7 +27,6 @@ BIN = Path(sys.executable).parent
 OUTCOMES = ("succeeded", "failed", "cancelled")
 RUN_SECONDS = 60
 PAGE_MILLISECONDS = 30_000
-CHROMIUM = "/usr/bin/chromium"
 ON_PAGE = {name: re.compile(rf"\b{name}\b", re.IGNORECASE) for name in OUTCOMES}
 
 

@@ -12,10 +12,10 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from schemas.lifecycle import STAGE_NAMES
 from schemas.redis_layout import CHANGES, INDEXES, JOB
+from tests.support.browser import CHROMIUM
 from tests.support.deployment import wait_for
 from tests.support.seeding import PARTITION, Job, Projection
 
-CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-port=0",
