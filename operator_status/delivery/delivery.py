@@ -37,6 +37,7 @@ PAUSE_SECONDS: Final = 1.0
 STALL_SECONDS: Final = 5.0  # without any acknowledgement; then a new producer is tried
 LOOK_AGAIN_SECONDS: Final = 60.0  # for what others left in the spool
 KEEP_AGAIN_SECONDS: Final = 5.0  # when a report could not be written to the spool
+CANCEL_AGAIN_SECONDS: Final = 1.0  # for a client that has lost it, as `asyncio.wait_for` of Python 3.11 may
 
 _log = logging.getLogger(__name__)
 
@@ -83,8 +84,10 @@ class Delivery:
                     while not self._is_done():
                         await self._thread.noticed()
         finally:
-            for task in tasks:
-                task.cancel()
+            while running := [task for task in tasks if not task.done()]:
+                for task in running:
+                    task.cancel()
+                await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
             await asyncio.gather(*tasks, return_exceptions=True)
             if self._spool:
                 self._keep_once(self._spool)

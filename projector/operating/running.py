@@ -28,6 +28,8 @@ LEFT: Final = {
     IMPORTING: "is half imported, and the next import removes it",
     DROPPING: "is half deleted, and the next drop of it, or rebuild, deletes the rest",
 }
+# A client may lose a cancellation (see closing.py). It is told again after what it takes at most to put things away.
+TOLD_AGAIN_SECONDS = 20.0
 
 
 def run_on_redis(settings: ProjectorSettings, main: Callable[[AnyRedis], Awaitable[None]]) -> None:
@@ -62,9 +64,11 @@ async def _until_told(command: Coroutine[Any, Any, None]) -> None:
     told = asyncio.create_task(stop_on_signals().wait())
     await asyncio.wait({running, told}, return_when=asyncio.FIRST_COMPLETED)
     told.cancel()
-    running.cancel()
+    while not running.done():
+        running.cancel()
+        await asyncio.wait({running}, timeout=TOLD_AGAIN_SECONDS)
     with contextlib.suppress(asyncio.CancelledError):
-        return await running
+        return running.result()
     raise StoppedError("stopped before anything was done")
 
 

@@ -5,11 +5,12 @@ import re
 import secrets
 import subprocess
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
+from projector.closing import end
 from schemas.lifecycle import STAGE_NAMES
 from schemas.redis_layout import CHANGES, INDEXES, JOB
 from tests.support.browser import CHROMIUM
@@ -113,9 +114,7 @@ class Heartbeat:
 
     async def stop(self) -> None:
         """Confirm nothing any more."""
-        self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        await end([self._task])
 
     async def _beat(self) -> None:
         while True:

@@ -1,8 +1,10 @@
 """Reporting harms no job: nothing raises, nothing waits longer than it says, what events do not take is left out."""
 
+import asyncio
 import logging
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,14 @@ from hypothesis import strategies as st
 
 from devstack import Kafka, free_port
 from operator_status import JobReporter, Reporter
+from operator_status.delivery.delivery import Delivery
+from operator_status.delivery.outbox import Outbox
 from operator_status.errors import InvalidEventError
 from operator_status.event import HEADERS, ReportedJob
 from operator_status.job import NAMES_IN_EVENTS
 from operator_status.reporting.forgiving import fitting_report
 from operator_status.reporting.reporter import CLOSE_SECONDS, END_SECONDS
+from operator_status.settings import KafkaSettings
 from projector.fold.job import FoldedJob
 from schemas.decode import decode
 from schemas.identity import JobIdentity
@@ -133,6 +138,21 @@ def test_the_end_takes_five_seconds() -> None:
     done = forks.run(("-c", text), {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}"})
     assert done.returncode == 9
     assert END_SECONDS <= time.monotonic() - before < END_SECONDS + CLOSE_SECONDS + SLACK_SECONDS
+
+
+def test_a_client_that_loses_its_cancellation_holds_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes on as if nobody had told it to end is told again."""
+
+    async def deaf(_: Delivery) -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(Delivery, "_deliver", deaf)
+    delivery = Delivery(KafkaSettings.load({}), Outbox(10), None)
+    delivery.start()
+    delivery.end(0.1)
+    delivery.ended.result(10)
 
 
 @pytest.mark.group("mortal kafka")

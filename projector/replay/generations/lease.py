@@ -10,6 +10,7 @@ from typing import Final, cast
 
 import structlog
 
+from projector.closing import end
 from projector.errors import LeaseHeldError, LeaseLostError, ProjectorError, StoreUnavailableError
 from projector.store.catalog import LEASE_SECONDS, Catalog, Lease
 from service.errors import CommandError
@@ -47,7 +48,7 @@ async def leased(catalog: Catalog, what: str) -> AsyncIterator[Lease]:
             raise losses[0] from None
         raise
     finally:
-        keeping.cancel()
+        await end([keeping])
         with contextlib.suppress(ProjectorError):
             await catalog.release(lease)
 
