@@ -20,16 +20,17 @@ async def to_the_end(work: Coroutine[Any, Any, Result]) -> Result:
     return task.result()
 
 
-async def end(tasks: Collection[asyncio.Task[Any]]) -> None:
-    """Cancel tasks that have nothing to put away, and return when all have ended, whatever they end with.
+async def end(tasks: Collection[asyncio.Task[Any]], again_seconds: float = CANCEL_AGAIN_SECONDS) -> None:
+    """Cancel tasks, and return when all have ended, whatever they end with.
 
     A client may lose a cancellation, as `asyncio.wait_for` of Python 3.11 does when its work is done in that very
-    moment, and its task then goes on for ever. So it is told again until it has ended.
+    moment, and its task then goes on for ever. So it is told again until it has ended, each time after so long as it
+    may take to put away what it has; usually that is nothing.
     """
     while running := [task for task in tasks if not task.done()]:
         for task in running:
             task.cancel()
-        await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
+        await asyncio.wait(running, timeout=again_seconds)
     for task in tasks:
         if not task.cancelled():
             task.exception()  # whoever wants it asks for it; Python need not tell of it

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from aiokafka.errors import KafkaError
 
-from projector.closing import to_the_end
+from projector.closing import end, to_the_end
 from projector.errors import DeadLetterError, ProjectorError, StoreUnavailableError
 from projector.settings import ProjectorSettings
 from projector.store.catalog import Catalog
@@ -28,7 +28,7 @@ LEFT: Final = {
     IMPORTING: "is half imported, and the next import removes it",
     DROPPING: "is half deleted, and the next drop of it, or rebuild, deletes the rest",
 }
-# A client may lose a cancellation (see closing.py). It is told again after what it takes at most to put things away.
+# What a command takes at most to put things away; after that it is told again to end.
 TOLD_AGAIN_SECONDS = 20.0
 
 
@@ -64,9 +64,7 @@ async def _until_told(command: Coroutine[Any, Any, None]) -> None:
     told = asyncio.create_task(stop_on_signals().wait())
     await asyncio.wait({running, told}, return_when=asyncio.FIRST_COMPLETED)
     told.cancel()
-    while not running.done():
-        running.cancel()
-        await asyncio.wait({running}, timeout=TOLD_AGAIN_SECONDS)
+    await end([running], TOLD_AGAIN_SECONDS)
     with contextlib.suppress(asyncio.CancelledError):
         return running.result()
     raise StoppedError("stopped before anything was done")

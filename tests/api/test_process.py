@@ -38,7 +38,7 @@ async def test_one_process_from_start_to_end(redis_url: str, projection: Project
 
 async def test_a_request_under_way_is_finished(redis_url: str, projection: Projection, tmp_path: Path) -> None:
     """A stream that a client is reading when the end is asked for comes whole."""
-    await projection.put_many_alike(Job(), (f"job-{number}" for number in range(12_000)))
+    await projection.put_many_alike(Job(), (f"job-{number}" for number in range(20_000)))
     with server(tmp_path, REDIS_URL=redis_url, REDIS_PREFIX=projection.prefix) as running:
         async with Client(await running.address()) as api:
             async with api.session.get(
@@ -48,7 +48,7 @@ async def test_a_request_under_way_is_finished(redis_url: str, projection: Proje
                 running.process.send_signal(signal.SIGTERM)
                 body += await answer.read()
             assert body.endswith(b"}]")
-            assert body.count(b'"jobId"') == 12_000
+            assert body.count(b'"jobId"') == 20_000
         assert running.process.wait(END_SECONDS) == 0
 
 

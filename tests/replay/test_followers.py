@@ -25,7 +25,7 @@ from tests.support.events import event
 from tests.support.peak import peak_mib
 from tests.support.processes import fork_server
 
-# What is read ahead and what is folded at once are full with the first; three times as much takes no more.
+# What is read ahead and what is folded at once are full with the first; more than twice as much takes no more.
 SOME_EVENTS, MANY_EVENTS, JOBS = 30_000, 75_000, 5_000
 MESSAGE_CHARACTERS, MORE_MIB = 1_000, 20
 
